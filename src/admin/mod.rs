@@ -1,0 +1,3 @@
+//! The admin port: `/metrics`, `/healthz`, `/readyz`.
+//!
+//! Layer 6.

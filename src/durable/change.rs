@@ -1,0 +1,61 @@
+//! Entries of a device's durable state and changes to them.
+
+use bytes::Bytes;
+use compact_str::CompactString;
+
+/// What an entry is about. The number is stored: never reuse one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Kind {
+    /// The device itself: identity, capabilities, what discovery has reached. Key: empty.
+    Device = 1,
+    /// The shadow, one compressed blob per top-level object. Key: the object's name.
+    Shadow = 2,
+    /// A row of a `Device.LocalAgent.` table. Key: its path, such as `Controller.1`.
+    LocalAgent = 3,
+    /// A notification with NotifRetry that no controller has acknowledged yet. Key: its message id.
+    Outbox = 4,
+    /// An asynchronous operation that has not completed. Key: its Request instance.
+    Operation = 5,
+    /// Connection request credentials and URL. Key: empty.
+    Reach = 6,
+}
+
+impl Kind {
+    pub const ALL: [Kind; 6] =
+        [Kind::Device, Kind::Shadow, Kind::LocalAgent, Kind::Outbox, Kind::Operation, Kind::Reach];
+
+    /// The kind stored under a number.
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| *kind as u8 == number)
+    }
+}
+
+/// One entry as it stands in the store. The value starts with a format version of its writer's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    pub kind: Kind,
+    pub key: CompactString,
+    pub value: Bytes,
+}
+
+/// One change to a device's entries; all changes of one commit take effect together or not at all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    Put(Entry),
+    Delete { kind: Kind, key: CompactString },
+}
+
+impl Change {
+    pub fn put(kind: Kind, key: impl Into<CompactString>, value: impl Into<Bytes>) -> Self {
+        Self::Put(Entry { kind, key: key.into(), value: value.into() })
+    }
+
+    pub fn delete(kind: Kind, key: impl Into<CompactString>) -> Self {
+        Self::Delete { kind, key: key.into() }
+    }
+}
+
+/// Names one commit, so that what depends on it can wait for it. Unique within a device's activation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Token(pub u64);

@@ -1,0 +1,7 @@
+//! What a device keeps over `kill -9`, as plain data: kinds of entry, keys and changes.
+//!
+//! Layer 0. The cores emit [`Change`]s, the stores write them; neither knows the other.
+
+mod change;
+
+pub use change::{Change, Entry, Kind, Token};

@@ -1,0 +1,3 @@
+//! One CPE's dealings with the existing ACS: whose turn it is, when the ACS's leg has ended.
+//!
+//! Layer 3: no I/O, clock, randomness or async.

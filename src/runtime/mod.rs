@@ -1,0 +1,3 @@
+//! Device tasks, registry, router, clock, shutdown: what drives the cores.
+//!
+//! Layer 5.

@@ -1,0 +1,3 @@
+//! Durable state behind one trait.
+//!
+//! Layer 4 shells: `embedded` (SQLite, one file).
