@@ -1,6 +1,8 @@
 //! Keeps the tree in the shape that ARCHITECTURE.md promises: layers, purity of the cores, sizes, headers.
 //! Reads the sources as text; a rule that is broken is reported with file, line and what to do instead.
 
+#![expect(clippy::expect_used, reason = "a test that cannot read the tree must fail loudly")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

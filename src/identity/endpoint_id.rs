@@ -54,9 +54,9 @@ impl EndpointId {
         Ok(Self(text.into()))
     }
 
-    /// `ops::OUI-ProductClass-Serial`, without a product class `os::OUI-Serial` (R-ARC.2a), each
-    /// part percent-encoded (R-ARC.5); where the instance part would pass 50 characters (R-ARC.6), a version 5 UUID of the
-    /// three parts, since a hash inside an `ops` or `os` identifier would break R-ARC.2a.
+    /// `ops::OUI-ProductClass-Serial`, without a product class `os::OUI-Serial` (R-ARC.2a), each part
+    /// percent-encoded (R-ARC.5). Where the instance part would pass 50 characters (R-ARC.6) it is a
+    /// version 5 UUID of the three parts: a hash inside `ops` or `os` would break R-ARC.2a.
     pub fn for_device(device: &DeviceId) -> Self {
         let encode = |part: &str| utf8_percent_encode(part, ENCODED).to_string();
         let oui = encode(&device.oui);
