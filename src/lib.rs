@@ -8,29 +8,8 @@ pub mod durable;
 pub mod identity;
 // 1 protocols
 pub mod cwmp;
-pub mod transport;
 pub mod usp;
-// 2 decisions
-pub mod policy;
-pub mod translation;
 // 3 device cores
-pub mod agent;
-pub mod proxy;
 pub mod relay;
-// 4 shells
-pub mod connection_request;
-pub mod mtp;
-pub mod net;
-pub mod observe;
-pub mod southbound;
-pub mod store;
-pub mod upstream;
-// 5 runtime
-pub mod runtime;
 // 6 top
-pub mod admin;
-pub mod app;
 pub mod cli;
-pub mod config;
-// beside
-pub mod sim;

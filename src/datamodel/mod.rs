@@ -1,4 +1,12 @@
-//! Data model words: paths, values and types, the supported model (the standards' tables) and the
-//! instantiated model (what one CPE has, the *shadow*).
+//! Data model words: paths, values and types, and the instantiated model (what one CPE has, the *shadow*).
 //!
 //! Layer 0: no protocol, no I/O, no clock.
+
+mod blob;
+mod instantiated;
+pub mod path;
+mod value;
+
+pub use blob::BlobError;
+pub use instantiated::{Instantiated, Param, Source, Value};
+pub use value::{ValueType, WallTime};

@@ -1,3 +1,16 @@
-//! One CPE, whole: one `Input`, one `Output`; arbiter of turns, wake-up, timers.
+//! One CPE, whole: one `Input`, one `Output`; the arbiter of turns between the ACS and USP, the wake-up
+//! by connection request, parking. The session's phases are drawn in `LIFECYCLE.md`.
 //!
 //! Layer 3: no I/O, clock, randomness or async.
+
+mod arbiter;
+mod config;
+mod device;
+mod gate;
+mod io;
+mod session;
+mod wake;
+
+pub use config::ProxyConfig;
+pub use device::Device;
+pub use io::{AcsFailure, AcsReply, ExchangeId, Input, Output, Post, Reply, SessionId};

@@ -1,3 +1,15 @@
 //! USP (TR-369): records, messages, paths with search expressions, errors.
 //!
-//! Layer 1. Never imports `cwmp`; protobuf types never leave this module.
+//! Layer 1. Never imports `cwmp`. Only this module encodes and decodes protobuf.
+
+mod errors;
+pub mod message;
+pub mod path;
+pub mod record;
+
+pub use errors::ErrorCode;
+
+/// The protocol versions this implementation speaks, as GetSupportedProtocol states them.
+pub const SUPPORTED_VERSIONS: &str = "1.0,1.1,1.2,1.3,1.4";
+/// The version that records of ours carry.
+pub const VERSION: &str = "1.4";

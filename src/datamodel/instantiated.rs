@@ -1,0 +1,282 @@
+//! The instantiated data model of one CPE: what it has, what it last said, when and to whom. Called the
+//! *shadow* where it stands for a real device.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::ops::Bound;
+
+use compact_str::CompactString;
+
+use super::{ValueType, WallTime, path};
+
+/// How a value became known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Source {
+    /// Stated in an Inform.
+    Inform = 1,
+    /// Read by us.
+    Read = 2,
+    /// Written by us and accepted by the CPE.
+    Write = 3,
+    /// Read or written by the ACS while we looked on.
+    Acs = 4,
+}
+
+impl Source {
+    pub(super) fn from_number(number: u8) -> Option<Self> {
+        [Self::Inform, Self::Read, Self::Write, Self::Acs].into_iter().find(|known| *known as u8 == number)
+    }
+}
+
+/// One parameter.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Param {
+    pub writable: bool,
+    pub value: Option<Value>,
+}
+
+/// A value with its type, the time it was true and how it became known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Value {
+    pub text: CompactString,
+    pub value_type: Option<ValueType>,
+    pub at: WallTime,
+    pub source: Source,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Node {
+    Object { writable: bool },
+    Param(Param),
+}
+
+/// Objects and parameters by path. Ancestors of what is put in are put in too (quirk B03).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Instantiated {
+    nodes: BTreeMap<CompactString, Node>,
+    dirty: Vec<CompactString>,
+}
+
+impl Instantiated {
+    /// Notes an object. `writable`: instances can be added (of a table) or it can be deleted (an instance).
+    /// Returns whether it is new.
+    pub fn put_object(&mut self, object: &str, writable: bool) -> bool {
+        match self.nodes.entry(object.into()) {
+            Entry::Occupied(mut slot) => {
+                let node = Node::Object { writable };
+                if *slot.get() != node {
+                    slot.insert(node);
+                    self.touch(object);
+                }
+                false
+            }
+            Entry::Vacant(slot) => {
+                slot.insert(Node::Object { writable });
+                self.touch(object);
+                self.put_ancestors(object);
+                true
+            }
+        }
+    }
+
+    /// Notes a parameter and keeps its value if it has one.
+    pub fn put_param(&mut self, name: &str, writable: bool) {
+        match self.nodes.get_mut(name) {
+            Some(Node::Param(param)) if param.writable == writable => {}
+            Some(Node::Param(param)) => {
+                param.writable = writable;
+                self.touch(name);
+            }
+            _ => {
+                self.nodes.insert(name.into(), Node::Param(Param { writable, value: None }));
+                self.touch(name);
+                self.put_ancestors(name);
+            }
+        }
+    }
+
+    /// Sets a value; an unknown parameter is put in as read-only. Returns whether the text changed; a first
+    /// value is no change.
+    pub fn set_value(&mut self, name: &str, value: Value) -> bool {
+        if !matches!(self.nodes.get(name), Some(Node::Param(_))) {
+            self.put_param(name, false);
+        }
+        let Some(Node::Param(param)) = self.nodes.get_mut(name) else { return false };
+        let before = param.value.as_ref();
+        let changed = before.is_some_and(|old| old.text != value.text);
+        let news = before.is_none() || changed;
+        let value_type = value.value_type.or(before.and_then(|old| old.value_type));
+        param.value = Some(Value { value_type, ..value });
+        if news {
+            self.touch(name);
+        }
+        changed
+    }
+
+    pub fn param(&self, name: &str) -> Option<&Param> {
+        match self.nodes.get(name) {
+            Some(Node::Param(param)) => Some(param),
+            _ => None,
+        }
+    }
+
+    /// The last known value of a parameter.
+    pub fn value(&self, name: &str) -> Option<&str> {
+        Some(self.param(name)?.value.as_ref()?.text.as_str())
+    }
+
+    pub fn has_object(&self, object: &str) -> bool {
+        matches!(self.nodes.get(object), Some(Node::Object { .. }))
+    }
+
+    pub fn is_writable_object(&self, object: &str) -> bool {
+        matches!(self.nodes.get(object), Some(Node::Object { writable: true }))
+    }
+
+    /// The instance numbers of a table, ascending.
+    pub fn instances(&self, table: &str) -> Vec<u32> {
+        let mut found: Vec<u32> = self.child_objects(table).filter_map(path::instance).collect();
+        found.sort_unstable();
+        found
+    }
+
+    /// The objects directly below an object, by full path.
+    pub fn child_objects<'s>(&'s self, object: &'s str) -> impl Iterator<Item = &'s str> {
+        let below = self.below(object);
+        below.filter_map(move |(name, node)| {
+            let direct = matches!(node, Node::Object { .. }) && path::parent(name) == Some(object);
+            direct.then_some(name)
+        })
+    }
+
+    /// The parameters directly in an object, by full path.
+    pub fn params_of<'s>(&'s self, object: &'s str) -> impl Iterator<Item = (&'s str, &'s Param)> {
+        self.params_below(object).filter(move |(name, _)| path::parent(name) == Some(object))
+    }
+
+    /// All parameters below an object, by full path.
+    pub fn params_below<'s>(&'s self, object: &'s str) -> impl Iterator<Item = (&'s str, &'s Param)> {
+        self.below(object).filter_map(|(name, node)| match node {
+            Node::Param(param) => Some((name, param)),
+            Node::Object { .. } => None,
+        })
+    }
+
+    /// All objects below an object, by full path, without itself.
+    pub fn objects_below<'s>(&'s self, object: &'s str) -> impl Iterator<Item = &'s str> {
+        self.below(object)
+            .filter(move |(name, node)| matches!(node, Node::Object { .. }) && *name != object)
+            .map(|(name, _)| name)
+    }
+
+    /// Forgets an object and all below it. Returns whether it was there.
+    pub fn remove(&mut self, object: &str) -> bool {
+        let gone: Vec<CompactString> = self.below(object).map(|(name, _)| name.into()).collect();
+        for name in &gone {
+            self.nodes.remove(name);
+        }
+        if !gone.is_empty() {
+            self.touch(object);
+        }
+        !gone.is_empty()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    /// The top-level objects that changed since this was last asked.
+    pub fn take_dirty(&mut self) -> Vec<CompactString> {
+        std::mem::take(&mut self.dirty)
+    }
+
+    /// Everything that stands at or below an object, in byte order of its path.
+    pub(super) fn below<'s>(&'s self, object: &'s str) -> impl Iterator<Item = (&'s str, &'s Node)> {
+        let from = (Bound::Included(CompactString::from(object)), Bound::Unbounded);
+        self.nodes
+            .range(from)
+            .take_while(move |(name, _)| name.starts_with(object))
+            .map(|(name, node)| (name.as_str(), node))
+    }
+
+    pub(super) fn insert_raw(&mut self, name: CompactString, node: Node) {
+        self.nodes.insert(name, node);
+    }
+
+    pub(super) fn top_nodes<'s>(&'s self, top: &'s str) -> impl Iterator<Item = (&'s str, &'s Node)> {
+        self.nodes
+            .iter()
+            .filter(move |(name, _)| path::top_level(name) == top)
+            .map(|(name, node)| (name.as_str(), node))
+    }
+
+    fn put_ancestors(&mut self, of: &str) {
+        let mut at = of;
+        while let Some(parent) = path::parent(at) {
+            if self.nodes.contains_key(parent) {
+                return;
+            }
+            self.nodes.insert(parent.into(), Node::Object { writable: false });
+            self.touch(parent);
+            at = parent;
+        }
+    }
+
+    fn touch(&mut self, name: &str) {
+        let top = path::top_level(name);
+        if !self.dirty.iter().any(|known| known == top) {
+            self.dirty.push(top.into());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value(text: &str) -> Value {
+        Value { text: text.into(), value_type: None, at: WallTime(1), source: Source::Read }
+    }
+
+    #[test]
+    fn instances_are_numbers_in_order_and_ancestors_appear() {
+        let mut shadow = Instantiated::default();
+        for instance in [10, 2, 1] {
+            shadow.put_param(&format!("Device.WiFi.SSID.{instance}.SSID"), true);
+        }
+        assert_eq!(shadow.instances("Device.WiFi.SSID."), [1, 2, 10]);
+        assert!(shadow.has_object("Device.WiFi."));
+        assert_eq!(shadow.child_objects("Device.").collect::<Vec<_>>(), ["Device.WiFi."]);
+    }
+
+    #[test]
+    fn a_first_value_is_no_change_and_an_other_one_is() {
+        let mut shadow = Instantiated::default();
+        assert!(!shadow.set_value("Device.A.B", value("1")));
+        assert!(!shadow.set_value("Device.A.B", value("1")));
+        assert!(shadow.set_value("Device.A.B", value("2")));
+        assert_eq!(shadow.value("Device.A.B"), Some("2"));
+    }
+
+    #[test]
+    fn removing_an_instance_spares_its_namesakes() {
+        let mut shadow = Instantiated::default();
+        shadow.put_param("Device.T.1.A", true);
+        shadow.put_param("Device.T.11.A", true);
+        assert!(shadow.remove("Device.T.1."));
+        assert!(!shadow.remove("Device.T.1."));
+        assert_eq!(shadow.instances("Device.T."), [11]);
+    }
+
+    #[test]
+    fn what_changed_is_told_once_by_top_level_object() {
+        let mut shadow = Instantiated::default();
+        shadow.set_value("Device.WiFi.X", value("1"));
+        shadow.set_value("Device.Time.X", value("1"));
+        shadow.set_value("Device.WiFi.Y", value("1"));
+        assert_eq!(shadow.take_dirty(), ["WiFi", "Device", "Time"]);
+        shadow.set_value("Device.WiFi.X", value("1"));
+        assert!(shadow.take_dirty().is_empty());
+    }
+}

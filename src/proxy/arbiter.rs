@@ -1,0 +1,326 @@
+//! Whose turn it is: relays while the ACS speaks, then lets USP work go, then ends the session.
+
+use bytes::Bytes;
+
+use crate::agent::{self, Env};
+use crate::cwmp::rpc::{InformResponse, Request, Response};
+use crate::cwmp::soap::{self, Envelope, Header, Message};
+use crate::relay::{AcsSaid, CpeSaid, Turn};
+
+use super::device::{Device, decoded, name_of};
+use super::io::{AcsReply, Output, Post, Reply};
+use super::session::{HeldInform, Ours, Phase, Relayed, Session, empty, refuse};
+
+impl Device {
+    /// A POST of the CPE. A new session id is a new session: an older one is over (quirk S13).
+    pub(super) fn post(&mut self, env: &Env, post: Post, out: &mut Vec<Output>) {
+        if self.session.as_ref().is_none_or(|session| session.id != post.session) {
+            self.reply(refuse(503), out);
+            self.end_session(env, "superseded", out);
+            self.session = Some(Session::open(&post, env.now, self.config.acs));
+            self.wake.opened();
+        }
+        // A second POST while one waits: the CPE gave the first up.
+        self.reply(refuse(503), out);
+        let Some(session) = &mut self.session else { return };
+        session.last_at = env.now;
+        session.waiting = Some(post.exchange);
+        match &session.phase {
+            Phase::Relayed(_) => self.relay_from_cpe(env, post, out),
+            Phase::Ours(_) => self.ours_from_cpe(env, &post, out),
+        }
+    }
+
+    fn relay_from_cpe(&mut self, env: &Env, post: Post, out: &mut Vec<Output>) {
+        let mut watched = None;
+        if let Some(Session { phase: Phase::Relayed(relayed), .. }) = &mut self.session {
+            watched = relayed.acs_request.take();
+        }
+        let said = if is_blank(&post.body) {
+            Some(CpeSaid::Empty)
+        } else {
+            let body = post.body.clone();
+            decoded(&body, post.content_type(), |envelope| self.heard_cpe(env, envelope, watched, out))
+        };
+        let said = said.unwrap_or(CpeSaid::Opaque);
+        let Some(session) = &mut self.session else { return };
+        let Phase::Relayed(relayed) = &mut session.phase else { return };
+        relayed.leg.from_cpe(said);
+        if said == CpeSaid::Inform {
+            let content_type = post.content_type().map(str::to_owned);
+            relayed.inform = Some(HeldInform { body: post.body.clone(), content_type });
+        }
+        let body = post.original_body.unwrap_or(post.body);
+        out.push(Output::ToAcs { session: session.id, target: post.target, headers: post.headers, body });
+    }
+
+    /// Looks at what the CPE says to the ACS: what it is, and what it tells us about the device.
+    fn heard_cpe(
+        &mut self,
+        env: &Env,
+        envelope: &Envelope<'_>,
+        watched: Option<Request<'static>>,
+        out: &mut Vec<Output>,
+    ) -> CpeSaid {
+        if let Some(session) = &mut self.session {
+            session.note(name_of(&envelope.message));
+        }
+        match &envelope.message {
+            Message::Request(Request::Inform(_)) => {
+                if let Some(session) = &mut self.session {
+                    session.namespace = envelope.namespace.to_string();
+                }
+                CpeSaid::Inform
+            }
+            Message::Request(_) => CpeSaid::Request,
+            Message::Response(response) => {
+                if let Some(request) = &watched {
+                    self.tell(env, agent::Input::Observed { request, response }, out);
+                }
+                CpeSaid::Response
+            }
+            Message::Fault(_) => CpeSaid::Response,
+        }
+    }
+
+    /// The ACS's answer: it passes as it came, or, where it ends the ACS's leg, waits until ours is done.
+    pub(super) fn relay_from_acs(&mut self, env: &Env, reply: AcsReply, out: &mut Vec<Output>) {
+        let (said, name, watched) = read_acs(&reply);
+        let Some(session) = &mut self.session else { return };
+        if let Some(name) = name {
+            session.note(&name);
+        }
+        let Phase::Relayed(relayed) = &mut session.phase else { return };
+        relayed.acs_request = watched;
+        let turn = relayed.leg.from_acs(said);
+        let inform = if relayed.leg.is_informed() { relayed.inform.take() } else { None };
+        let last = matches!(said, AcsSaid::Empty);
+        let passed = Reply { status: reply.status, headers: reply.headers, body: reply.body, close: false };
+        if let Some(inform) = inform {
+            let durable = self.inform_accepted(env, &inform, out);
+            self.pass_inform_response(env, passed, durable, out);
+        } else if turn == Turn::Ours {
+            self.begin_ours(env, passed, out);
+        } else {
+            self.reply(passed, out);
+            if last {
+                self.end_session(env, "complete", out);
+            }
+        }
+    }
+
+    /// The ACS has acknowledged the Inform: its sender is who it says, and it takes effect with us.
+    /// Returns whether a durable notification came of it.
+    fn inform_accepted(&mut self, env: &Env, held: &HeldInform, out: &mut Vec<Output>) -> bool {
+        let from = out.len();
+        let body = held.body.clone();
+        decoded(&body, held.content_type.as_deref(), |envelope| {
+            if let Message::Request(Request::Inform(inform)) = &envelope.message {
+                self.informed(env, inform, out);
+            }
+        });
+        out[from..].iter().any(|output| {
+            matches!(output, Output::Persist { changes, .. } if changes.iter().any(is_outbox))
+        })
+    }
+
+    fn informed(&mut self, env: &Env, inform: &crate::cwmp::rpc::Inform<'_>, out: &mut Vec<Output>) {
+        let is_url = |name: &str| name.ends_with(".ManagementServer.ConnectionRequestURL");
+        let url = inform.parameter_list.iter().find(|parameter| is_url(&parameter.name));
+        self.learn_url(url.map(|parameter| parameter.value.as_ref()), out);
+        let first_contact = std::mem::take(&mut self.first_contact);
+        self.tell(env, agent::Input::Informed { inform, first_contact }, out);
+    }
+
+    /// An InformResponse waits for durable notifications to be on disk, but not for long.
+    fn pass_inform_response(&mut self, env: &Env, reply: Reply, durable: bool, out: &mut Vec<Output>) {
+        let until = env.now + self.config.commit_wait_ms;
+        match &mut self.session {
+            Some(Session { phase: Phase::Relayed(relayed), .. }) if durable => relayed.held = Some((reply, until)),
+            _ => self.reply(reply, out),
+        }
+    }
+
+    fn begin_ours(&mut self, env: &Env, last: Reply, out: &mut Vec<Output>) {
+        if let Some(session) = &mut self.session {
+            session.phase = Phase::Ours(Ours::new(last, false));
+        }
+        self.drive(env, out);
+    }
+
+    /// Sends the next RPC of ours, parks the session, or ends it.
+    pub(super) fn drive(&mut self, env: &Env, out: &mut Vec<Output>) {
+        let Some(Session { phase: Phase::Ours(ours), .. }) = &self.session else { return };
+        let closing = ours.closing;
+        let mut said = Vec::new();
+        let rpc = if closing { None } else { self.agent.next_rpc(env, &mut self.shadow, &mut said) };
+        self.pass_on(env, &mut said, out);
+        match rpc {
+            Some(rpc) => self.send_rpc(rpc, out),
+            None => self.park_or_finish(env, out),
+        }
+    }
+
+    fn send_rpc(&mut self, rpc: agent::Rpc, out: &mut Vec<Output>) {
+        let Some(session) = &mut self.session else { return };
+        session.note(rpc.request.name());
+        let id = session.next_soap_id();
+        if let Phase::Ours(ours) = &mut session.phase {
+            ours.outstanding = Some(rpc.id);
+            ours.used = true;
+            ours.closing = rpc.ends_session;
+        }
+        let reply = self.soap_reply(Some(&id), Message::Request(rpc.request));
+        self.reply(reply, out);
+    }
+
+    fn park_or_finish(&mut self, env: &Env, out: &mut Vec<Output>) {
+        let park = self.config.park_ms;
+        match &mut self.session {
+            Some(Session { phase: Phase::Ours(ours), waiting: Some(_), .. })
+                if ours.used && !ours.closing && park > 0 =>
+            {
+                ours.parked_until = Some(env.now + park);
+            }
+            _ => self.finish(env, out),
+        }
+    }
+
+    /// Gives the CPE the answer that ends its session.
+    pub(super) fn finish(&mut self, env: &Env, out: &mut Vec<Output>) {
+        let last = match &mut self.session {
+            Some(Session { phase: Phase::Ours(ours), .. }) => std::mem::replace(&mut ours.last, empty()),
+            _ => empty(),
+        };
+        self.reply(last, out);
+        self.end_session(env, "complete", out);
+    }
+
+    /// A POST of the CPE while we speak with it.
+    fn ours_from_cpe(&mut self, env: &Env, post: &Post, out: &mut Vec<Output>) {
+        let Some(Session { phase: Phase::Ours(ours), .. }) = &mut self.session else { return };
+        let outstanding = ours.outstanding.take();
+        if is_blank(&post.body) {
+            if let Some(rpc) = outstanding {
+                self.tell(env, agent::Input::Lost { rpc }, out);
+            }
+            return self.drive(env, out);
+        }
+        let known = decoded(&post.body, post.content_type(), |envelope| {
+            self.heard_ours(env, envelope, outstanding, out);
+        });
+        if known.is_none() {
+            if let Some(rpc) = outstanding {
+                self.tell(env, agent::Input::Lost { rpc }, out);
+            }
+            out.push(Output::Log("the CPE sent what is no CWMP envelope".into()));
+            self.reply(refuse(400), out);
+            self.end_session(env, "bad-message", out);
+        }
+    }
+
+    fn heard_ours(
+        &mut self,
+        env: &Env,
+        envelope: &Envelope<'_>,
+        outstanding: Option<agent::RpcId>,
+        out: &mut Vec<Output>,
+    ) {
+        match (&envelope.message, outstanding) {
+            (Message::Response(response), Some(rpc)) => {
+                self.tell(env, agent::Input::Answer { rpc, response }, out);
+                self.drive(env, out);
+            }
+            (Message::Fault(fault), Some(rpc)) => {
+                self.tell(env, agent::Input::Faulted { rpc, fault }, out);
+                self.drive(env, out);
+            }
+            (Message::Request(request), outstanding) => {
+                if let Some(rpc) = outstanding {
+                    self.tell(env, agent::Input::Lost { rpc }, out);
+                }
+                self.cpe_request(env, envelope, request, out);
+            }
+            // An answer that nobody asked for (quirk S18, H27): nothing of it is believed.
+            (_, None) => self.drive(env, out),
+        }
+    }
+
+    /// A request of the CPE's own. Where the gateway is the ACS it answers; where an ACS's leg has
+    /// ended the request is the ACS's, and the CPE repeats it in its next session.
+    fn cpe_request(&mut self, env: &Env, envelope: &Envelope<'_>, request: &Request<'_>, out: &mut Vec<Output>) {
+        let Some(session) = &mut self.session else { return };
+        session.note(request.name());
+        if session.is_relayed() {
+            self.reply(refuse(503), out);
+            return self.end_session(env, "cpe-request-after-leg", out);
+        }
+        let response = match request {
+            Request::Inform(inform) => {
+                session.namespace = envelope.namespace.to_string();
+                self.informed(env, inform, out);
+                Message::Response(Response::InformResponse(InformResponse { max_envelopes: 1 }))
+            }
+            request => own_answer(request),
+        };
+        let reply = self.soap_reply(envelope.header.id.as_deref(), response);
+        self.reply(reply, out);
+    }
+
+    /// A SOAP envelope of ours in the words of this session.
+    fn soap_reply(&self, id: Option<&str>, message: Message<'_>) -> Reply {
+        let namespace = self.session.as_ref().map_or("", |session| session.namespace.as_str());
+        let mut body = Vec::with_capacity(1_024);
+        let header = Header { id: id.map(Into::into), ..Header::default() };
+        soap::encode(&mut body, &Envelope::of(namespace, header, message));
+        let headers = vec![("Content-Type".into(), "text/xml; charset=\"utf-8\"".into())];
+        Reply { status: 200, headers, body: Bytes::from(body), close: false }
+    }
+}
+
+/// What the ACS said, the RPC's name, and the RPC itself where its outcome changes what we know.
+fn read_acs(reply: &AcsReply) -> (AcsSaid, Option<String>, Option<Request<'static>>) {
+    if is_blank(reply.text()) {
+        let said = if matches!(reply.status, 200..=204) { AcsSaid::Empty } else { AcsSaid::Other };
+        return (said, None, None);
+    }
+    if reply.status != 200 {
+        return (AcsSaid::Other, None, None);
+    }
+    let read = decoded(reply.text(), reply.content_type(), |envelope| {
+        let hold_requests = envelope.header.hold_requests;
+        let name = name_of(&envelope.message).to_owned();
+        match &envelope.message {
+            Message::Response(Response::InformResponse(_)) => (AcsSaid::InformResponse { hold_requests }, None, None),
+            Message::Response(_) => (AcsSaid::Response { hold_requests }, Some(name), None),
+            Message::Request(request) => {
+                let ends_device = matches!(request, Request::Reboot(_) | Request::FactoryReset(_));
+                let kept = is_watched(request).then(|| request.clone().into_owned());
+                (AcsSaid::Request { hold_requests, ends_device }, Some(name), kept)
+            }
+            Message::Fault(_) => (AcsSaid::Other, Some(name), None),
+        }
+    });
+    read.unwrap_or((AcsSaid::Other, None, None))
+}
+
+/// RPCs of the ACS whose success changes, or tells, what the device holds.
+fn is_watched(request: &Request<'_>) -> bool {
+    matches!(
+        request,
+        Request::SetParameterValues(_)
+            | Request::AddObject(_)
+            | Request::DeleteObject(_)
+            | Request::GetParameterValues(_)
+            | Request::GetParameterNames(_)
+    )
+}
+
+fn is_outbox(change: &crate::durable::Change) -> bool {
+    matches!(change, crate::durable::Change::Put(entry) if entry.kind == crate::durable::Kind::Outbox)
+}
+
+/// Empty after trimming is empty (quirk T07); trailing NULs count as blank.
+fn is_blank(body: &[u8]) -> bool {
+    body.iter().all(|byte| byte.is_ascii_whitespace() || *byte == 0)
+}

@@ -1,0 +1,31 @@
+//! What the operator decides about one device's proxy.
+
+/// Settings of the proxy core; times in milliseconds.
+#[derive(Debug, Clone)]
+pub struct ProxyConfig {
+    /// Whether an ACS is configured; without one the gateway answers the CPE itself.
+    pub acs: bool,
+    /// How long a session is held open after USP work for more of it (DUALSTACK: at most 25 s). 0 is never.
+    pub park_ms: u64,
+    /// How long the InformResponse waits for durable notifications to be committed.
+    pub commit_wait_ms: u64,
+    /// How long an open session may stay without a POST or an answer before it is given up.
+    pub session_idle_ms: u64,
+    /// Waits before each try of a connection request; their number is the number of tries.
+    pub wake_ms: Vec<u64>,
+    /// Credentials for connection requests where none are known for the device.
+    pub wake_credentials: Option<(String, String)>,
+}
+
+impl Default for ProxyConfig {
+    fn default() -> Self {
+        Self {
+            acs: true,
+            park_ms: 2_000,
+            commit_wait_ms: 250,
+            session_idle_ms: 60_000,
+            wake_ms: vec![0, 2_000, 5_000, 15_000],
+            wake_credentials: None,
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! One device: its session, its agent, its wake-up. The only door is [`Device::handle`].
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::agent::{self, Agent, AgentConfig, Env, RestoreError, Shadow};
+use crate::cwmp::soap::{self, Message};
+use crate::durable::{Change, Entry, Kind, Token};
+use crate::identity::DeviceId;
+
+use super::config::ProxyConfig;
+use super::gate::Gate;
+use super::io::{AcsFailure, AcsReply, Input, Output, Post, Reply, SessionId};
+use super::session::{Ours, Phase, Session, refuse};
+use super::wake::Wake;
+
+/// The proxy core of one CPE. It is rebuilt from its durable entries and dropped when it is idle.
+pub struct Device {
+    pub(super) config: Arc<ProxyConfig>,
+    pub(super) agent: Agent,
+    pub(super) shadow: Shadow,
+    pub(super) session: Option<Session>,
+    pub(super) wake: Wake,
+    gate: Gate<Output>,
+    /// The connection request URL of the newest Inform (quirk D08).
+    url: Option<String>,
+    /// Whether this device has never been heard of before this activation.
+    pub(super) first_contact: bool,
+    next_token: u64,
+    said: Vec<agent::Output>,
+}
+
+impl Device {
+    /// Rebuilds a device from what the store has of it; nothing, for one never seen before.
+    pub fn restore(
+        device: &DeviceId,
+        agent: Arc<AgentConfig>,
+        config: Arc<ProxyConfig>,
+        entries: &[Entry],
+    ) -> Result<Self, RestoreError> {
+        let url = entries.iter().find(|entry| entry.kind == Kind::Reach).and_then(|entry| decode_url(&entry.value));
+        let (agent, shadow) = Agent::restore(device, agent, entries)?;
+        Ok(Self {
+            config,
+            agent,
+            shadow,
+            session: None,
+            wake: Wake::default(),
+            gate: Gate::default(),
+            url,
+            first_contact: entries.is_empty(),
+            next_token: 0,
+            said: Vec::new(),
+        })
+    }
+
+    /// Takes in what happened and appends what the world must do.
+    pub fn handle(&mut self, env: &Env, input: Input, out: &mut Vec<Output>) {
+        match input {
+            Input::Post(post) => self.post(env, post, out),
+            Input::Acs { session, reply } => self.acs(env, session, reply, out),
+            Input::CpeGone { session } => self.cpe_gone(env, session, out),
+            Input::Record(bytes) => self.tell(env, agent::Input::Record { bytes }, out),
+            Input::ControllerConnected(controller) => {
+                self.tell(env, agent::Input::ControllerConnected { controller }, out);
+            }
+            Input::Woken(result) => self.woken(env, result, out),
+            Input::Persisted(token) => self.persisted(env, token, out),
+            Input::StoreFailed(token) => self.store_failed(env, token, out),
+            Input::Tick => self.tick(env, out),
+        }
+        self.wake_if_due(env, out);
+    }
+
+    /// When [`Input::Tick`] is next needed, in monotonic milliseconds.
+    pub fn next_deadline(&self) -> Option<u64> {
+        let session = self.session.as_ref().map(|session| self.session_deadline(session));
+        [self.agent.next_deadline(), self.wake.next_deadline(), session].into_iter().flatten().min()
+    }
+
+    /// Whether the device can be dropped and rebuilt from the store without anything being lost.
+    pub fn is_idle(&self) -> bool {
+        self.session.is_none() && self.gate.is_empty() && self.agent.is_idle()
+    }
+
+    fn session_deadline(&self, session: &Session) -> u64 {
+        let idle = session.last_at + self.config.session_idle_ms;
+        match &session.phase {
+            Phase::Relayed(relayed) => relayed.held.as_ref().map_or(idle, |(_, until)| *until),
+            Phase::Ours(ours) => ours.parked_until.unwrap_or(idle),
+        }
+    }
+
+    fn acs(&mut self, env: &Env, id: SessionId, reply: Result<AcsReply, AcsFailure>, out: &mut Vec<Output>) {
+        let Some(session) = self.session.as_mut().filter(|session| session.id == id) else {
+            return;
+        };
+        session.last_at = env.now;
+        match reply {
+            Ok(reply) => self.relay_from_acs(env, reply, out),
+            Err(AcsFailure(reason)) => {
+                out.push(Output::Log(format!("the ACS did not answer: {reason}")));
+                self.reply(refuse(503), out);
+                self.end_session(env, "acs-failed", out);
+            }
+        }
+    }
+
+    /// The CPE's connection is gone. A session may go on over another one, so only what hung on the
+    /// connection is settled: a POST that awaits its answer, a parked one above all.
+    fn cpe_gone(&mut self, env: &Env, id: SessionId, out: &mut Vec<Output>) {
+        let Some(session) = self.session.as_mut().filter(|session| session.id == id) else {
+            return;
+        };
+        if session.waiting.take().is_some() {
+            self.end_session(env, "cpe-gone", out);
+        }
+    }
+
+    fn woken(&mut self, env: &Env, result: Result<(), String>, out: &mut Vec<Output>) {
+        self.wake.done(env.now, &self.config.wake_ms);
+        if let Err(reason) = result {
+            out.push(Output::Log(format!("connection request failed: {reason}")));
+        }
+    }
+
+    fn persisted(&mut self, env: &Env, token: Token, out: &mut Vec<Output>) {
+        out.extend(self.gate.release(token));
+        if token.0 < OWN_TOKENS {
+            self.tell(env, agent::Input::Persisted(token), out);
+        }
+        self.release_held(out);
+    }
+
+    fn store_failed(&mut self, env: &Env, token: Token, out: &mut Vec<Output>) {
+        let dropped = self.gate.release(token).len();
+        out.push(Output::Log(format!("state could not be stored; {dropped} answer(s) withheld")));
+        if token.0 < OWN_TOKENS {
+            self.tell(env, agent::Input::StoreFailed(token), out);
+        }
+        self.release_held(out);
+    }
+
+    fn tick(&mut self, env: &Env, out: &mut Vec<Output>) {
+        self.tell(env, agent::Input::Tick, out);
+        let Some(session) = &self.session else { return };
+        if self.session_deadline(session) > env.now {
+            return;
+        }
+        match &session.phase {
+            Phase::Relayed(Relayed { held: Some(_), .. }) => {
+                out.push(Output::Log("a commit took too long; the InformResponse goes without it".into()));
+                self.release_held(out);
+            }
+            Phase::Ours(Ours { parked_until: Some(_), .. }) => self.finish(env, out),
+            _ => {
+                if session.waiting.is_some() {
+                    self.reply(refuse(503), out);
+                }
+                self.end_session(env, "timed-out", out);
+            }
+        }
+    }
+
+    /// Passes an input to the agent and its outputs on.
+    pub(super) fn tell(&mut self, env: &Env, input: agent::Input<'_>, out: &mut Vec<Output>) {
+        let mut said = std::mem::take(&mut self.said);
+        self.agent.handle(env, &mut self.shadow, input, &mut said);
+        self.pass_on(env, &mut said, out);
+        self.said = said;
+    }
+
+    /// Turns the agent's outputs into ours. Returns whether durable notifications are being committed.
+    pub(super) fn pass_on(&mut self, env: &Env, said: &mut Vec<agent::Output>, out: &mut Vec<Output>) {
+        let mut wanted = false;
+        for output in said.drain(..) {
+            match output {
+                agent::Output::Send { controller, record, after } => {
+                    let send = Output::Send { controller, record };
+                    match after {
+                        Some(token) => self.gate.hold(token, send),
+                        None => out.push(send),
+                    }
+                }
+                agent::Output::Persist { token, changes } => out.push(Output::Persist { token, changes }),
+                agent::Output::WantSession => wanted = true,
+                agent::Output::Onboarded => out.push(Output::Onboarded),
+                agent::Output::Log(line) => out.push(Output::Log(line)),
+            }
+        }
+        if wanted {
+            self.want_session(env, out);
+        }
+    }
+
+    fn want_session(&mut self, env: &Env, out: &mut Vec<Output>) {
+        match &mut self.session {
+            None => self.wake.want(env.now, &self.config.wake_ms),
+            Some(Session { phase: Phase::Ours(ours), .. }) if ours.parked_until.is_some() => {
+                ours.parked_until = None;
+                self.drive(env, out);
+            }
+            // The open session comes to it by itself.
+            Some(_) => {}
+        }
+    }
+
+    fn wake_if_due(&mut self, env: &Env, out: &mut Vec<Output>) {
+        if !self.wake.take_due(env.now) {
+            return;
+        }
+        match &self.url {
+            Some(url) => out.push(Output::Wake {
+                url: url.clone(),
+                credentials: self.config.wake_credentials.clone(),
+            }),
+            None => {
+                self.wake.settle();
+                out.push(Output::Log("no connection request URL is known: waiting for the next Inform".into()));
+            }
+        }
+    }
+
+    /// Learns how the CPE is reached from its Inform.
+    pub(super) fn learn_url(&mut self, url: Option<&str>, out: &mut Vec<Output>) {
+        let Some(url) = url.filter(|url| !url.is_empty() && Some(*url) != self.url.as_deref()) else {
+            return;
+        };
+        self.url = Some(url.to_owned());
+        self.next_token += 1;
+        let token = Token(OWN_TOKENS + self.next_token);
+        out.push(Output::Persist { token, changes: vec![Change::put(Kind::Reach, "", encode_url(url))] });
+    }
+
+    /// Answers the POST that waits; what came without one has nobody to hear it.
+    pub(super) fn reply(&mut self, reply: Reply, out: &mut Vec<Output>) {
+        if let Some(exchange) = self.session.as_mut().and_then(|session| session.waiting.take()) {
+            out.push(Output::Reply { exchange, reply });
+        }
+    }
+
+    /// Forgets the session and tells everybody. Work that is left wakes the device again.
+    pub(super) fn end_session(&mut self, env: &Env, outcome: &'static str, out: &mut Vec<Output>) {
+        let Some(session) = self.session.take() else { return };
+        out.push(Output::EndSession(session.id));
+        let relayed = session.is_relayed();
+        let milliseconds = env.now.saturating_sub(session.opened_at);
+        out.push(Output::SessionEnded { outcome, relayed, rpcs: session.rpcs, milliseconds });
+        if let Phase::Ours(Ours { outstanding: Some(rpc), .. }) = session.phase {
+            self.tell(env, agent::Input::Lost { rpc }, out);
+        }
+        self.tell(env, agent::Input::SessionEnded, out);
+        self.wake.settle();
+        if self.agent.has_work() {
+            self.wake.want(env.now + AGAIN_MS, &self.config.wake_ms);
+        }
+    }
+
+    fn release_held(&mut self, out: &mut Vec<Output>) {
+        if let Some(Session { phase: Phase::Relayed(relayed), .. }) = &mut self.session
+            && let Some((reply, _)) = relayed.held.take()
+        {
+            self.reply(reply, out);
+        }
+    }
+}
+
+/// Decodes a body and hands the message to `then`; `None` where it cannot be decoded.
+pub(super) fn decoded<T>(
+    body: &Bytes,
+    content_type: Option<&str>,
+    then: impl FnOnce(&soap::Envelope<'_>) -> T,
+) -> Option<T> {
+    let text = soap::decode_charset(body, content_type).ok()?;
+    let envelope = soap::decode(&text, &soap::Limits::default()).ok()?;
+    Some(then(&envelope))
+}
+
+/// The name of a message for the operator's line.
+pub(super) fn name_of<'m>(message: &'m Message<'_>) -> &'m str {
+    match message {
+        Message::Request(request) => request.name(),
+        Message::Response(response) => response.name(),
+        Message::Fault(_) => "Fault",
+    }
+}
+
+fn encode_url(url: &str) -> Vec<u8> {
+    [&[REACH_FORMAT], url.as_bytes()].concat()
+}
+
+fn decode_url(value: &Bytes) -> Option<String> {
+    let (&REACH_FORMAT, url) = value.split_first()? else { return None };
+    String::from_utf8(url.to_vec()).ok()
+}
+
+/// Tokens from here on are ours, those below are the agent's.
+const OWN_TOKENS: u64 = 1 << 63;
+/// Wait before a device is woken again when its session ended and work is left.
+const AGAIN_MS: u64 = 1_000;
+/// Version of the stored form of [`Kind::Reach`].
+const REACH_FORMAT: u8 = 1;

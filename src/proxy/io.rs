@@ -1,0 +1,108 @@
+//! The contract of the proxy core: what can happen to a device, and what the world must then do.
+
+use bytes::Bytes;
+
+use crate::durable::{Change, Token};
+use crate::identity::EndpointId;
+
+/// One CWMP session of the CPE, over however many connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SessionId(pub u64);
+
+/// One POST of the CPE, which awaits its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ExchangeId(pub u64);
+
+/// A POST of the CPE as it arrived. Cloning shares the body.
+#[derive(Debug, Clone)]
+pub struct Post {
+    pub session: SessionId,
+    pub exchange: ExchangeId,
+    /// Path and query as the CPE asked for them: its digest answer covers them.
+    pub target: String,
+    /// End-to-end headers, ours removed.
+    pub headers: Vec<(String, String)>,
+    /// The body in identity coding: what is decoded.
+    pub body: Bytes,
+    /// The body as received where it came compressed: what is relayed.
+    pub original_body: Option<Bytes>,
+}
+
+impl Post {
+    pub(super) fn content_type(&self) -> Option<&str> {
+        header(&self.headers, "content-type")
+    }
+}
+
+/// The ACS's HTTP answer.
+#[derive(Debug, Clone)]
+pub struct AcsReply {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: Bytes,
+    /// The body in identity coding where the ACS compressed it.
+    pub decoded_body: Option<Bytes>,
+}
+
+impl AcsReply {
+    pub(super) fn content_type(&self) -> Option<&str> {
+        header(&self.headers, "content-type")
+    }
+
+    pub(super) fn text(&self) -> &Bytes {
+        self.decoded_body.as_ref().unwrap_or(&self.body)
+    }
+}
+
+/// Why the ACS gave no answer; the text is for the operator.
+#[derive(Debug, Clone)]
+pub struct AcsFailure(pub String);
+
+/// The HTTP answer to a CPE.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: Bytes,
+    /// Close the connection after it: the session failed and the CPE shall retry.
+    pub close: bool,
+}
+
+/// Something happened.
+#[derive(Debug)]
+pub enum Input {
+    Post(Post),
+    Acs { session: SessionId, reply: Result<AcsReply, AcsFailure> },
+    /// The CPE's connection ended while nothing of its session was going on.
+    CpeGone { session: SessionId },
+    /// A USP record for this device's agent.
+    Record(Bytes),
+    ControllerConnected(EndpointId),
+    /// How the last connection request went.
+    Woken(Result<(), String>),
+    Persisted(Token),
+    StoreFailed(Token),
+    /// A deadline has passed.
+    Tick,
+}
+
+/// What the world must do.
+#[derive(Debug)]
+pub enum Output {
+    Reply { exchange: ExchangeId, reply: Reply },
+    ToAcs { session: SessionId, target: String, headers: Vec<(String, String)>, body: Bytes },
+    /// The session is over: forget its cookie, close its leg to the ACS.
+    EndSession(SessionId),
+    Send { controller: EndpointId, record: Bytes },
+    Persist { token: Token, changes: Vec<Change> },
+    Wake { url: String, credentials: Option<(String, String)> },
+    /// The device is known well enough to have an agent on the MTPs.
+    Onboarded,
+    /// One line for the operator when a session ends.
+    SessionEnded { outcome: &'static str, relayed: bool, rpcs: Vec<String>, milliseconds: u64 },
+    Log(String),
+}
+
+fn header<'h>(headers: &'h [(String, String)], name: &str) -> Option<&'h str> {
+    headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+}

@@ -1,0 +1,124 @@
+//! One CWMP session as the arbiter sees it. `LIFECYCLE.md` beside this file draws the phases.
+
+use bytes::Bytes;
+
+use crate::agent::RpcId;
+use crate::cwmp::rpc::Request;
+use crate::relay::Leg;
+
+use super::io::{ExchangeId, Post, Reply, SessionId};
+
+/// A session from its first POST to its last answer.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub id: SessionId,
+    pub opened_at: u64,
+    /// When the CPE or the ACS last said something.
+    pub last_at: u64,
+    /// The POST that awaits its answer; none while the CPE has the word.
+    pub waiting: Option<ExchangeId>,
+    /// The namespace of the CPE's Inform: all we say to it is said in that (quirk V01).
+    pub namespace: String,
+    pub phase: Phase,
+    /// The RPCs that passed, for the operator's line.
+    pub rpcs: Vec<String>,
+    next_id: u32,
+}
+
+/// Whose turn it is.
+#[derive(Debug)]
+pub(super) enum Phase {
+    /// The ACS speaks with the CPE.
+    Relayed(Relayed),
+    /// We speak with the CPE.
+    Ours(Ours),
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Relayed {
+    pub leg: Leg,
+    /// The Inform until the ACS has acknowledged it: before that its sender is not authenticated and
+    /// nothing of it takes effect.
+    pub inform: Option<HeldInform>,
+    /// The ACS's RPC that the CPE is carrying out, kept if its outcome changes what we know.
+    pub acs_request: Option<Request<'static>>,
+    /// An InformResponse that waits until durable notifications are committed, and until when at most.
+    pub held: Option<(Reply, u64)>,
+}
+
+#[derive(Debug)]
+pub(super) struct HeldInform {
+    pub body: Bytes,
+    pub content_type: Option<String>,
+}
+
+#[derive(Debug)]
+pub(super) struct Ours {
+    /// The answer that ends the session: the ACS's own empty one, or ours.
+    pub last: Reply,
+    /// Whether the gateway gave the InformResponse itself, and so answers the CPE's own requests.
+    pub gateway_answered: bool,
+    pub outstanding: Option<RpcId>,
+    /// Whether USP work was done, so that more is likely to follow soon.
+    pub used: bool,
+    /// Set by an RPC that takes effect when the session ends: the session ends at once after it.
+    pub closing: bool,
+    /// Until when the CPE's POST is held open for more USP work.
+    pub parked_until: Option<u64>,
+}
+
+impl Session {
+    pub fn open(post: &Post, now: u64, relayed: bool) -> Self {
+        let phase =
+            if relayed { Phase::Relayed(Relayed::default()) } else { Phase::Ours(Ours::new(empty(), true)) };
+        Self {
+            id: post.session,
+            opened_at: now,
+            last_at: now,
+            waiting: None,
+            namespace: String::new(),
+            phase,
+            rpcs: Vec::new(),
+            next_id: 0,
+        }
+    }
+
+    /// Notes an RPC for the operator's line; a session of thousands stays one line.
+    pub fn note(&mut self, name: &str) {
+        if self.rpcs.len() < MAX_NOTED {
+            self.rpcs.push(name.to_owned());
+        }
+    }
+
+    /// The SOAP ID of our next RPC in this session.
+    pub fn next_soap_id(&mut self) -> String {
+        self.next_id += 1;
+        format!("dragoman-{}", self.next_id)
+    }
+
+    pub fn is_relayed(&self) -> bool {
+        match &self.phase {
+            Phase::Relayed(_) => true,
+            Phase::Ours(ours) => !ours.gateway_answered,
+        }
+    }
+}
+
+impl Ours {
+    pub fn new(last: Reply, gateway_answered: bool) -> Self {
+        Self { last, gateway_answered, outstanding: None, used: false, closing: false, parked_until: None }
+    }
+}
+
+/// The empty answer that ends a session.
+pub(super) fn empty() -> Reply {
+    Reply { status: 204, headers: Vec::new(), body: Bytes::new(), close: false }
+}
+
+/// An HTTP error that makes the CPE end its session and retry later.
+pub(super) fn refuse(status: u16) -> Reply {
+    Reply { status, headers: Vec::new(), body: Bytes::new(), close: true }
+}
+
+/// RPC names kept for the line that is logged when a session ends.
+const MAX_NOTED: usize = 32;

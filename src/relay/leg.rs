@@ -1,0 +1,169 @@
+//! The ACS's leg of one relayed session: what passed between the CPE and the ACS, and so whether the
+//! ACS's turn is over. USP work never stands between two RPCs of the ACS.
+//!
+//! The leg has ended when the ACS answered emptily, the last HoldRequests it sent was false, the CPE had
+//! sent an empty POST or a response under it, and neither side owes the other an answer. In all other
+//! cases an empty answer passes to the CPE at once.
+
+/// What a POST of the CPE held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CpeSaid {
+    Inform,
+    /// A request of the CPE's own, such as TransferComplete.
+    Request,
+    /// The answer, or the fault, to an RPC of the ACS.
+    Response,
+    Empty,
+    /// Something we cannot decode: it is relayed all the same.
+    Opaque,
+}
+
+/// What an HTTP answer of the ACS held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AcsSaid {
+    InformResponse {
+        hold_requests: bool,
+    },
+    /// The answer to a request of the CPE's own.
+    Response {
+        hold_requests: bool,
+    },
+    /// An RPC. `ends_device` is set for those after which nothing of ours may follow: Reboot, FactoryReset.
+    Request {
+        hold_requests: bool,
+        ends_device: bool,
+    },
+    Empty,
+    /// A fault, an HTTP error, a challenge, a redirect, or what we cannot decode.
+    Other,
+}
+
+/// Who speaks to the CPE next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// The ACS's answer passes as it came.
+    Acs,
+    /// The ACS's leg has ended with this empty answer, which we keep: USP work may go first.
+    Ours,
+}
+
+/// The state of the leg.
+#[derive(Debug, Default)]
+pub struct Leg {
+    informed: bool,
+    hold_requests: bool,
+    opaque: bool,
+    device_ends: bool,
+    last: Option<CpeSaid>,
+}
+
+impl Leg {
+    /// Notes a POST on its way to the ACS.
+    pub fn from_cpe(&mut self, said: CpeSaid) {
+        self.opaque |= said == CpeSaid::Opaque;
+        self.last = Some(said);
+    }
+
+    /// Notes the ACS's answer and says whose turn is next.
+    pub fn from_acs(&mut self, said: AcsSaid) -> Turn {
+        match said {
+            AcsSaid::InformResponse { hold_requests } => {
+                self.informed = true;
+                self.hold_requests = hold_requests;
+            }
+            AcsSaid::Response { hold_requests } => self.hold_requests = hold_requests,
+            AcsSaid::Request { hold_requests, ends_device } => {
+                self.hold_requests = hold_requests;
+                self.device_ends |= ends_device;
+            }
+            AcsSaid::Empty if self.may_follow() => return Turn::Ours,
+            AcsSaid::Empty => {}
+            AcsSaid::Other => self.opaque |= self.informed,
+        }
+        Turn::Acs
+    }
+
+    /// Whether the ACS has acknowledged the Inform: only then does the Inform take effect with us.
+    pub fn is_informed(&self) -> bool {
+        self.informed
+    }
+
+    /// Whether something that we cannot decode went through: USP is off for this session.
+    pub fn is_opaque(&self) -> bool {
+        self.opaque
+    }
+
+    fn may_follow(&self) -> bool {
+        self.informed
+            && !self.hold_requests
+            && !self.opaque
+            && !self.device_ends
+            && matches!(self.last, Some(CpeSaid::Empty | CpeSaid::Response))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn opened() -> Leg {
+        let mut leg = Leg::default();
+        leg.from_cpe(CpeSaid::Inform);
+        assert_eq!(leg.from_acs(AcsSaid::InformResponse { hold_requests: false }), Turn::Acs);
+        leg
+    }
+
+    #[test]
+    fn usp_waits_for_the_empty_answer_to_the_empty_post() {
+        let mut leg = opened();
+        leg.from_cpe(CpeSaid::Empty);
+        assert_eq!(leg.from_acs(AcsSaid::Request { hold_requests: false, ends_device: false }), Turn::Acs);
+        leg.from_cpe(CpeSaid::Response);
+        assert_eq!(leg.from_acs(AcsSaid::Empty), Turn::Ours);
+    }
+
+    #[test]
+    fn nothing_of_ours_follows_a_reboot_by_the_acs() {
+        let mut leg = opened();
+        leg.from_cpe(CpeSaid::Empty);
+        leg.from_acs(AcsSaid::Request { hold_requests: false, ends_device: true });
+        leg.from_cpe(CpeSaid::Response);
+        assert_eq!(leg.from_acs(AcsSaid::Empty), Turn::Acs);
+    }
+
+    #[test]
+    fn an_empty_answer_under_hold_requests_passes() {
+        let mut leg = Leg::default();
+        leg.from_cpe(CpeSaid::Inform);
+        leg.from_acs(AcsSaid::InformResponse { hold_requests: true });
+        leg.from_cpe(CpeSaid::Empty);
+        assert_eq!(leg.from_acs(AcsSaid::Empty), Turn::Acs);
+    }
+
+    #[test]
+    fn a_challenge_leaves_the_leg_unopened_and_the_next_inform_opens_it() {
+        let mut leg = Leg::default();
+        leg.from_cpe(CpeSaid::Inform);
+        leg.from_acs(AcsSaid::Other);
+        assert!(!leg.is_informed());
+        leg.from_cpe(CpeSaid::Inform);
+        leg.from_acs(AcsSaid::InformResponse { hold_requests: false });
+        assert!(leg.is_informed() && !leg.is_opaque());
+    }
+
+    #[test]
+    fn what_cannot_be_decoded_turns_usp_off_for_the_session() {
+        let mut leg = opened();
+        leg.from_cpe(CpeSaid::Opaque);
+        leg.from_acs(AcsSaid::Empty);
+        leg.from_cpe(CpeSaid::Empty);
+        assert_eq!(leg.from_acs(AcsSaid::Empty), Turn::Acs);
+    }
+
+    #[test]
+    fn an_empty_answer_to_a_request_of_the_cpe_is_not_the_end() {
+        let mut leg = opened();
+        leg.from_cpe(CpeSaid::Request);
+        assert_eq!(leg.from_acs(AcsSaid::Empty), Turn::Acs);
+    }
+}
