@@ -9,6 +9,8 @@ pub mod identity;
 // 1 protocols
 pub mod cwmp;
 pub mod usp;
+// 2 decisions
+pub mod translation;
 // 3 device cores
 pub mod relay;
 // 6 top

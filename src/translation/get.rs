@@ -1,0 +1,171 @@
+//! Get (TR-369 6.1.4.1): parameters by path expressions, read live from the CPE.
+
+use std::collections::BTreeMap;
+
+use crate::cwmp::rpc::{Fault, Response};
+use crate::datamodel::{Instantiated, path};
+use crate::usp::message::{self, get_resp};
+use crate::usp::path::PathExpr;
+
+use super::fault;
+use super::plan::{Outcome, Plan, Step, View};
+use super::reading::Reading;
+use super::resolve::{self, Unresolved};
+
+/// A Get on its way: first the parameters that decide search expressions are read, then what was asked.
+pub struct Get {
+    max_depth: u32,
+    paths: Vec<Requested>,
+    phase: Phase,
+}
+
+struct Requested {
+    text: String,
+    expr: Result<PathExpr, Unresolved>,
+    names: Result<Vec<String>, Unresolved>,
+}
+
+enum Phase {
+    Start,
+    Searching(Reading),
+    Reading(Reading),
+}
+
+impl Get {
+    pub fn new(request: message::Get) -> Self {
+        let parsed = request.param_paths.into_iter().map(|text| {
+            let expr = resolve::parse(&text);
+            Requested { text, expr, names: Ok(Vec::new()) }
+        });
+        Self { max_depth: request.max_depth, paths: parsed.collect(), phase: Phase::Start }
+    }
+
+    fn search(&self, view: &View<'_>) -> Reading {
+        let paths = self.paths.iter().filter_map(|requested| requested.expr.as_ref().ok());
+        Reading::of(paths.flat_map(|expr| resolve::search_params(expr, view.cpe)).collect())
+    }
+
+    fn resolve(&mut self, view: &View<'_>) -> Reading {
+        let mut all = Vec::new();
+        for requested in &mut self.paths {
+            requested.names = match &requested.expr {
+                Ok(expr) => resolve_both(expr, self.max_depth, view),
+                Err(unresolved) => Err(unresolved.clone()),
+            };
+            if let Ok(names) = &requested.names {
+                all.extend(names.iter().filter(|name| view.local.param(name).is_none()).cloned());
+            }
+        }
+        Reading::of(all)
+    }
+
+    fn fold(&self, view: &View<'_>, reading: &Reading) -> Outcome {
+        let results = self.paths.iter().map(|requested| requested.fold(view, reading)).collect();
+        Outcome::Response(message::Response::GetResp(message::GetResp { req_path_results: results }))
+    }
+}
+
+impl Plan for Get {
+    fn next(&mut self, view: &mut View<'_>) -> Step {
+        if let Phase::Start = self.phase {
+            self.phase = Phase::Searching(self.search(view));
+        }
+        if let Phase::Searching(reading) = &mut self.phase {
+            if let Some(request) = reading.next() {
+                return Step::Call(request);
+            }
+            self.phase = Phase::Reading(self.resolve(view));
+        }
+        match &mut self.phase {
+            Phase::Reading(reading) => match reading.next() {
+                Some(request) => Step::Call(request),
+                None => {
+                    let reading = std::mem::take(reading);
+                    Step::Done(self.fold(view, &reading))
+                }
+            },
+            Phase::Start | Phase::Searching(_) => Step::Done(Outcome::Silent),
+        }
+    }
+
+    fn answered(&mut self, view: &mut View<'_>, response: &Response<'_>) {
+        if let Phase::Searching(reading) | Phase::Reading(reading) = &mut self.phase {
+            reading.answered(view, response);
+        }
+    }
+
+    fn faulted(&mut self, _: &mut View<'_>, fault: &Fault<'_>) {
+        if let Phase::Searching(reading) | Phase::Reading(reading) = &mut self.phase {
+            reading.faulted(fault);
+        }
+    }
+
+    fn is_repeatable(&self) -> bool {
+        true
+    }
+}
+
+impl Requested {
+    fn fold(&self, view: &View<'_>, reading: &Reading) -> get_resp::RequestedPathResult {
+        let mut result =
+            get_resp::RequestedPathResult { requested_path: self.text.clone(), ..Default::default() };
+        let names = match &self.names {
+            Ok(names) => names,
+            Err(unresolved) => {
+                result.err_code = unresolved.code.0;
+                result.err_msg = unresolved.why.clone();
+                return result;
+            }
+        };
+        let mut objects: BTreeMap<&str, BTreeMap<String, String>> = BTreeMap::new();
+        for name in names {
+            if let Some((code, why)) = reading.refusal(name) {
+                result.err_code = fault::code(*code).0;
+                result.err_msg = format!("{name}: CWMP fault {code}: {why}");
+                return result;
+            }
+            let object = path::parent(name).unwrap_or("");
+            let value = value(view.local, name).or_else(|| value(view.cpe, name)).unwrap_or_default();
+            objects.entry(object).or_default().insert(path::name(name).to_owned(), value);
+        }
+        let resolved = objects.into_iter().map(|(object, result_params)| get_resp::ResolvedPathResult {
+            resolved_path: object.to_owned(),
+            result_params,
+        });
+        result.resolved_path_results = resolved.collect();
+        result
+    }
+}
+
+fn value(model: &Instantiated, name: &str) -> Option<String> {
+    model.value(name).map(str::to_owned)
+}
+
+/// What a path names on the CPE and in the gateway's own tables; the CPE's tables of the same name are hidden.
+fn resolve_both(expr: &PathExpr, max_depth: u32, view: &View<'_>) -> Result<Vec<String>, Unresolved> {
+    let own = resolve::params(expr, max_depth, view.local);
+    let cpe = resolve::params(expr, max_depth, view.cpe);
+    match (own, cpe) {
+        (Ok(mut own), Ok(cpe)) => {
+            own.extend(cpe.into_iter().filter(|name| !is_hidden(name)));
+            Ok(own)
+        }
+        (Ok(own), Err(_)) => Ok(own),
+        (Err(_), Ok(cpe)) => Ok(cpe.into_iter().filter(|name| !is_hidden(name)).collect()),
+        (Err(_), Err(unresolved)) => Err(unresolved),
+    }
+}
+
+/// What USP replaces or the gateway owns is not shown from the CPE.
+pub(super) fn is_hidden(name: &str) -> bool {
+    HIDDEN.iter().any(|object| name.starts_with(object))
+}
+
+const HIDDEN: [&str; 6] = [
+    "Device.ManagementServer.",
+    "Device.LocalAgent.",
+    "Device.USPAgent.",
+    "Device.MQTT.",
+    "Device.STOMP.",
+    "Device.BulkData.",
+];

@@ -1,0 +1,52 @@
+//! What all plans have in common.
+
+use crate::cwmp::rpc::{Fault, Request, Response};
+use crate::datamodel::{Instantiated, WallTime};
+use crate::usp::{ErrorCode, message};
+
+/// What a plan sees of its device: the CPE's shadow, and what the gateway itself holds for it.
+pub struct View<'v> {
+    pub cpe: &'v mut Instantiated,
+    /// `Device.LocalAgent.`: answered by the gateway, never asked of the CPE.
+    pub local: &'v Instantiated,
+    pub wall: WallTime,
+}
+
+/// What a plan needs next.
+pub enum Step {
+    /// This RPC, whose answer the plan must get before it is asked again.
+    Call(Request<'static>),
+    Done(Outcome),
+}
+
+/// How a plan ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    Response(message::Response),
+    Error(message::Error),
+    /// Nobody is to be told: work of our own.
+    Silent,
+}
+
+impl Outcome {
+    /// An Error message for the request as a whole.
+    pub fn error(code: ErrorCode, why: impl Into<String>) -> Self {
+        Self::Error(message::Error { err_code: code.0, err_msg: why.into(), param_errs: Vec::new() })
+    }
+}
+
+/// A USP request on its way through CWMP.
+pub trait Plan: Send {
+    fn next(&mut self, view: &mut View<'_>) -> Step;
+    fn answered(&mut self, view: &mut View<'_>, response: &Response<'_>);
+    fn faulted(&mut self, view: &mut View<'_>, fault: &Fault<'_>);
+    /// Whether the RPC that was said last takes effect when the session ends, so that nothing may follow it
+    /// (Reboot, FactoryReset, diagnostics, transfers).
+    fn ends_session(&self) -> bool {
+        false
+    }
+    /// Whether the last RPC may be sent again if its answer is lost: it only reads.
+    fn is_repeatable(&self) -> bool {
+        false
+    }
+}

@@ -1,0 +1,179 @@
+//! Path expressions on the instance index: what a path names on this device.
+
+use crate::datamodel::{Instantiated, path};
+use crate::usp::ErrorCode;
+use crate::usp::path::{Condition, PathExpr, Segment};
+
+/// Why a path names nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Unresolved {
+    pub code: ErrorCode,
+    pub why: String,
+}
+
+/// Parses a path; a malformed one is 7008.
+pub(super) fn parse(text: &str) -> Result<PathExpr, Unresolved> {
+    PathExpr::parse(text)
+        .map_err(|error| Unresolved { code: ErrorCode::INVALID_PATH_SYNTAX, why: error.to_string() })
+}
+
+/// The parameters whose values decide the search expressions of a path: full names, as far as the index
+/// knows them. Empty for paths without searches.
+pub(super) fn search_params(expr: &PathExpr, model: &Instantiated) -> Vec<String> {
+    let mut needed = Vec::new();
+    let mut at = vec![String::new()];
+    for segment in &expr.segments {
+        if let Segment::Search(conditions) = segment {
+            for instance in at.iter().flat_map(|table| instances(table, model)) {
+                let named = conditions.iter().map(|condition| format!("{instance}{}", condition.param));
+                needed.extend(named.filter(|name| model.param(name).is_some()));
+            }
+        }
+        // All instances go on: which of them match is known only after the values were read.
+        at = at.iter().flat_map(|object| step(object, segment, model, false)).collect();
+    }
+    needed
+}
+
+/// The objects that the path's object part names, in the order of their instance numbers.
+///
+/// A path without wildcard and search that names nothing is 7016 where only an instance is missing and
+/// 7026 where the device has no such object; with a wildcard or search an empty result is a success
+/// (R-GET.0 and R-ARC.9).
+pub(super) fn objects(expr: &PathExpr, model: &Instantiated) -> Result<Vec<String>, Unresolved> {
+    let mut at = vec![String::new()];
+    for segment in &expr.segments {
+        let next: Vec<String> = at.iter().flat_map(|object| step(object, segment, model, true)).collect();
+        if next.is_empty() {
+            return missing(expr, segment, &at);
+        }
+        at = next;
+    }
+    Ok(at)
+}
+
+fn missing(expr: &PathExpr, segment: &Segment, at: &[String]) -> Result<Vec<String>, Unresolved> {
+    let below = at.first().map_or("", String::as_str);
+    match segment {
+        Segment::Name(name) if expr.is_exact() => Err(Unresolved {
+            code: ErrorCode::INVALID_PATH,
+            why: format!("the device has no object {below}{name}."),
+        }),
+        Segment::Instance(number) if expr.is_exact() => Err(Unresolved {
+            code: ErrorCode::OBJECT_DOES_NOT_EXIST,
+            why: format!("there is no instance {below}{number}."),
+        }),
+        _ => Ok(Vec::new()),
+    }
+}
+
+fn step(object: &str, segment: &Segment, model: &Instantiated, judge: bool) -> Vec<String> {
+    let known = |candidate: String| if model.has_object(&candidate) { vec![candidate] } else { Vec::new() };
+    match segment {
+        Segment::Name(name) => known(format!("{object}{name}.")),
+        Segment::Instance(number) => known(format!("{object}{number}.")),
+        Segment::Wildcard => instances(object, model),
+        Segment::Search(conditions) => {
+            let all = instances(object, model).into_iter();
+            all.filter(|instance| !judge || meets(instance, conditions, model)).collect()
+        }
+    }
+}
+
+fn instances(table: &str, model: &Instantiated) -> Vec<String> {
+    model.instances(table).into_iter().map(|number| format!("{table}{number}.")).collect()
+}
+
+fn meets(instance: &str, conditions: &[Condition], model: &Instantiated) -> bool {
+    conditions.iter().all(|condition| {
+        let param = model.param(&format!("{instance}{}", condition.param));
+        let value = param.and_then(|param| param.value.as_ref());
+        value.is_some_and(|value| condition.matches(&value.text, value.value_type))
+    })
+}
+
+/// The parameters that a path names: itself, or those of its objects down to `max_depth` levels (0: all).
+pub(super) fn params(
+    expr: &PathExpr,
+    max_depth: u32,
+    model: &Instantiated,
+) -> Result<Vec<String>, Unresolved> {
+    let objects = objects(expr, model)?;
+    let mut found = Vec::new();
+    for object in &objects {
+        match &expr.param {
+            Some(param) => {
+                let name = format!("{object}{param}");
+                if model.param(&name).is_some() {
+                    found.push(name);
+                } else if expr.is_exact() {
+                    let why = format!("the device has no parameter {name}");
+                    return Err(Unresolved { code: ErrorCode::INVALID_PATH, why });
+                }
+            }
+            None => {
+                let deep_enough = |name: &str| max_depth == 0 || depth_below(object, name) <= max_depth;
+                found.extend(
+                    model.params_below(object).map(|(name, _)| name.to_owned()).filter(|n| deep_enough(n)),
+                );
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// How many levels of objects a parameter stands below an object, itself counted as one. An instance
+/// belongs to its table's level.
+fn depth_below(object: &str, name: &str) -> u32 {
+    let relative = path::parent(&name[object.len()..]).unwrap_or("");
+    let levels = relative.split('.').filter(|segment| !segment.is_empty() && segment.parse::<u32>().is_err());
+    1 + u32::try_from(levels.count()).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::datamodel::{Source, Value, ValueType, WallTime};
+
+    fn model() -> Instantiated {
+        let mut model = Instantiated::default();
+        for (name, text) in [
+            ("Device.WiFi.SSID.1.SSID", "home"),
+            ("Device.WiFi.SSID.2.SSID", "guest"),
+            ("Device.WiFi.SSID.2.Stats.BytesSent", "5"),
+            ("Device.DeviceInfo.UpTime", "9"),
+        ] {
+            let value_type = Some(if text.len() > 1 { ValueType::String } else { ValueType::UnsignedInt });
+            let value = Value { text: text.into(), value_type, at: WallTime(0), source: Source::Read };
+            model.set_value(name, value);
+        }
+        model
+    }
+
+    fn names(path: &str, max_depth: u32) -> Result<Vec<String>, ErrorCode> {
+        params(&parse(path).unwrap(), max_depth, &model()).map_err(|unresolved| unresolved.code)
+    }
+
+    #[test]
+    fn r_arc_9_r_arc_10_searches_and_wildcards_name_all_that_match() {
+        assert_eq!(names("Device.WiFi.SSID.*.SSID", 0).unwrap().len(), 2);
+        assert_eq!(names("Device.WiFi.SSID.[SSID==\"guest\"].SSID", 0).unwrap(), ["Device.WiFi.SSID.2.SSID"]);
+        assert_eq!(names("Device.WiFi.SSID.[Stats.BytesSent>4].SSID", 0).unwrap().len(), 1);
+        assert_eq!(names("Device.WiFi.SSID.[SSID==\"none\"].", 0).unwrap(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_is_missing_is_told_apart() {
+        assert_eq!(names("Device.WiFi.SSID.7.", 0), Err(ErrorCode::OBJECT_DOES_NOT_EXIST));
+        assert_eq!(names("Device.Nope.", 0), Err(ErrorCode::INVALID_PATH));
+        assert_eq!(names("Device.WiFi.SSID.1.Nope", 0), Err(ErrorCode::INVALID_PATH));
+    }
+
+    #[test]
+    fn max_depth_counts_objects_and_not_instances() {
+        assert_eq!(names("Device.WiFi.SSID.2.", 1).unwrap(), ["Device.WiFi.SSID.2.SSID"]);
+        assert_eq!(names("Device.WiFi.SSID.2.", 2).unwrap().len(), 2);
+        assert_eq!(names("Device.WiFi.SSID.", 1).unwrap().len(), 2);
+        assert_eq!(names("Device.", 0).unwrap().len(), 4);
+    }
+}

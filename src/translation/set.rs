@@ -1,0 +1,314 @@
+//! Set (TR-369 6.1.3.2). With allow_partial=false one SetParameterValues carries the whole message, so the
+//! CPE applies all or nothing; with true there is one for each object path. Failed parameters that were not
+//! required are dropped and the rest is sent again.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::cwmp::rpc::{Array, Fault, ParameterValueStruct, Request, Response, SetParameterValues};
+use crate::datamodel::{Source, Value, ValueType};
+use crate::usp::ErrorCode;
+use crate::usp::message::{self, set, set_resp};
+
+use super::fault;
+use super::get::is_hidden;
+use super::plan::{Outcome, Plan, Step, View};
+use super::resolve;
+
+/// A Set on its way.
+pub struct Set {
+    allow_partial: bool,
+    objects: Vec<Update>,
+    /// Which objects the RPC under way is for.
+    asked: Vec<usize>,
+    prepared: bool,
+    /// Set when an allow_partial=false message has failed as a whole.
+    failure: Option<message::Error>,
+    key: String,
+}
+
+/// One entry of `update_objs`.
+struct Update {
+    request: set::UpdateObject,
+    /// What is to be written: full name, index of the setting.
+    writes: Vec<(String, usize)>,
+    targets: Vec<String>,
+    errors: Vec<ParamFailure>,
+    state: State,
+}
+
+struct ParamFailure {
+    name: String,
+    setting: usize,
+    code: ErrorCode,
+    why: String,
+}
+
+#[derive(PartialEq, Eq, Clone, Copy)]
+enum State {
+    Waiting,
+    Done,
+    Failed,
+}
+
+impl Set {
+    /// `key` is the ParameterKey to write: the ACS's last, so that it sees no other.
+    pub fn new(request: message::Set, key: String) -> Self {
+        let updates = request.update_objs.into_iter().map(|request| Update {
+            request,
+            writes: Vec::new(),
+            targets: Vec::new(),
+            errors: Vec::new(),
+            state: State::Waiting,
+        });
+        Self {
+            allow_partial: request.allow_partial,
+            objects: updates.collect(),
+            asked: Vec::new(),
+            prepared: false,
+            failure: None,
+            key,
+        }
+    }
+
+    fn call(&mut self, view: &View<'_>) -> Option<Request<'static>> {
+        let waiting = (0..self.objects.len()).filter(|index| self.objects[*index].state == State::Waiting);
+        let asked: Vec<usize> =
+            if self.allow_partial { waiting.take(1).collect() } else { waiting.collect() };
+        let mut list = Vec::new();
+        for index in &asked {
+            let update = &mut self.objects[*index];
+            for (name, setting) in &update.writes {
+                let known = view.cpe.param(name).and_then(|param| param.value.as_ref()?.value_type);
+                let text = update.request.param_settings[*setting].value.clone();
+                list.push(ParameterValueStruct::new(name.clone(), text, known.unwrap_or(ValueType::String)));
+            }
+            if update.writes.is_empty() {
+                update.state = State::Done;
+            }
+        }
+        if list.is_empty() {
+            return if asked.is_empty() { None } else { self.call(view) };
+        }
+        self.asked = asked;
+        let parameter_key = self.key.clone().into();
+        Some(Request::SetParameterValues(SetParameterValues { parameter_list: Array(list), parameter_key }))
+    }
+
+    /// Checks everything that can be checked before the CPE is touched.
+    fn prepare(&mut self, view: &View<'_>) {
+        for update in &mut self.objects {
+            update.prepare(view);
+        }
+        self.fail_whole();
+    }
+
+    /// Without allow_partial the first failed object fails the message (R-SET.1).
+    fn fail_whole(&mut self) {
+        if self.allow_partial || self.failure.is_some() {
+            return;
+        }
+        let failed: Vec<&Update> =
+            self.objects.iter().filter(|update| update.state == State::Failed).collect();
+        let Some(first) = failed.iter().flat_map(|update| &update.errors).next() else { return };
+        let errors =
+            failed.iter().flat_map(|update| &update.errors).map(|error| message::error::ParamError {
+                param_path: error.name.clone(),
+                err_code: error.code.0,
+                err_msg: error.why.clone(),
+            });
+        self.failure = Some(message::Error {
+            err_code: first.code.0,
+            err_msg: first.why.clone(),
+            param_errs: errors.collect(),
+        });
+    }
+
+    fn outcome(&self) -> Outcome {
+        match &self.failure {
+            Some(error) => Outcome::Error(error.clone()),
+            None => {
+                let results = self.objects.iter().map(Update::result).collect();
+                Outcome::Response(message::Response::SetResp(message::SetResp {
+                    updated_obj_results: results,
+                }))
+            }
+        }
+    }
+}
+
+impl Plan for Set {
+    fn next(&mut self, view: &mut View<'_>) -> Step {
+        if !self.prepared {
+            self.prepared = true;
+            self.prepare(view);
+        }
+        if self.failure.is_none()
+            && let Some(request) = self.call(view)
+        {
+            return Step::Call(request);
+        }
+        Step::Done(self.outcome())
+    }
+
+    fn answered(&mut self, view: &mut View<'_>, response: &Response<'_>) {
+        let accepted = matches!(response, Response::SetParameterValuesResponse(_));
+        for index in std::mem::take(&mut self.asked) {
+            let update = &mut self.objects[index];
+            if accepted {
+                update.keep(view);
+            } else {
+                update.fail_all(ErrorCode::INTERNAL_ERROR, "the device answered another RPC");
+            }
+        }
+        self.fail_whole();
+    }
+
+    fn faulted(&mut self, _: &mut View<'_>, fault: &Fault<'_>) {
+        let asked = std::mem::take(&mut self.asked);
+        for index in &asked {
+            self.objects[*index].refuse(fault);
+        }
+        // Nothing was dropped: the same list would be refused again.
+        let blamed = !fault.set_parameter_values_fault.is_empty();
+        for index in asked {
+            let update = &mut self.objects[index];
+            if !blamed && update.state == State::Waiting {
+                update.fail_all(fault::code(fault.fault_code), &fault::text(fault));
+            }
+        }
+        self.fail_whole();
+    }
+}
+
+impl Update {
+    fn prepare(&mut self, view: &View<'_>) {
+        let path = self.request.obj_path.clone();
+        let found = resolve::parse(&path).and_then(|expr| resolve::objects(&expr, view.cpe));
+        match found {
+            Ok(targets) if targets.is_empty() || is_hidden(&path) => {
+                self.fail_object(
+                    ErrorCode::OBJECT_DOES_NOT_EXIST,
+                    "the path names no object that can be set",
+                );
+            }
+            Ok(targets) => {
+                self.targets = targets;
+                self.check(view);
+            }
+            Err(unresolved) => self.fail_object(unresolved.code, &unresolved.why),
+        }
+    }
+
+    fn check(&mut self, view: &View<'_>) {
+        for target in self.targets.clone() {
+            for setting in 0..self.request.param_settings.len() {
+                let wanted = &self.request.param_settings[setting];
+                let name = format!("{target}{}", wanted.param);
+                let known = view.cpe.param(&name);
+                let value_type = known.and_then(|param| param.value.as_ref()?.value_type);
+                let problem = match known {
+                    None => Some((ErrorCode::UNSUPPORTED_PARAMETER, "the device has no such parameter")),
+                    _ if value_type.is_some_and(|known| !known.accepts(&wanted.value)) => {
+                        Some((ErrorCode::INVALID_TYPE, "the value is not of the parameter's type"))
+                    }
+                    _ => None,
+                };
+                match problem {
+                    Some((code, why)) => self.fail(name, setting, code, why),
+                    None => self.writes.push((name, setting)),
+                }
+            }
+        }
+    }
+
+    /// Notes a failed parameter; a required one fails the object.
+    fn fail(&mut self, name: String, setting: usize, code: ErrorCode, why: &str) {
+        if self.request.param_settings.get(setting).is_none_or(|setting| setting.required) {
+            self.state = State::Failed;
+        }
+        self.errors.push(ParamFailure { name, setting, code, why: why.to_owned() });
+    }
+
+    fn fail_object(&mut self, code: ErrorCode, why: &str) {
+        self.state = State::Failed;
+        let name = self.request.obj_path.clone();
+        self.errors.push(ParamFailure { name, setting: usize::MAX, code, why: why.to_owned() });
+    }
+
+    fn fail_all(&mut self, code: ErrorCode, why: &str) {
+        for (name, setting) in std::mem::take(&mut self.writes) {
+            self.errors.push(ParamFailure { name, setting, code, why: why.to_owned() });
+        }
+        self.state = State::Failed;
+    }
+
+    /// Drops what the CPE's fault list names.
+    fn refuse(&mut self, fault: &Fault<'_>) {
+        for blamed in &fault.set_parameter_values_fault {
+            let found = self.writes.iter().position(|(name, _)| *name == blamed.parameter_name);
+            if let Some(at) = found {
+                let (name, setting) = self.writes.remove(at);
+                let why = format!("CWMP fault {}: {}", blamed.fault_code, blamed.fault_string);
+                self.fail(name, setting, fault::code(blamed.fault_code), &why);
+            }
+        }
+    }
+
+    fn keep(&mut self, view: &mut View<'_>) {
+        for (name, setting) in &self.writes {
+            let text = self.request.param_settings[*setting].value.as_str().into();
+            let value = Value { text, value_type: None, at: view.wall, source: Source::Write };
+            view.cpe.set_value(name, value);
+        }
+        self.state = State::Done;
+    }
+
+    fn result(&self) -> set_resp::UpdatedObjectResult {
+        use set_resp::updated_object_result::{OperationStatus, operation_status as status};
+        let oper_status = if self.state == State::Done {
+            let results = self.targets.iter().map(|target| self.instance_result(target)).collect();
+            status::OperStatus::OperSuccess(status::OperationSuccess { updated_inst_results: results })
+        } else {
+            let first = self.errors.first();
+            let failures = self.targets.iter().map(|target| set_resp::UpdatedInstanceFailure {
+                affected_path: target.clone(),
+                param_errs: self.param_errs(target),
+            });
+            status::OperStatus::OperFailure(status::OperationFailure {
+                err_code: first.map_or(ErrorCode::OBJECT_COULD_NOT_BE_UPDATED, |error| error.code).0,
+                err_msg: first.map_or_else(String::new, |error| error.why.clone()),
+                updated_inst_failures: failures.collect(),
+            })
+        };
+        set_resp::UpdatedObjectResult {
+            requested_path: self.request.obj_path.clone(),
+            oper_status: Some(OperationStatus { oper_status: Some(oper_status) }),
+        }
+    }
+
+    fn instance_result(&self, target: &str) -> set_resp::UpdatedInstanceResult {
+        let failed: BTreeSet<&str> = self.errors.iter().map(|error| error.name.as_str()).collect();
+        let mut updated_params = BTreeMap::new();
+        for setting in &self.request.param_settings {
+            if !failed.contains(format!("{target}{}", setting.param).as_str()) {
+                updated_params.insert(setting.param.clone(), setting.value.clone());
+            }
+        }
+        let param_errs = self.param_errs(target);
+        set_resp::UpdatedInstanceResult { affected_path: target.to_owned(), param_errs, updated_params }
+    }
+
+    fn param_errs(&self, target: &str) -> Vec<set_resp::ParameterError> {
+        let own = self.errors.iter().filter(|error| error.name.starts_with(target));
+        let errors = own.map(|error| set_resp::ParameterError {
+            param: self
+                .request
+                .param_settings
+                .get(error.setting)
+                .map_or_else(String::new, |it| it.param.clone()),
+            err_code: error.code.0,
+            err_msg: error.why.clone(),
+        });
+        errors.collect()
+    }
+}
