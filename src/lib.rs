@@ -12,6 +12,8 @@ pub mod usp;
 // 2 decisions
 pub mod translation;
 // 3 device cores
+pub mod agent;
+pub mod proxy;
 pub mod relay;
 // 6 top
 pub mod cli;

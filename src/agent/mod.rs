@@ -1,3 +1,15 @@
-//! The virtual USP agent of one CPE: dispatch, access, notifications, operations, `Device.LocalAgent.`.
+//! The virtual USP agent of one CPE: dispatch, queue of work, onboarding, what of it is durable.
 //!
 //! Layer 3: one `handle`, one `next_deadline`; no I/O, clock, randomness or async.
+
+mod config;
+mod core;
+mod dispatch;
+mod io;
+mod queue;
+mod stored;
+
+pub use config::{AgentConfig, ControllerConfig, Role};
+pub use core::Agent;
+pub use io::{Env, Input, Output, Rpc, RpcId, Shadow};
+pub use stored::{RestoreError, stored_device_id};

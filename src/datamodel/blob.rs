@@ -134,13 +134,16 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_shadow_comes_back_from_its_blobs(values in prop::collection::vec((0u8..4, 1u8..4, any::<Option<String>>(), any::<bool>()), 0..40)) {
+        fn a_shadow_comes_back_from_its_blobs(
+            values in prop::collection::vec((0u8..4, 1u8..4, any::<Option<String>>(), any::<bool>()), 0..40),
+        ) {
             let mut shadow = Instantiated::default();
             for (top, instance, text, writable) in values {
                 let name = format!("Device.T{top}.R.{instance}.P{writable}");
                 shadow.put_param(&name, writable);
                 if let Some(text) = text {
-                    let value = Value { text: text.into(), value_type: Some(ValueType::Int), at: WallTime(7), source: Source::Acs };
+                    let value_type = Some(ValueType::Int);
+                    let value = Value { text: text.into(), value_type, at: WallTime(7), source: Source::Acs };
                     shadow.set_value(&name, value);
                 }
             }

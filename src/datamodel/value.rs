@@ -75,7 +75,7 @@ impl ValueType {
             Self::Long => text.parse::<i64>().is_ok(),
             Self::UnsignedLong => text.parse::<u64>().is_ok(),
             Self::Boolean => matches!(text, "0" | "1" | "true" | "false"),
-            Self::HexBinary => text.len() % 2 == 0 && text.bytes().all(|b| b.is_ascii_hexdigit()),
+            Self::HexBinary => text.len().is_multiple_of(2) && text.bytes().all(|b| b.is_ascii_hexdigit()),
             Self::Decimal => text.parse::<f64>().is_ok(),
             Self::String | Self::DateTime | Self::Base64 => true,
         }

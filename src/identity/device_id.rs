@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::EndpointId;
 
 /// What a CPE calls itself. OUI, ProductClass and SerialNumber identify it; Manufacturer is for people.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct DeviceId {
     pub manufacturer: String,
     pub oui: String,

@@ -3,13 +3,17 @@
 use bytes::Bytes;
 
 use crate::agent::{self, Env};
-use crate::cwmp::rpc::{InformResponse, Request, Response};
+use crate::cwmp::rpc::{
+    Array, AutonomousDUStateChangeCompleteResponse, AutonomousTransferCompleteResponse,
+    DUStateChangeCompleteResponse, Fault, GetRPCMethodsResponse, InformResponse, Request,
+    RequestDownloadResponse, Response, TransferCompleteResponse,
+};
 use crate::cwmp::soap::{self, Envelope, Header, Message};
 use crate::relay::{AcsSaid, CpeSaid, Turn};
 
 use super::device::{Device, decoded, name_of};
 use super::io::{AcsReply, Output, Post, Reply};
-use super::session::{HeldInform, Ours, Phase, Relayed, Session, empty, refuse};
+use super::session::{HeldInform, Ours, Phase, Session, empty, refuse};
 
 impl Device {
     /// A POST of the CPE. A new session id is a new session: an older one is over (quirk S13).
@@ -119,9 +123,9 @@ impl Device {
                 self.informed(env, inform, out);
             }
         });
-        out[from..].iter().any(|output| {
-            matches!(output, Output::Persist { changes, .. } if changes.iter().any(is_outbox))
-        })
+        out[from..]
+            .iter()
+            .any(|output| matches!(output, Output::Persist { changes, .. } if changes.iter().any(is_outbox)))
     }
 
     fn informed(&mut self, env: &Env, inform: &crate::cwmp::rpc::Inform<'_>, out: &mut Vec<Output>) {
@@ -136,7 +140,9 @@ impl Device {
     fn pass_inform_response(&mut self, env: &Env, reply: Reply, durable: bool, out: &mut Vec<Output>) {
         let until = env.now + self.config.commit_wait_ms;
         match &mut self.session {
-            Some(Session { phase: Phase::Relayed(relayed), .. }) if durable => relayed.held = Some((reply, until)),
+            Some(Session { phase: Phase::Relayed(relayed), .. }) if durable => {
+                relayed.held = Some((reply, until))
+            }
             _ => self.reply(reply, out),
         }
     }
@@ -248,7 +254,13 @@ impl Device {
 
     /// A request of the CPE's own. Where the gateway is the ACS it answers; where an ACS's leg has
     /// ended the request is the ACS's, and the CPE repeats it in its next session.
-    fn cpe_request(&mut self, env: &Env, envelope: &Envelope<'_>, request: &Request<'_>, out: &mut Vec<Output>) {
+    fn cpe_request(
+        &mut self,
+        env: &Env,
+        envelope: &Envelope<'_>,
+        request: &Request<'_>,
+        out: &mut Vec<Output>,
+    ) {
         let Some(session) = &mut self.session else { return };
         session.note(request.name());
         if session.is_relayed() {
@@ -291,7 +303,9 @@ fn read_acs(reply: &AcsReply) -> (AcsSaid, Option<String>, Option<Request<'stati
         let hold_requests = envelope.header.hold_requests;
         let name = name_of(&envelope.message).to_owned();
         match &envelope.message {
-            Message::Response(Response::InformResponse(_)) => (AcsSaid::InformResponse { hold_requests }, None, None),
+            Message::Response(Response::InformResponse(_)) => {
+                (AcsSaid::InformResponse { hold_requests }, None, None)
+            }
             Message::Response(_) => (AcsSaid::Response { hold_requests }, Some(name), None),
             Message::Request(request) => {
                 let ends_device = matches!(request, Request::Reboot(_) | Request::FactoryReset(_));
@@ -319,6 +333,38 @@ fn is_watched(request: &Request<'_>) -> bool {
 fn is_outbox(change: &crate::durable::Change) -> bool {
     matches!(change, crate::durable::Change::Put(entry) if entry.kind == crate::durable::Kind::Outbox)
 }
+
+/// The answer of the gateway where it is the ACS itself.
+fn own_answer<'a>(request: &Request<'a>) -> Message<'a> {
+    Message::Response(match request {
+        Request::TransferComplete(_) => Response::TransferCompleteResponse(TransferCompleteResponse {}),
+        Request::AutonomousTransferComplete(_) => {
+            Response::AutonomousTransferCompleteResponse(AutonomousTransferCompleteResponse {})
+        }
+        Request::DUStateChangeComplete(_) => {
+            Response::DUStateChangeCompleteResponse(DUStateChangeCompleteResponse {})
+        }
+        Request::AutonomousDUStateChangeComplete(_) => {
+            Response::AutonomousDUStateChangeCompleteResponse(AutonomousDUStateChangeCompleteResponse {})
+        }
+        Request::RequestDownload(_) => Response::RequestDownloadResponse(RequestDownloadResponse {}),
+        Request::GetRPCMethods(_) => Response::GetRPCMethodsResponse(GetRPCMethodsResponse {
+            method_list: Array(ACS_METHODS.iter().map(|name| (*name).into()).collect()),
+        }),
+        _ => return Message::Fault(Fault::of(8000)),
+    })
+}
+
+/// The methods that the gateway answers where it is the ACS.
+const ACS_METHODS: [&str; 7] = [
+    "Inform",
+    "GetRPCMethods",
+    "TransferComplete",
+    "AutonomousTransferComplete",
+    "RequestDownload",
+    "DUStateChangeComplete",
+    "AutonomousDUStateChangeComplete",
+];
 
 /// Empty after trimming is empty (quirk T07); trailing NULs count as blank.
 fn is_blank(body: &[u8]) -> bool {

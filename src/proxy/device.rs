@@ -11,7 +11,7 @@ use crate::identity::DeviceId;
 
 use super::config::ProxyConfig;
 use super::gate::Gate;
-use super::io::{AcsFailure, AcsReply, Input, Output, Post, Reply, SessionId};
+use super::io::{AcsFailure, AcsReply, Input, Output, Reply, SessionId};
 use super::session::{Ours, Phase, Session, refuse};
 use super::wake::Wake;
 
@@ -39,7 +39,8 @@ impl Device {
         config: Arc<ProxyConfig>,
         entries: &[Entry],
     ) -> Result<Self, RestoreError> {
-        let url = entries.iter().find(|entry| entry.kind == Kind::Reach).and_then(|entry| decode_url(&entry.value));
+        let url =
+            entries.iter().find(|entry| entry.kind == Kind::Reach).and_then(|entry| decode_url(&entry.value));
         let (agent, shadow) = Agent::restore(device, agent, entries)?;
         Ok(Self {
             config,
@@ -149,7 +150,7 @@ impl Device {
             return;
         }
         match &session.phase {
-            Phase::Relayed(Relayed { held: Some(_), .. }) => {
+            Phase::Relayed(relayed) if relayed.held.is_some() => {
                 out.push(Output::Log("a commit took too long; the InformResponse goes without it".into()));
                 self.release_held(out);
             }
@@ -211,13 +212,14 @@ impl Device {
             return;
         }
         match &self.url {
-            Some(url) => out.push(Output::Wake {
-                url: url.clone(),
-                credentials: self.config.wake_credentials.clone(),
-            }),
+            Some(url) => {
+                out.push(Output::Wake { url: url.clone(), credentials: self.config.wake_credentials.clone() })
+            }
             None => {
                 self.wake.settle();
-                out.push(Output::Log("no connection request URL is known: waiting for the next Inform".into()));
+                out.push(Output::Log(
+                    "no connection request URL is known: waiting for the next Inform".into(),
+                ));
             }
         }
     }

@@ -72,9 +72,14 @@ pub struct Reply {
 #[derive(Debug)]
 pub enum Input {
     Post(Post),
-    Acs { session: SessionId, reply: Result<AcsReply, AcsFailure> },
+    Acs {
+        session: SessionId,
+        reply: Result<AcsReply, AcsFailure>,
+    },
     /// The CPE's connection ended while nothing of its session was going on.
-    CpeGone { session: SessionId },
+    CpeGone {
+        session: SessionId,
+    },
     /// A USP record for this device's agent.
     Record(Bytes),
     ControllerConnected(EndpointId),
@@ -89,17 +94,39 @@ pub enum Input {
 /// What the world must do.
 #[derive(Debug)]
 pub enum Output {
-    Reply { exchange: ExchangeId, reply: Reply },
-    ToAcs { session: SessionId, target: String, headers: Vec<(String, String)>, body: Bytes },
+    Reply {
+        exchange: ExchangeId,
+        reply: Reply,
+    },
+    ToAcs {
+        session: SessionId,
+        target: String,
+        headers: Vec<(String, String)>,
+        body: Bytes,
+    },
     /// The session is over: forget its cookie, close its leg to the ACS.
     EndSession(SessionId),
-    Send { controller: EndpointId, record: Bytes },
-    Persist { token: Token, changes: Vec<Change> },
-    Wake { url: String, credentials: Option<(String, String)> },
+    Send {
+        controller: EndpointId,
+        record: Bytes,
+    },
+    Persist {
+        token: Token,
+        changes: Vec<Change>,
+    },
+    Wake {
+        url: String,
+        credentials: Option<(String, String)>,
+    },
     /// The device is known well enough to have an agent on the MTPs.
     Onboarded,
     /// One line for the operator when a session ends.
-    SessionEnded { outcome: &'static str, relayed: bool, rpcs: Vec<String>, milliseconds: u64 },
+    SessionEnded {
+        outcome: &'static str,
+        relayed: bool,
+        rpcs: Vec<String>,
+        milliseconds: u64,
+    },
     Log(String),
 }
 

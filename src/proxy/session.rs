@@ -29,7 +29,7 @@ pub(super) struct Session {
 #[derive(Debug)]
 pub(super) enum Phase {
     /// The ACS speaks with the CPE.
-    Relayed(Relayed),
+    Relayed(Box<Relayed>),
     /// We speak with the CPE.
     Ours(Ours),
 }
@@ -70,7 +70,7 @@ pub(super) struct Ours {
 impl Session {
     pub fn open(post: &Post, now: u64, relayed: bool) -> Self {
         let phase =
-            if relayed { Phase::Relayed(Relayed::default()) } else { Phase::Ours(Ours::new(empty(), true)) };
+            if relayed { Phase::Relayed(Box::default()) } else { Phase::Ours(Ours::new(empty(), true)) };
         Self {
             id: post.session,
             opened_at: now,

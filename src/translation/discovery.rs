@@ -76,12 +76,9 @@ impl Plan for Discovery {
     fn is_repeatable(&self) -> bool {
         true
     }
-}
 
-impl Discovery {
-    /// What a later session has to ask for.
-    pub fn left(&self) -> impl Iterator<Item = &String> {
-        self.waiting.iter()
+    fn left(&self) -> Vec<String> {
+        self.waiting.iter().cloned().collect()
     }
 }
 

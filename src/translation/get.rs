@@ -103,6 +103,12 @@ impl Plan for Get {
     fn is_repeatable(&self) -> bool {
         true
     }
+
+    fn repeat(&mut self) {
+        if let Phase::Searching(reading) | Phase::Reading(reading) = &mut self.phase {
+            reading.repeat();
+        }
+    }
 }
 
 impl Requested {

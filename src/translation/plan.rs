@@ -49,4 +49,10 @@ pub trait Plan: Send {
     fn is_repeatable(&self) -> bool {
         false
     }
+    /// Goes back to before the last RPC, whose answer was lost.
+    fn repeat(&mut self) {}
+    /// Paths that are left for a later run; only discovery leaves any.
+    fn left(&self) -> Vec<String> {
+        Vec::new()
+    }
 }

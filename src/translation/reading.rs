@@ -67,6 +67,14 @@ impl Reading {
         }
     }
 
+    /// The answer was lost: the same names are asked for again.
+    pub fn repeat(&mut self) {
+        let asked = std::mem::take(&mut self.asked);
+        if !asked.is_empty() {
+            self.waiting.push_front(asked);
+        }
+    }
+
     pub fn refusal(&self, name: &str) -> Option<&(u32, String)> {
         self.refused.get(name)
     }

@@ -9,7 +9,7 @@ use super::ErrorCode;
 
 mod pb {
     //! Generated from proto/usp-msg.proto.
-    #![expect(clippy::all, clippy::allow_attributes, reason = "generated code")]
+    #![expect(clippy::all, reason = "generated code")]
     include!(concat!(env!("OUT_DIR"), "/usp.rs"));
 }
 

@@ -10,7 +10,7 @@ use super::{ErrorCode, VERSION};
 
 mod pb {
     //! Generated from proto/usp-record.proto.
-    #![expect(clippy::all, clippy::allow_attributes, reason = "generated code")]
+    #![expect(clippy::all, reason = "generated code")]
     include!(concat!(env!("OUT_DIR"), "/usp_record.rs"));
 }
 

@@ -215,17 +215,6 @@ impl<T> Keep for Option<T> {
     }
 }
 
-impl Default for DeviceId {
-    fn default() -> Self {
-        Self {
-            manufacturer: String::new(),
-            oui: String::new(),
-            product_class: String::new(),
-            serial_number: String::new(),
-        }
-    }
-}
-
 impl Field<'_> for DeviceId {
     type Owned = DeviceId;
 

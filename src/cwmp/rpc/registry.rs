@@ -99,8 +99,14 @@ registry! {
     SetParameterValues, SetParameterValues<'a>, SetParameterValuesResponse, SetParameterValuesResponse;
     GetParameterValues, GetParameterValues<'a>, GetParameterValuesResponse<'a>, GetParameterValuesResponse;
     GetParameterNames, GetParameterNames<'a>, GetParameterNamesResponse<'a>, GetParameterNamesResponse;
-    SetParameterAttributes, SetParameterAttributes<'a>, SetParameterAttributesResponse, SetParameterAttributesResponse;
-    GetParameterAttributes, GetParameterAttributes<'a>, GetParameterAttributesResponse<'a>, GetParameterAttributesResponse;
+    SetParameterAttributes,
+        SetParameterAttributes<'a>,
+        SetParameterAttributesResponse,
+        SetParameterAttributesResponse;
+    GetParameterAttributes,
+        GetParameterAttributes<'a>,
+        GetParameterAttributesResponse<'a>,
+        GetParameterAttributesResponse;
     AddObject, AddObject<'a>, AddObjectResponse, AddObjectResponse;
     DeleteObject, DeleteObject<'a>, DeleteObjectResponse, DeleteObjectResponse;
     Reboot, Reboot<'a>, RebootResponse, RebootResponse;
@@ -109,18 +115,30 @@ registry! {
     ScheduleDownload, ScheduleDownload<'a>, ScheduleDownloadResponse, ScheduleDownloadResponse;
     Upload, Upload<'a>, UploadResponse<'a>, UploadResponse;
     GetQueuedTransfers, GetQueuedTransfers, GetQueuedTransfersResponse<'a>, GetQueuedTransfersResponse;
-    GetAllQueuedTransfers, GetAllQueuedTransfers, GetAllQueuedTransfersResponse<'a>, GetAllQueuedTransfersResponse;
+    GetAllQueuedTransfers,
+        GetAllQueuedTransfers,
+        GetAllQueuedTransfersResponse<'a>,
+        GetAllQueuedTransfersResponse;
     CancelTransfer, CancelTransfer<'a>, CancelTransferResponse, CancelTransferResponse;
     ScheduleInform, ScheduleInform<'a>, ScheduleInformResponse, ScheduleInformResponse;
     Inform, Inform<'a>, InformResponse, InformResponse;
     TransferComplete, TransferComplete<'a>, TransferCompleteResponse, TransferCompleteResponse;
-    AutonomousTransferComplete, AutonomousTransferComplete<'a>, AutonomousTransferCompleteResponse, AutonomousTransferCompleteResponse;
+    AutonomousTransferComplete,
+        AutonomousTransferComplete<'a>,
+        AutonomousTransferCompleteResponse,
+        AutonomousTransferCompleteResponse;
     RequestDownload, RequestDownload<'a>, RequestDownloadResponse, RequestDownloadResponse;
     Kicked, Kicked<'a>, KickedResponse<'a>, KickedResponse;
     GetOptions, GetOptions<'a>, GetOptionsResponse<'a>, GetOptionsResponse;
     SetVouchers, SetVouchers<'a>, SetVouchersResponse, SetVouchersResponse;
-    DUStateChangeComplete, DUStateChangeComplete<'a>, DUStateChangeCompleteResponse, DUStateChangeCompleteResponse;
-    AutonomousDUStateChangeComplete, AutonomousDUStateChangeComplete<'a>, AutonomousDUStateChangeCompleteResponse, AutonomousDUStateChangeCompleteResponse;
+    DUStateChangeComplete,
+        DUStateChangeComplete<'a>,
+        DUStateChangeCompleteResponse,
+        DUStateChangeCompleteResponse;
+    AutonomousDUStateChangeComplete,
+        AutonomousDUStateChangeComplete<'a>,
+        AutonomousDUStateChangeCompleteResponse,
+        AutonomousDUStateChangeCompleteResponse;
 }
 
 /// Decodes the DeviceId element that was entered last.

@@ -146,11 +146,6 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Where the cursor stands, in bytes of the text.
-    pub fn offset(&self) -> usize {
-        self.position()
-    }
-
     fn event(&mut self) -> Result<Event<'a>, SoapError> {
         match self.reader.read_event().map_err(|error| SoapError::Xml(error.to_string()))? {
             Event::DocType(_) => Err(SoapError::DocType),

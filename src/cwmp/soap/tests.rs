@@ -149,7 +149,11 @@ fn round_trip(message: Message<'_>) {
 
 proptest! {
     #[test]
-    fn what_is_encoded_is_decoded(name in "[A-Za-z][A-Za-z0-9.]{0,20}", value in "[ -~\t\n\r€ü]{0,40}", number: u32) {
+    fn what_is_encoded_is_decoded(
+        name in "[A-Za-z][A-Za-z0-9.]{0,20}",
+        value in "[ -~\t\n\r€ü]{0,40}",
+        number: u32,
+    ) {
         let parameter = ParameterValueStruct::new(name.as_str(), value.as_str(), ValueType::String);
         round_trip(Message::Response(Response::GetParameterValuesResponse(GetParameterValuesResponse {
             parameter_list: Array(vec![parameter.clone(), parameter.clone()]),
@@ -180,7 +184,9 @@ proptest! {
     }
 
     #[test]
-    fn arbitrary_markup_never_panics(body in "(<[a-zE/!?]{0,9}>|&[a-z#0-9]{0,4};?|[ -~]{0,3}|<Envelope><Body><Inform>){0,30}") {
+    fn arbitrary_markup_never_panics(
+        body in "(<[a-zE/!?]{0,9}>|&[a-z#0-9]{0,4};?|[ -~]{0,3}|<Envelope><Body><Inform>){0,30}",
+    ) {
         if let Ok(text) = decode_charset(body.as_bytes(), None) {
             let _ = decode(&text, &Limits::default());
         }

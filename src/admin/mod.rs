@@ -1,3 +1,0 @@
-//! The admin port: `/metrics`, `/healthz`, `/readyz`.
-//!
-//! Layer 6.

@@ -1,0 +1,95 @@
+//! The contract of the agent core.
+
+use bytes::Bytes;
+
+use crate::cwmp::rpc::{Fault, Inform, Request, Response};
+use crate::datamodel::{Instantiated, WallTime};
+use crate::durable::{Change, Token};
+use crate::identity::EndpointId;
+
+/// What a core needs to know of the world for one step.
+#[derive(Debug, Clone, Copy)]
+pub struct Env {
+    /// Monotonic milliseconds.
+    pub now: u64,
+    pub wall: WallTime,
+    /// Fresh randomness, the only one there is.
+    pub seed: u64,
+}
+
+/// What is known of the device.
+#[derive(Debug, Default)]
+pub struct Shadow {
+    /// In the CPE's own terms.
+    pub cpe: Instantiated,
+}
+
+/// Names an RPC of the agent's until its answer has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RpcId(pub u64);
+
+/// An RPC to be sent when it is USP's turn.
+#[derive(Debug)]
+pub struct Rpc {
+    pub id: RpcId,
+    pub request: Request<'static>,
+    /// It takes effect when the session ends: nothing may follow it.
+    pub ends_session: bool,
+}
+
+/// Something happened.
+pub enum Input<'a> {
+    /// A USP record from a controller.
+    Record {
+        bytes: Bytes,
+    },
+    /// An MTP to a controller is up.
+    ControllerConnected {
+        controller: EndpointId,
+    },
+    /// An Inform whose sender has been authenticated.
+    Informed {
+        inform: &'a Inform<'a>,
+        first_contact: bool,
+    },
+    /// An RPC of the ACS's that the CPE carried out.
+    Observed {
+        request: &'a Request<'a>,
+        response: &'a Response<'a>,
+    },
+    Answer {
+        rpc: RpcId,
+        response: &'a Response<'a>,
+    },
+    Faulted {
+        rpc: RpcId,
+        fault: &'a Fault<'a>,
+    },
+    /// The answer to an RPC will not come; whether it was carried out is unknown.
+    Lost {
+        rpc: RpcId,
+    },
+    SessionEnded,
+    Persisted(Token),
+    StoreFailed(Token),
+    Tick,
+}
+
+/// What the world must do.
+#[derive(Debug)]
+pub enum Output {
+    Send {
+        controller: EndpointId,
+        record: Bytes,
+        after: Option<Token>,
+    },
+    Persist {
+        token: Token,
+        changes: Vec<Change>,
+    },
+    /// Work waits for a session.
+    WantSession,
+    /// The device has an agent on the MTPs from now on.
+    Onboarded,
+    Log(String),
+}

@@ -1,0 +1,77 @@
+//! Requests that wait for their device, one at a time in its session, each with a deadline.
+
+use std::collections::VecDeque;
+
+use crate::identity::EndpointId;
+use crate::translation::Plan;
+
+use super::io::RpcId;
+
+/// A request on its way.
+pub(super) struct Job {
+    /// Whom to answer; none for work of our own.
+    pub asker: Option<Asker>,
+    pub plan: Box<dyn Plan>,
+    pub deadline: u64,
+    /// The RPC under way.
+    pub rpc: Option<RpcId>,
+    /// Discovery gives its rest back when it is through.
+    pub is_discovery: bool,
+}
+
+pub(super) struct Asker {
+    pub controller: EndpointId,
+    pub msg_id: String,
+    /// False for an Operate with send_resp=false.
+    pub wants_answer: bool,
+}
+
+/// First come, first served. The job at the front is the one that is being worked on.
+#[derive(Default)]
+pub(super) struct Queue {
+    jobs: VecDeque<Job>,
+}
+
+impl Queue {
+    pub fn push(&mut self, job: Job) {
+        self.jobs.push_back(job);
+    }
+
+    pub fn len(&self) -> usize {
+        self.jobs.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.jobs.is_empty()
+    }
+
+    pub fn front(&mut self) -> Option<&mut Job> {
+        self.jobs.front_mut()
+    }
+
+    pub fn pop(&mut self) -> Option<Job> {
+        self.jobs.pop_front()
+    }
+
+    /// The job that waits for this RPC.
+    pub fn of(&mut self, rpc: RpcId) -> Option<&mut Job> {
+        self.jobs.iter_mut().find(|job| job.rpc == Some(rpc))
+    }
+
+    pub fn next_deadline(&self) -> Option<u64> {
+        self.jobs.iter().map(|job| job.deadline).min()
+    }
+
+    /// Takes out what has waited too long. A job whose RPC is under way is left to its answer.
+    pub fn take_overdue(&mut self, now: u64) -> Vec<Job> {
+        let (overdue, rest) = std::mem::take(&mut self.jobs)
+            .into_iter()
+            .partition::<Vec<Job>, _>(|job| job.deadline <= now && job.rpc.is_none());
+        self.jobs = rest.into();
+        overdue
+    }
+
+    pub fn has_discovery(&self) -> bool {
+        self.jobs.iter().any(|job| job.is_discovery)
+    }
+}

@@ -1,0 +1,66 @@
+//! What of an agent survives `kill -9`, and its form: JSON with a version, which an operator can read.
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::durable::{Change, Entry, Kind};
+use crate::identity::{DeviceId, EndpointId};
+
+/// Why stored state is not usable.
+#[derive(Debug, Error)]
+pub enum RestoreError {
+    #[error("device entry is damaged: {0}")]
+    Json(#[from] serde_json::Error),
+    #[error("device entry has format {0}, this release reads {FORMAT}")]
+    Format(u32),
+    #[error(transparent)]
+    Shadow(#[from] crate::datamodel::BlobError),
+}
+
+/// The device entry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Stored {
+    pub format: u32,
+    pub device: DeviceId,
+    /// The root of its data model: `Device.` or `InternetGatewayDevice.`; empty before it is known.
+    pub root: String,
+    /// Paths that discovery has still to ask for; `None` before it has begun.
+    pub discovery_left: Option<Vec<String>>,
+    /// Controllers that have acknowledged an OnBoardRequest.
+    pub onboarded: Vec<EndpointId>,
+    pub software_version: String,
+}
+
+impl Stored {
+    pub fn new(device: DeviceId) -> Self {
+        Self {
+            format: FORMAT,
+            device,
+            root: String::new(),
+            discovery_left: None,
+            onboarded: Vec::new(),
+            software_version: String::new(),
+        }
+    }
+
+    /// Finds the device entry among a device's entries.
+    pub fn find(entries: &[Entry]) -> Result<Option<Self>, RestoreError> {
+        let Some(entry) = entries.iter().find(|entry| entry.kind == Kind::Device) else {
+            return Ok(None);
+        };
+        let stored: Self = serde_json::from_slice(&entry.value)?;
+        if stored.format == FORMAT { Ok(Some(stored)) } else { Err(RestoreError::Format(stored.format)) }
+    }
+
+    pub fn change(&self) -> Change {
+        // Plain data with text keys always has a JSON form.
+        Change::put(Kind::Device, "", serde_json::to_vec(self).unwrap_or_default())
+    }
+}
+
+/// The identity of a stored device, for those who know only its endpoint.
+pub fn stored_device_id(entries: &[Entry]) -> Option<DeviceId> {
+    Stored::find(entries).ok().flatten().map(|stored| stored.device)
+}
+
+const FORMAT: u32 = 1;

@@ -1,1 +1,0 @@
-//! Composition: reads like a parts list. Layer 6; the only place besides `main` that uses `anyhow`.
