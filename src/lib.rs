@@ -15,5 +15,7 @@ pub mod translation;
 pub mod agent;
 pub mod proxy;
 pub mod relay;
+// 4 shells, on their base
+pub mod net;
 // 6 top
 pub mod cli;

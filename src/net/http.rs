@@ -1,0 +1,166 @@
+//! An HTTP/1.1 client that keeps one connection: requests go one after the other, and who asks decides
+//! what happens when the connection is lost.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper::header::{HeaderName, HeaderValue};
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use thiserror::Error;
+
+use super::stream::Stream;
+use super::tls::TlsClient;
+use super::url::HttpUrl;
+
+/// A request; `Host` and the framing headers are added.
+#[derive(Debug, Clone)]
+pub struct HttpRequest {
+    pub method: &'static str,
+    pub target: String,
+    pub headers: Vec<(String, String)>,
+    pub body: Bytes,
+}
+
+/// An answer with its whole body.
+#[derive(Debug, Clone)]
+pub struct HttpReply {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: Bytes,
+    /// The server ends the connection after this answer.
+    pub close: bool,
+}
+
+impl HttpReply {
+    /// The first header of that name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+}
+
+/// Limits of one exchange.
+#[derive(Debug, Clone)]
+pub struct HttpLimits {
+    pub connect: Duration,
+    /// From sending the request to the end of the answer.
+    pub answer: Duration,
+    /// Bytes of an answer's body.
+    pub body: usize,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Error)]
+pub enum HttpError {
+    #[error("failed to connect to {authority}: {why}")]
+    Connect { authority: String, why: String },
+    #[error("no answer within {0:?}")]
+    Slow(Duration),
+    #[error("answer is over {0} bytes")]
+    TooLarge(usize),
+    #[error("connection failed: {0}")]
+    Broken(String),
+    #[error("request cannot be sent: {0}")]
+    Request(String),
+}
+
+/// One connection to one server.
+pub struct HttpClient {
+    authority: String,
+    sender: SendRequest<Full<Bytes>>,
+    limits: HttpLimits,
+}
+
+impl HttpClient {
+    /// Connects to the host of a URL.
+    pub async fn connect(
+        url: &HttpUrl,
+        tls: Option<&TlsClient>,
+        limits: HttpLimits,
+    ) -> Result<Self, HttpError> {
+        let failed = |why: String| HttpError::Connect { authority: url.authority(), why };
+        if url.tls && tls.is_none() {
+            return Err(failed("https needs a CA file to trust".into()));
+        }
+        let tls = tls.filter(|_| url.tls);
+        let stream = Stream::connect(&url.host, url.port, tls, limits.connect).await;
+        let stream = stream.map_err(|error| failed(error.to_string()))?;
+        let (sender, connection) = http1::Builder::new()
+            .title_case_headers(true)
+            .max_buf_size(BUFFER)
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| failed(error.to_string()))?;
+        tokio::spawn(async move {
+            // How it ends is told to who waits for an answer.
+            let _ = connection.await;
+        });
+        Ok(Self { authority: url.authority(), sender, limits })
+    }
+
+    /// Whether the connection can take another request.
+    pub fn is_open(&self) -> bool {
+        !self.sender.is_closed()
+    }
+
+    /// Sends a request and awaits the whole answer.
+    pub async fn send(&mut self, request: HttpRequest) -> Result<HttpReply, HttpError> {
+        let request = self.build(request)?;
+        let (patience, most) = (self.limits.answer, self.limits.body);
+        let exchange = async {
+            self.sender.ready().await.map_err(broken)?;
+            let response = self.sender.send_request(request).await.map_err(broken)?;
+            collect(response, most).await
+        };
+        tokio::time::timeout(patience, exchange).await.map_err(|_| HttpError::Slow(patience))?
+    }
+
+    fn build(&self, request: HttpRequest) -> Result<Request<Full<Bytes>>, HttpError> {
+        let invalid = |error: &dyn std::fmt::Display| HttpError::Request(error.to_string());
+        let mut built = Request::builder()
+            .method(request.method)
+            .uri(&request.target)
+            .header(hyper::header::HOST, &self.authority);
+        if request.method == "POST" {
+            // An empty POST says its length too: servers ask for it, and sniffers of CWMP look at it.
+            built = built.header(hyper::header::CONTENT_LENGTH, request.body.len());
+        }
+        for (name, value) in &request.headers {
+            let name = HeaderName::from_bytes(name.as_bytes()).map_err(|error| invalid(&error))?;
+            let value = HeaderValue::from_bytes(value.as_bytes()).map_err(|error| invalid(&error))?;
+            built = built.header(name, value);
+        }
+        built.body(Full::new(request.body)).map_err(|error| invalid(&error))
+    }
+}
+
+async fn collect(response: Response<Incoming>, most: usize) -> Result<HttpReply, HttpError> {
+    let (head, body) = response.into_parts();
+    let headers: Vec<(String, String)> = head
+        .headers
+        .iter()
+        .map(|(name, value)| {
+            (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+        })
+        .collect();
+    let close =
+        headers.iter().any(|(name, value)| name == "connection" && value.eq_ignore_ascii_case("close"));
+    let body = Limited::new(body, most).collect().await.map_err(|error| {
+        if error.is::<LengthLimitError>() {
+            HttpError::TooLarge(most)
+        } else {
+            HttpError::Broken(error.to_string())
+        }
+    })?;
+    Ok(HttpReply { status: head.status.as_u16(), headers, body: body.to_bytes(), close })
+}
+
+fn broken(error: hyper::Error) -> HttpError {
+    HttpError::Broken(error.to_string())
+}
+
+/// Bytes buffered for a peer's head: enough for any header, and small for a thousand connections.
+const BUFFER: usize = 64 << 10;

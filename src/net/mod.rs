@@ -1,0 +1,18 @@
+//! What the shells and the simulators share: streams with and without TLS, an HTTP/1.1 client on one
+//! connection, listening, back-off.
+//!
+//! Layer 4, its base. Knows nothing of CWMP, USP or devices.
+
+mod backoff;
+mod http;
+mod listen;
+mod stream;
+mod tls;
+mod url;
+
+pub use backoff::Backoff;
+pub use http::{HttpClient, HttpError, HttpLimits, HttpReply, HttpRequest};
+pub use listen::{Incoming, listen};
+pub use stream::Stream;
+pub use tls::{TlsClient, TlsError, TlsServer};
+pub use url::{HttpUrl, UrlError};

@@ -1,0 +1,94 @@
+//! One type for a TCP connection with or without TLS.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use super::tls::TlsClient;
+
+/// A byte stream to a peer.
+pub enum Stream {
+    Plain(TcpStream),
+    TlsClient(Box<tokio_rustls::client::TlsStream<TcpStream>>),
+    TlsServer(Box<tokio_rustls::server::TlsStream<TcpStream>>),
+}
+
+impl Stream {
+    /// Connects, with TLS if told to, all of it within `patience`.
+    pub async fn connect(
+        host: &str,
+        port: u16,
+        tls: Option<&TlsClient>,
+        patience: Duration,
+    ) -> io::Result<Self> {
+        let connecting = async {
+            let socket = TcpStream::connect((host, port)).await?;
+            socket.set_nodelay(true)?;
+            match tls {
+                Some(tls) => Ok(Self::TlsClient(Box::new(tls.connect(host, socket).await?))),
+                None => Ok(Self::Plain(socket)),
+            }
+        };
+        match tokio::time::timeout(patience, connecting).await {
+            Ok(result) => result,
+            Err(_) => {
+                let why = format!("no connection to {host}:{port} within {} s", patience.as_secs());
+                Err(io::Error::new(io::ErrorKind::TimedOut, why))
+            }
+        }
+    }
+
+    /// The certificate that the peer has proved to own, in DER.
+    pub fn peer_certificate(&self) -> Option<Vec<u8>> {
+        let certificates = match self {
+            Self::Plain(_) => None,
+            Self::TlsClient(stream) => stream.get_ref().1.peer_certificates(),
+            Self::TlsServer(stream) => stream.get_ref().1.peer_certificates(),
+        };
+        certificates?.first().map(|first| first.to_vec())
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_read(context, into),
+            Self::TlsClient(stream) => Pin::new(stream).poll_read(context, into),
+            Self::TlsServer(stream) => Pin::new(stream).poll_read(context, into),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, from: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write(context, from),
+            Self::TlsClient(stream) => Pin::new(stream).poll_write(context, from),
+            Self::TlsServer(stream) => Pin::new(stream).poll_write(context, from),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_flush(context),
+            Self::TlsClient(stream) => Pin::new(stream).poll_flush(context),
+            Self::TlsServer(stream) => Pin::new(stream).poll_flush(context),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_shutdown(context),
+            Self::TlsClient(stream) => Pin::new(stream).poll_shutdown(context),
+            Self::TlsServer(stream) => Pin::new(stream).poll_shutdown(context),
+        }
+    }
+}
