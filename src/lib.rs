@@ -8,6 +8,7 @@ pub mod durable;
 pub mod identity;
 // 1 protocols
 pub mod cwmp;
+pub mod transport;
 pub mod usp;
 // 2 decisions
 pub mod translation;
@@ -16,6 +17,11 @@ pub mod agent;
 pub mod proxy;
 pub mod relay;
 // 4 shells, on their base
+pub mod connection_request;
 pub mod net;
+pub mod observe;
+pub mod southbound;
+pub mod store;
+pub mod upstream;
 // 6 top
 pub mod cli;

@@ -1,0 +1,175 @@
+//! Counters and gauges, and the line in the log that belongs to each event.
+
+use std::sync::atomic::AtomicU64;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+use tracing::{info, warn};
+
+/// All metrics of one gateway.
+pub struct Metrics {
+    registry: Registry,
+    sessions: Family<Outcome, Counter>,
+    session_seconds: Histogram,
+    connection_requests: Family<Outcome, Counter>,
+    refused_posts: Family<Outcome, Counter>,
+    usp_records: Family<Direction, Counter>,
+    usp_dropped: Family<Outcome, Counter>,
+    mtp_connections: Family<Protocol, Gauge<i64, std::sync::atomic::AtomicI64>>,
+    mtp_connects: Family<Outcome, Counter>,
+    commits: Family<Outcome, Counter<u64, AtomicU64>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Outcome {
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Direction {
+    direction: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Protocol {
+    protocol: &'static str,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let session_seconds = Histogram::new([0.005, 0.02, 0.1, 0.5, 2.0, 5.0, 15.0, 30.0, 60.0, 300.0]);
+        let mut metrics = Self {
+            registry: Registry::with_prefix("dragoman"),
+            sessions: Family::default(),
+            session_seconds,
+            connection_requests: Family::default(),
+            refused_posts: Family::default(),
+            usp_records: Family::default(),
+            usp_dropped: Family::default(),
+            mtp_connections: Family::default(),
+            mtp_connects: Family::default(),
+            commits: Family::default(),
+        };
+        metrics.register();
+        metrics
+    }
+}
+
+impl Metrics {
+    fn register(&mut self) {
+        let registry = &mut self.registry;
+        registry.register("cwmp_sessions", "CWMP sessions by how they ended", self.sessions.clone());
+        registry.register("cwmp_session_seconds", "Duration of CWMP sessions", self.session_seconds.clone());
+        registry.register(
+            "connection_requests",
+            "Connection requests sent to CPEs",
+            self.connection_requests.clone(),
+        );
+        registry.register("cwmp_refused", "POSTs of CPEs refused at the door", self.refused_posts.clone());
+        registry.register("usp_records", "USP records by direction", self.usp_records.clone());
+        registry.register("usp_dropped", "USP records that were dropped", self.usp_dropped.clone());
+        registry.register("mtp_connections", "Open MTP connections", self.mtp_connections.clone());
+        registry.register("mtp_connects", "Tries to open an MTP connection", self.mtp_connects.clone());
+        registry.register("store_commits", "Commits to the store", self.commits.clone());
+    }
+
+    /// A CWMP session is over: the operator's one line about it.
+    pub fn cwmp_session_ended(
+        &self,
+        endpoint: &str,
+        outcome: &'static str,
+        relayed: bool,
+        rpcs: &[String],
+        milliseconds: u64,
+    ) {
+        self.sessions.get_or_create(&Outcome { outcome }).inc();
+        // Precision is no concern for durations of a session.
+        self.session_seconds.observe(milliseconds as f64 / 1_000.0);
+        let rpcs = rpcs.join(" ");
+        let acs = if relayed { "relayed" } else { "answered by the gateway" };
+        if outcome == "complete" {
+            info!(endpoint, ms = milliseconds, rpcs, "session {acs}");
+        } else {
+            warn!(endpoint, ms = milliseconds, rpcs, "session {acs} ended: {outcome}");
+        }
+    }
+
+    /// A connection request has been answered, or not for that reason.
+    pub fn connection_request(&self, endpoint: &str, failure: Option<&str>) {
+        let outcome = if failure.is_some() { "failed" } else { "accepted" };
+        self.connection_requests.get_or_create(&Outcome { outcome }).inc();
+        if let Some(reason) = failure {
+            warn!(endpoint, reason, "connection request failed");
+        }
+    }
+
+    /// A POST was answered at the door, without any device being told.
+    pub fn cwmp_refused(&self, peer: std::net::SocketAddr, reason: &'static str) {
+        self.refused_posts.get_or_create(&Outcome { outcome: reason }).inc();
+        tracing::debug!(%peer, reason, "a POST was refused");
+    }
+
+    pub fn usp_received(&self) {
+        self.usp_records.get_or_create(&Direction { direction: "in" }).inc();
+    }
+
+    pub fn usp_sent(&self) {
+        self.usp_records.get_or_create(&Direction { direction: "out" }).inc();
+    }
+
+    /// A record went nowhere.
+    pub fn usp_dropped(&self, endpoint: &str, reason: &'static str) {
+        self.usp_dropped.get_or_create(&Outcome { outcome: reason }).inc();
+        warn!(endpoint, reason, "a USP record was dropped");
+    }
+
+    /// An MTP connection is up.
+    pub fn mtp_up(&self, protocol: &'static str) {
+        self.mtp_connections.get_or_create(&Protocol { protocol }).inc();
+        self.mtp_connects.get_or_create(&Outcome { outcome: "accepted" }).inc();
+    }
+
+    /// An MTP connection that was up is down.
+    pub fn mtp_down(&self, protocol: &'static str, who: &str, reason: &str) {
+        self.mtp_connections.get_or_create(&Protocol { protocol }).dec();
+        info!(who, reason, "{protocol} connection is down");
+    }
+
+    /// An MTP connection could not be made.
+    pub fn mtp_failed(&self, protocol: &'static str, who: &str, reason: &str, again_ms: u64) {
+        self.mtp_connects.get_or_create(&Outcome { outcome: "failed" }).inc();
+        warn!(who, reason, again_ms, "{protocol} connection could not be made");
+    }
+
+    pub fn committed(&self, ok: bool) {
+        self.commits.get_or_create(&Outcome { outcome: if ok { "ok" } else { "failed" } }).inc();
+    }
+
+    /// Everything in the text format of OpenMetrics.
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        // Writing to a string does not fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_happened_is_found_in_the_text() {
+        let metrics = Metrics::default();
+        metrics.cwmp_session_ended("os::1-2", "complete", true, &["Inform".into()], 40);
+        metrics.mtp_up("mqtt");
+        let text = metrics.render();
+        assert!(text.contains("dragoman_cwmp_sessions_total{outcome=\"complete\"} 1"), "{text}");
+        assert!(text.contains("dragoman_mtp_connections{protocol=\"mqtt\"} 1"), "{text}");
+    }
+}

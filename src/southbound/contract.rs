@@ -1,0 +1,50 @@
+//! What passes between the door and who stands behind it.
+
+use std::future::Future;
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+
+/// One TCP connection of a CPE.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ConnectionId(pub u64);
+
+/// One POST.
+#[derive(Debug, Clone)]
+pub struct CpeRequest {
+    pub connection: ConnectionId,
+    pub peer: SocketAddr,
+    /// The value of our session cookie, if it came.
+    pub cookie: Option<String>,
+    /// Path and query as asked for.
+    pub target: String,
+    /// End-to-end headers, without cookies, and without credentials that were meant for this door.
+    pub headers: Vec<(String, String)>,
+    /// The body in identity coding.
+    pub body: Bytes,
+    /// The body as received, where it came compressed.
+    pub original_body: Option<Bytes>,
+}
+
+/// The answer.
+#[derive(Debug, Clone)]
+pub struct CpeReply {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: Bytes,
+    /// Ends the connection after the answer.
+    pub close: bool,
+    /// Sets our session cookie to this value.
+    pub cookie: Option<String>,
+}
+
+/// Who answers CPEs.
+pub trait CpeHandler: Send + Sync + 'static {
+    /// Answers a POST. Dropped when the connection ends before.
+    fn request(&self, request: CpeRequest) -> impl Future<Output = CpeReply> + Send;
+    /// The CPE has closed its sending side while it waits for an answer: it is gone, or will send nothing
+    /// more but still reads.
+    fn half_closed(&self, connection: ConnectionId);
+    /// The connection has ended.
+    fn gone(&self, connection: ConnectionId);
+}

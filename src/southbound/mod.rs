@@ -1,0 +1,14 @@
+//! The CWMP door: HTTP/1.1 from CPEs, as far as it is HTTP. Which session and device a POST belongs to is
+//! its handler's matter.
+//!
+//! Layer 4.
+
+mod auth;
+mod contract;
+mod headers;
+mod server;
+mod watched;
+
+pub use auth::{DoorAuth, DoorScheme};
+pub use contract::{ConnectionId, CpeHandler, CpeReply, CpeRequest};
+pub use server::{Door, DoorConfig, DoorLimits};

@@ -1,0 +1,270 @@
+//! The HTTP/1.1 server for CPEs.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::{Body as _, Incoming as Body};
+use hyper::header::{HeaderName, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::net::{CodingError, Incoming, TlsServer, decode_body, listen};
+use crate::observe::Metrics;
+
+use super::auth::{DoorAuth, Verdict};
+use super::contract::{ConnectionId, CpeHandler, CpeReply, CpeRequest};
+use super::headers;
+use super::watched::Watched;
+
+/// Where the door is and whom it lets in.
+pub struct DoorConfig {
+    pub listen: SocketAddr,
+    pub tls: Option<TlsServer>,
+    pub auth: Option<DoorAuth>,
+    pub limits: DoorLimits,
+}
+
+/// Limits of the door.
+#[derive(Debug, Clone)]
+pub struct DoorLimits {
+    /// Bytes of a body, as received and inflated; more is answered with 413.
+    pub body: usize,
+    /// Open connections; more wait in the kernel's queue.
+    pub connections: usize,
+    /// How long a connection may be silent, and how long a request's head may take.
+    pub idle: Duration,
+    /// How long a body may take; a slower one is answered with 408.
+    pub body_time: Duration,
+}
+
+impl Default for DoorLimits {
+    fn default() -> Self {
+        Self {
+            body: 16 << 20,
+            connections: 100_000,
+            idle: Duration::from_secs(75),
+            body_time: Duration::from_secs(60),
+        }
+    }
+}
+
+/// An open door.
+pub struct Door {
+    pub address: SocketAddr,
+}
+
+struct Shared<H> {
+    handler: Arc<H>,
+    auth: Option<DoorAuth>,
+    limits: DoorLimits,
+    metrics: Arc<Metrics>,
+    started: Instant,
+    next: AtomicU64,
+    open: AtomicUsize,
+}
+
+impl Door {
+    /// Opens the door. It closes when `stop` is cancelled; exchanges under way are finished.
+    pub async fn open<H: CpeHandler>(
+        config: DoorConfig,
+        handler: Arc<H>,
+        metrics: Arc<Metrics>,
+        stop: CancellationToken,
+    ) -> io::Result<Self> {
+        let (address, mut incoming) = listen(config.listen, config.tls).await?;
+        let shared = Arc::new(Shared {
+            handler,
+            auth: config.auth,
+            limits: config.limits,
+            metrics,
+            started: Instant::now(),
+            next: AtomicU64::new(1),
+            open: AtomicUsize::new(0),
+        });
+        tokio::spawn(async move {
+            loop {
+                let accepted = tokio::select! {
+                    accepted = incoming.recv() => accepted,
+                    () = stop.cancelled() => return,
+                };
+                let Some(accepted) = accepted else { return };
+                while shared.open.load(Ordering::Relaxed) >= shared.limits.connections {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+                shared.open.fetch_add(1, Ordering::Relaxed);
+                tokio::spawn(serve(Arc::clone(&shared), accepted, stop.clone()));
+            }
+        });
+        Ok(Self { address })
+    }
+}
+
+async fn serve<H: CpeHandler>(shared: Arc<Shared<H>>, accepted: Incoming, stop: CancellationToken) {
+    let connection = ConnectionId(shared.next.fetch_add(1, Ordering::Relaxed));
+    let peer = accepted.peer;
+    let ended = Arc::new(Notify::new());
+    let stream = Watched::new(accepted.stream, Arc::clone(&ended));
+    let service = service_fn(|request: Request<Body>| {
+        let shared = Arc::clone(&shared);
+        async move { Ok::<_, std::convert::Infallible>(shared.exchange(connection, peer, request).await) }
+    });
+    let serving = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(shared.limits.idle)
+        .title_case_headers(true)
+        .auto_date_header(false)
+        .max_buf_size(BUFFER)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut serving = std::pin::pin!(serving);
+    let mut stopping = false;
+    loop {
+        tokio::select! {
+            result = serving.as_mut() => {
+                if let Err(error) = result {
+                    tracing::debug!(%peer, %error, "a CPE's connection broke");
+                }
+                break;
+            }
+            () = ended.notified() => shared.handler.half_closed(connection),
+            () = stop.cancelled(), if !stopping => {
+                stopping = true;
+                serving.as_mut().graceful_shutdown();
+            }
+        }
+    }
+    shared.open.fetch_sub(1, Ordering::Relaxed);
+    shared.handler.gone(connection);
+}
+
+impl<H: CpeHandler> Shared<H> {
+    async fn exchange(
+        &self,
+        connection: ConnectionId,
+        peer: SocketAddr,
+        request: Request<Body>,
+    ) -> Response<Full<Bytes>> {
+        match self.take_in(connection, peer, request).await {
+            Ok(request) => respond(self.handler.request(request).await),
+            Err(refusal) => {
+                self.metrics.cwmp_refused(peer, refusal.reason);
+                respond(refusal.into_reply())
+            }
+        }
+    }
+
+    /// From HTTP to what the handler takes, or the answer that refuses it.
+    async fn take_in(
+        &self,
+        connection: ConnectionId,
+        peer: SocketAddr,
+        request: Request<Body>,
+    ) -> Result<CpeRequest, Refusal> {
+        let (head, body) = request.into_parts();
+        if head.method != Method::POST {
+            let allow = Some(("Allow", "POST".to_owned()));
+            return Err(Refusal { header: allow, ..Refusal::new(405, "only POST is taken here") });
+        }
+        let target = head.uri.path_and_query().map_or("/", |it| it.as_str()).to_owned();
+        if let Some(auth) = &self.auth {
+            let now = self.started.elapsed().as_secs();
+            if let Verdict::Challenge(challenge) = auth.judge(&head.headers, "POST", &target, now) {
+                // The body is read first: many CPEs cannot bear an answer before they have sent all.
+                self.collect(body).await?;
+                let header = Some(("WWW-Authenticate", challenge));
+                return Err(Refusal { header, close: false, ..Refusal::new(401, "unauthenticated") });
+            }
+        }
+        let received = self.collect(body).await?;
+        let coding = head.headers.get("content-encoding").and_then(|value| value.to_str().ok());
+        let decoded = decode_body(coding, &received, self.limits.body).map_err(Refusal::from)?;
+        let headers = headers::end_to_end(&head.headers, self.auth.is_some());
+        let cookie = headers::cookie(&head.headers, COOKIE);
+        let (body, original_body) = match decoded {
+            Some(decoded) => (decoded, Some(received)),
+            None => (received, None),
+        };
+        Ok(CpeRequest { connection, peer, cookie, target, headers, body, original_body })
+    }
+
+    async fn collect(&self, body: Body) -> Result<Bytes, Refusal> {
+        let most = self.limits.body;
+        if body.size_hint().lower() > u64::try_from(most).unwrap_or(u64::MAX) {
+            return Err(Refusal::new(413, "body is too large"));
+        }
+        let collecting = Limited::new(body, most).collect();
+        match tokio::time::timeout(self.limits.body_time, collecting).await {
+            Ok(Ok(collected)) => Ok(collected.to_bytes()),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refusal::new(413, "body is too large")),
+            Ok(Err(_)) => Err(Refusal::new(400, "body is broken")),
+            Err(_) => Err(Refusal::new(408, "body came too slowly")),
+        }
+    }
+}
+
+/// An answer of the door's own.
+struct Refusal {
+    status: u16,
+    reason: &'static str,
+    header: Option<(&'static str, String)>,
+    close: bool,
+}
+
+impl Refusal {
+    fn new(status: u16, reason: &'static str) -> Self {
+        Self { status, reason, header: None, close: true }
+    }
+
+    fn into_reply(self) -> CpeReply {
+        let mut headers = vec![("Content-Type".to_owned(), "text/plain; charset=utf-8".to_owned())];
+        headers.extend(self.header.map(|(name, value)| (name.to_owned(), value)));
+        let body = Bytes::from_static(self.reason.as_bytes());
+        CpeReply { status: self.status, headers, body, close: self.close, cookie: None }
+    }
+}
+
+impl From<CodingError> for Refusal {
+    fn from(error: CodingError) -> Self {
+        match error {
+            CodingError::Unknown(_) => Self::new(415, "content coding is not known here"),
+            CodingError::Damaged(_) => Self::new(400, "compressed body is damaged"),
+            CodingError::TooLarge(_) => Self::new(413, "body is too large"),
+        }
+    }
+}
+
+fn respond(reply: CpeReply) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(reply.body));
+    *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    for (name, value) in &reply.headers {
+        // What the ACS's connection has let through is valid; anything else is left out.
+        if let (Ok(name), Ok(value)) =
+            (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_bytes(value.as_bytes()))
+        {
+            headers.append(name, value);
+        }
+    }
+    if let Some(cookie) = reply.cookie
+        && let Ok(value) = HeaderValue::from_str(&format!("{COOKIE}={cookie}; Path=/; HttpOnly"))
+    {
+        headers.append(hyper::header::SET_COOKIE, value);
+    }
+    if reply.close {
+        headers.insert(hyper::header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+/// The name of our session cookie.
+const COOKIE: &str = "dragoman";
+/// Bytes buffered for a request's head.
+const BUFFER: usize = 64 << 10;

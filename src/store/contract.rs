@@ -1,0 +1,46 @@
+//! What every store can do. Each has the same promises, so each passes the same tests.
+
+use std::future::Future;
+
+use thiserror::Error;
+
+use crate::durable::{Change, Entry, Kind};
+use crate::identity::EndpointId;
+
+/// A store of devices' entries.
+pub trait Store: Send + Sync + 'static {
+    /// Makes changes durable, all or none. When this returns, they survive a crash of process and machine.
+    fn commit(
+        &self,
+        endpoint: &EndpointId,
+        changes: Vec<Change>,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// All entries of a device; none for one that is not known.
+    fn load(&self, endpoint: &EndpointId) -> impl Future<Output = Result<Vec<Entry>, StoreError>> + Send;
+
+    /// Every device that has entries, with the kinds it has of those asked for.
+    fn known(&self, kinds: &[Kind]) -> impl Future<Output = Result<Vec<Known>, StoreError>> + Send;
+}
+
+/// A device in the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    pub endpoint: EndpointId,
+    pub kinds: Vec<Kind>,
+}
+
+/// Why the store could not do it.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum StoreError {
+    #[error("failed to open the store {file}: {why}")]
+    Open { file: String, why: String },
+    #[error("the store {file} has format {found}, this release reads {wanted}")]
+    Format { file: String, found: i64, wanted: i64 },
+    #[error("failed to write: {0}")]
+    Write(String),
+    #[error("failed to read: {0}")]
+    Read(String),
+    #[error("the store is closed")]
+    Closed,
+}

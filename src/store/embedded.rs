@@ -1,0 +1,309 @@
+//! The store of one node: SQLite in one file, which an operator can open with any SQLite tool.
+//!
+//! One thread writes. It takes all commits that wait into one transaction, so that a hundred devices share
+//! one flush to the disk. `synchronous=FULL` makes a commit survive power loss as well.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use bytes::Bytes;
+use rusqlite::{Connection, OpenFlags, params};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::durable::{Change, Entry, Kind};
+use crate::identity::EndpointId;
+
+use super::contract::{Known, Store, StoreError};
+
+/// Where the store is.
+#[derive(Debug, Clone)]
+pub struct EmbeddedConfig {
+    /// The file; its folder must exist. `-wal` and `-shm` files stand beside it while it is open.
+    pub file: PathBuf,
+}
+
+/// An open store. Dropping the last one writes what waits and closes the file.
+pub struct Embedded {
+    commits: Option<mpsc::Sender<Commit>>,
+    readers: Arc<Readers>,
+    writer: Option<JoinHandle<()>>,
+}
+
+struct Commit {
+    endpoint: EndpointId,
+    changes: Vec<Change>,
+    done: oneshot::Sender<Result<(), StoreError>>,
+}
+
+struct Readers {
+    file: PathBuf,
+    idle: Mutex<Vec<Connection>>,
+}
+
+impl Embedded {
+    /// Opens the file, or makes it.
+    pub fn open(config: &EmbeddedConfig) -> Result<Self, StoreError> {
+        let connection = open_for_writing(&config.file)?;
+        let (commits, receiver) = mpsc::channel(WAITING);
+        let writer = std::thread::Builder::new()
+            .name("store".into())
+            .spawn(move || write_all(connection, receiver))
+            .map_err(|error| StoreError::Open {
+                file: config.file.display().to_string(),
+                why: error.to_string(),
+            })?;
+        let readers = Arc::new(Readers { file: config.file.clone(), idle: Mutex::new(Vec::new()) });
+        Ok(Self { commits: Some(commits), readers, writer: Some(writer) })
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let readers = Arc::clone(&self.readers);
+        let reading = tokio::task::spawn_blocking(move || readers.with(query));
+        reading.await.map_err(|error| StoreError::Read(error.to_string()))?
+    }
+}
+
+impl Store for Embedded {
+    async fn commit(&self, endpoint: &EndpointId, changes: Vec<Change>) -> Result<(), StoreError> {
+        let (done, result) = oneshot::channel();
+        let commit = Commit { endpoint: endpoint.clone(), changes, done };
+        let commits = self.commits.as_ref().ok_or(StoreError::Closed)?;
+        commits.send(commit).await.map_err(|_| StoreError::Closed)?;
+        result.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    async fn load(&self, endpoint: &EndpointId) -> Result<Vec<Entry>, StoreError> {
+        let endpoint = endpoint.clone();
+        self.read(move |connection| load(connection, &endpoint)).await
+    }
+
+    async fn known(&self, kinds: &[Kind]) -> Result<Vec<Known>, StoreError> {
+        let kinds = kinds.to_vec();
+        self.read(move |connection| known(connection, &kinds)).await
+    }
+}
+
+impl Drop for Embedded {
+    fn drop(&mut self) {
+        // The writer ends when nobody can send any more, after all that was sent.
+        self.commits = None;
+        if let Some(writer) = self.writer.take() {
+            let _ = writer.join();
+        }
+    }
+}
+
+impl Readers {
+    fn with<T>(&self, query: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let connection = match idle {
+            Some(connection) => connection,
+            None => {
+                let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+                let opened = Connection::open_with_flags(&self.file, flags);
+                opened.map_err(|error| StoreError::Read(error.to_string()))?
+            }
+        };
+        let result = query(&connection).map_err(|error| StoreError::Read(error.to_string()));
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < READERS {
+            idle.push(connection);
+        }
+        result
+    }
+}
+
+fn open_for_writing(file: &Path) -> Result<Connection, StoreError> {
+    let name = || file.display().to_string();
+    let failed = |error: rusqlite::Error| StoreError::Open { file: name(), why: error.to_string() };
+    let connection = Connection::open(file).map_err(failed)?;
+    let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(failed)?;
+    if found != 0 && found != FORMAT {
+        return Err(StoreError::Format { file: name(), found, wanted: FORMAT });
+    }
+    connection.execute_batch(SCHEMA).map_err(failed)?;
+    Ok(connection)
+}
+
+/// The writer's loop: one transaction for all commits that wait.
+fn write_all(mut connection: Connection, mut receiver: mpsc::Receiver<Commit>) {
+    let mut group = Vec::new();
+    while let Some(first) = receiver.blocking_recv() {
+        group.push(first);
+        while group.len() < GROUP {
+            match receiver.try_recv() {
+                Ok(next) => group.push(next),
+                Err(_) => break,
+            }
+        }
+        let result = write(&mut connection, &group).map_err(|error| StoreError::Write(error.to_string()));
+        for commit in group.drain(..) {
+            // Who does not wait any more has lost its device task; the change stands all the same.
+            let _ = commit.done.send(result.clone());
+        }
+    }
+}
+
+fn write(connection: &mut Connection, group: &[Commit]) -> rusqlite::Result<()> {
+    let transaction = connection.transaction()?;
+    {
+        let mut put = transaction.prepare_cached(PUT)?;
+        let mut delete = transaction.prepare_cached(DELETE)?;
+        for commit in group {
+            let endpoint = commit.endpoint.as_str();
+            for change in &commit.changes {
+                match change {
+                    Change::Put(entry) => put.execute(params![
+                        endpoint,
+                        entry.kind as u8,
+                        entry.key.as_str(),
+                        &entry.value[..]
+                    ])?,
+                    Change::Delete { kind, key } => {
+                        delete.execute(params![endpoint, *kind as u8, key.as_str()])?
+                    }
+                };
+            }
+        }
+    }
+    transaction.commit()
+}
+
+fn load(connection: &Connection, endpoint: &EndpointId) -> rusqlite::Result<Vec<Entry>> {
+    let mut query = connection.prepare_cached(LOAD)?;
+    let mut rows = query.query([endpoint.as_str()])?;
+    let mut entries = Vec::new();
+    while let Some(row) = rows.next()? {
+        // A kind of a later release is left alone.
+        let Some(kind) = Kind::from_number(row.get(0)?) else { continue };
+        let key = row.get_ref(1)?.as_str()?.into();
+        let value = Bytes::copy_from_slice(row.get_ref(2)?.as_blob()?);
+        entries.push(Entry { kind, key, value });
+    }
+    Ok(entries)
+}
+
+fn known(connection: &Connection, wanted: &[Kind]) -> rusqlite::Result<Vec<Known>> {
+    let mut query = connection.prepare_cached(KNOWN)?;
+    let mut rows = query.query([])?;
+    let mut found: Vec<Known> = Vec::new();
+    while let Some(row) = rows.next()? {
+        let Ok(endpoint) = EndpointId::parse(row.get_ref(0)?.as_str()?) else { continue };
+        let kind = Kind::from_number(row.get(1)?).filter(|kind| wanted.contains(kind));
+        match found.last_mut().filter(|last| last.endpoint == endpoint) {
+            Some(last) => last.kinds.extend(kind),
+            None => found.push(Known { endpoint, kinds: kind.into_iter().collect() }),
+        }
+    }
+    Ok(found)
+}
+
+const FORMAT: i64 = 1;
+const SCHEMA: &str = "
+    PRAGMA journal_mode = WAL;
+    PRAGMA synchronous = FULL;
+    PRAGMA user_version = 1;
+    CREATE TABLE IF NOT EXISTS entries (
+        endpoint TEXT NOT NULL,
+        kind INTEGER NOT NULL,
+        key TEXT NOT NULL,
+        value BLOB NOT NULL,
+        PRIMARY KEY (endpoint, kind, key)
+    ) WITHOUT ROWID;";
+const PUT: &str = "INSERT OR REPLACE INTO entries (endpoint, kind, key, value) VALUES (?1, ?2, ?3, ?4)";
+const DELETE: &str = "DELETE FROM entries WHERE endpoint = ?1 AND kind = ?2 AND key = ?3";
+const LOAD: &str = "SELECT kind, key, value FROM entries WHERE endpoint = ?1 ORDER BY kind, key";
+const KNOWN: &str = "SELECT DISTINCT endpoint, kind FROM entries ORDER BY endpoint, kind";
+/// Commits that may wait for the writer; who comes then waits for a place.
+const WAITING: usize = 4_096;
+/// Commits in one transaction.
+const GROUP: usize = 512;
+/// Reading connections kept open.
+const READERS: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Self {
+            let folder = std::env::temp_dir().join(format!("dragoman-store-{name}-{}", std::process::id()));
+            std::fs::create_dir_all(&folder).unwrap();
+            Self(folder)
+        }
+
+        fn config(&self) -> EmbeddedConfig {
+            EmbeddedConfig { file: self.0.join("state.db") }
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn endpoint(name: &str) -> EndpointId {
+        EndpointId::parse(&format!("os::00256D-{name}")).unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_was_committed_is_there_after_opening_again() {
+        let folder = Folder::new("reopen");
+        let (one, two) = (endpoint("1"), endpoint("2"));
+        let store = Embedded::open(&folder.config()).unwrap();
+        store.commit(&one, vec![Change::put(Kind::Device, "", "a")]).await.unwrap();
+        let changes = vec![Change::put(Kind::Outbox, "m1", "x"), Change::put(Kind::Outbox, "m2", "y")];
+        store.commit(&two, changes).await.unwrap();
+        store.commit(&two, vec![Change::delete(Kind::Outbox, "m1")]).await.unwrap();
+        drop(store);
+        let store = Embedded::open(&folder.config()).unwrap();
+        assert_eq!(store.load(&one).await.unwrap()[0].value, "a");
+        let left: Vec<_> = store.load(&two).await.unwrap().into_iter().map(|entry| entry.key).collect();
+        assert_eq!(left, ["m2"]);
+        let known = store.known(&[Kind::Outbox]).await.unwrap();
+        assert_eq!(known.len(), 2);
+        assert_eq!(known[1], Known { endpoint: two, kinds: vec![Kind::Outbox] });
+    }
+
+    #[tokio::test]
+    async fn commits_that_wait_share_a_transaction_and_all_are_confirmed() {
+        let folder = Folder::new("group");
+        let store = Arc::new(Embedded::open(&folder.config()).unwrap());
+        let tasks: Vec<_> = (0..200)
+            .map(|number| {
+                let store = Arc::clone(&store);
+                tokio::spawn(async move {
+                    let endpoint = endpoint(&number.to_string());
+                    store.commit(&endpoint, vec![Change::put(Kind::Device, "", "v")]).await
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap().unwrap();
+        }
+        assert_eq!(store.known(&[]).await.unwrap().len(), 200);
+    }
+
+    #[test]
+    fn a_store_of_another_format_is_refused_untouched() {
+        let folder = Folder::new("format");
+        let file = folder.config().file;
+        Connection::open(&file).unwrap().execute_batch("PRAGMA user_version = 99").unwrap();
+        let refused = Embedded::open(&folder.config()).err().unwrap();
+        assert!(matches!(refused, StoreError::Format { found: 99, .. }), "{refused}");
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_named() {
+        let config = EmbeddedConfig { file: "/nonexistent/state.db".into() };
+        let refused = Embedded::open(&config).err().unwrap();
+        assert!(refused.to_string().contains("/nonexistent/state.db"), "{refused}");
+    }
+}

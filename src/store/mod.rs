@@ -1,0 +1,9 @@
+//! Durable state of devices: what was confirmed is there again after `kill -9`.
+//!
+//! Layer 4. Stores entries by endpoint, kind and key, and knows nothing of what they mean.
+
+mod contract;
+mod embedded;
+
+pub use contract::{Known, Store, StoreError};
+pub use embedded::{Embedded, EmbeddedConfig};

@@ -1,0 +1,453 @@
+//! An MQTT client without I/O: connects, subscribes, keeps what is not acknowledged and sends it again,
+//! keeps the connection alive and notices when the server is silent.
+//!
+//! Who drives it opens a connection, calls [`Client::connected`], writes what [`Client::transmit`] gives,
+//! hands in what arrives, calls [`Client::tick`] at [`Client::next_deadline`], and calls
+//! [`Client::disconnected`] when the connection is lost. Messages survive that.
+
+use std::collections::VecDeque;
+
+use super::packet::{ConnAck, Connect, Packet, Publish, Version};
+
+/// What a client needs to know.
+#[derive(Debug, Clone)]
+pub struct ClientConfig {
+    pub version: Version,
+    pub client_id: String,
+    pub login: Option<(String, String)>,
+    /// In seconds; 0 is none.
+    pub keep_alive: u16,
+    /// How long the server keeps the session while the client is away, in seconds.
+    pub session_expiry: u32,
+    /// Topic filters to subscribe to, besides those that the server names in `subscribe-topic`.
+    pub filters: Vec<String>,
+    pub user_properties: Vec<(String, String)>,
+    /// Largest packet taken.
+    pub max_packet: u32,
+    /// Messages that may wait, acknowledged or not.
+    pub max_waiting: usize,
+}
+
+/// The connection is usable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Up {
+    /// Where the server wants answers to go (R-MQTT.21).
+    pub response_information: Option<String>,
+    /// Topic filters that were granted.
+    pub subscribed: Vec<String>,
+    /// Largest packet the server takes.
+    pub max_packet: Option<u32>,
+}
+
+/// Something happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    Up(Up),
+    /// A message arrived; its acknowledgement goes out with the next packets.
+    Message(Publish),
+    /// The server refuses a message of ours, for this reason; it is gone.
+    Rejected(String),
+    /// The connection must be closed: the server refused it, broke the protocol, or fell silent.
+    Close(String),
+}
+
+/// A message found no place: too many wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refused;
+
+/// The client.
+#[derive(Debug)]
+pub struct Client {
+    config: ClientConfig,
+    state: State,
+    /// Control packets that go before any message.
+    control: VecDeque<Packet>,
+    waiting: VecDeque<Publish>,
+    /// Sent and not acknowledged, oldest first.
+    in_flight: VecDeque<Publish>,
+    /// Of `in_flight`, how many of the newest are to be sent again after a reconnection.
+    again: usize,
+    window: usize,
+    next_id: u16,
+    filters: Vec<String>,
+    response_information: Option<String>,
+    server_max_packet: Option<u32>,
+    keep_alive_ms: u64,
+    last_sent: u64,
+    last_heard: u64,
+    ping_sent: Option<u64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Down,
+    Connecting,
+    Subscribing,
+    Up,
+}
+
+impl Client {
+    pub fn new(config: ClientConfig) -> Self {
+        Self {
+            config,
+            state: State::Down,
+            control: VecDeque::new(),
+            waiting: VecDeque::new(),
+            in_flight: VecDeque::new(),
+            again: 0,
+            window: WINDOW,
+            next_id: 0,
+            filters: Vec::new(),
+            response_information: None,
+            server_max_packet: None,
+            keep_alive_ms: 0,
+            last_sent: 0,
+            last_heard: 0,
+            ping_sent: None,
+        }
+    }
+
+    /// The transport is open: CONNECT follows.
+    pub fn connected(&mut self, now: u64) {
+        let config = &self.config;
+        self.state = State::Connecting;
+        self.control.clear();
+        self.keep_alive_ms = u64::from(config.keep_alive) * 1_000;
+        (self.last_sent, self.last_heard, self.ping_sent) = (now, now, None);
+        self.control.push_back(Packet::Connect(Connect {
+            client_id: config.client_id.clone(),
+            keep_alive: config.keep_alive,
+            clean_start: false,
+            session_expiry: Some(config.session_expiry),
+            login: config.login.clone(),
+            user_properties: config.user_properties.clone(),
+            max_packet_size: Some(config.max_packet),
+        }));
+    }
+
+    /// The transport is gone. What was not acknowledged goes first the next time.
+    pub fn disconnected(&mut self) {
+        self.state = State::Down;
+        self.control.clear();
+    }
+
+    /// Queues a message.
+    pub fn publish(&mut self, publish: Publish) -> Result<(), Refused> {
+        if self.waiting.len() + self.in_flight.len() >= self.config.max_waiting {
+            return Err(Refused);
+        }
+        self.waiting.push_back(publish);
+        Ok(())
+    }
+
+    /// Says goodbye in order (R-MQTT.35): what is in flight stays unacknowledged.
+    pub fn goodbye(&mut self) {
+        self.control.push_back(Packet::Disconnect { reason: None });
+    }
+
+    pub fn is_up(&self) -> bool {
+        self.state == State::Up
+    }
+
+    /// Messages that are not acknowledged yet.
+    pub fn pending(&self) -> usize {
+        self.waiting.len() + self.in_flight.len()
+    }
+
+    /// The next packet to write.
+    pub fn transmit(&mut self, now: u64) -> Option<Packet> {
+        let packet = self.control.pop_front().or_else(|| self.next_message())?;
+        self.last_sent = now;
+        Some(packet)
+    }
+
+    fn next_message(&mut self) -> Option<Packet> {
+        if self.state != State::Up {
+            return None;
+        }
+        if self.again > 0 {
+            let publish = self.in_flight.get(self.in_flight.len() - self.again)?.clone();
+            self.again -= 1;
+            return Some(Packet::Publish(Publish { dup: true, ..publish }));
+        }
+        if self.in_flight.len() >= self.window && self.waiting.front()?.qos > 0 {
+            return None;
+        }
+        let mut publish = self.waiting.pop_front()?;
+        if publish.qos > 0 {
+            publish.packet_id = self.fresh_id();
+            self.in_flight.push_back(publish.clone());
+        }
+        Some(Packet::Publish(publish))
+    }
+
+    fn fresh_id(&mut self) -> u16 {
+        loop {
+            self.next_id = self.next_id.checked_add(1).unwrap_or(1);
+            let used = self.in_flight.iter().any(|publish| publish.packet_id == self.next_id);
+            if !used {
+                return self.next_id;
+            }
+        }
+    }
+
+    /// Takes in a packet of the server's.
+    pub fn handle(&mut self, now: u64, packet: Packet, out: &mut Vec<Event>) {
+        self.last_heard = now;
+        match (self.state, packet) {
+            (State::Connecting, Packet::ConnAck(ack)) => self.accepted(ack, out),
+            (State::Subscribing, Packet::SubAck { granted, .. }) => self.subscribed(&granted, out),
+            (_, Packet::Publish(publish)) if self.state != State::Connecting => self.message(publish, out),
+            (_, Packet::PubAck { id, refused }) => {
+                if let Some(reason) = refused {
+                    // The server will not take it now nor later: repeating it would only block the rest.
+                    out.push(Event::Rejected(reason));
+                }
+                self.acknowledged(id);
+            }
+            (_, Packet::PubRel { id }) => self.control.push_back(Packet::PubComp { id }),
+            (_, Packet::PingResp) => self.ping_sent = None,
+            (_, Packet::SubAck { .. } | Packet::UnsubAck { .. } | Packet::PubRec { .. }) => {}
+            (_, Packet::PubComp { .. }) => {}
+            (_, Packet::Disconnect { reason }) => {
+                let reason = reason.unwrap_or_else(|| "without a reason".into());
+                out.push(Event::Close(format!("the broker disconnected: {reason}")));
+            }
+            (_, packet) => {
+                out.push(Event::Close(format!("the broker broke the protocol with {packet:?}")));
+            }
+        }
+    }
+
+    fn accepted(&mut self, ack: ConnAck, out: &mut Vec<Event>) {
+        if let Some(reason) = ack.refused {
+            return out.push(Event::Close(format!("the broker refused the connection: {reason}")));
+        }
+        if let Some(assigned) = ack.assigned_client_id {
+            // R-MQTT.9: it is ours from now on.
+            self.config.client_id = assigned;
+        }
+        if let Some(seconds) = ack.server_keep_alive {
+            self.keep_alive_ms = u64::from(seconds) * 1_000;
+        }
+        self.window = usize::from(ack.receive_maximum.unwrap_or(u16::MAX)).min(WINDOW);
+        self.response_information = ack.response_information;
+        self.server_max_packet = ack.max_packet_size;
+        // R-MQTT.15: topics that the server names, then those configured.
+        let named = ack.user_properties.into_iter().filter(|(name, _)| name == "subscribe-topic");
+        let mut filters: Vec<String> = named.map(|(_, topic)| topic).take(MAX_FILTERS).collect();
+        filters.extend(self.response_information.clone());
+        filters.extend(self.config.filters.iter().cloned());
+        filters.dedup();
+        if !ack.session_present {
+            // The server has forgotten what was under way: all of it is new to it.
+            for mut publish in self.in_flight.drain(..).rev() {
+                publish.packet_id = 0;
+                self.waiting.push_front(publish);
+            }
+        }
+        self.again = self.in_flight.len();
+        if filters.is_empty() {
+            // R-MQTT.16: without a subscription nothing could ever be answered.
+            return out.push(Event::Close("there is no topic to subscribe to".into()));
+        }
+        self.filters.clone_from(&filters);
+        let id = self.fresh_id();
+        let filters = filters.into_iter().map(|filter| (filter, 1)).collect();
+        self.control.push_back(Packet::Subscribe { id, filters });
+        self.state = State::Subscribing;
+    }
+
+    fn subscribed(&mut self, granted: &[Option<u8>], out: &mut Vec<Event>) {
+        let filters = self.filters.iter().zip(granted).filter(|(_, granted)| granted.is_some());
+        let subscribed: Vec<String> = filters.map(|(filter, _)| filter.clone()).collect();
+        if subscribed.is_empty() {
+            // R-MQTT.17.
+            return out.push(Event::Close("the broker granted no subscription".into()));
+        }
+        self.state = State::Up;
+        out.push(Event::Up(Up {
+            response_information: self.response_information.clone(),
+            subscribed,
+            max_packet: self.server_max_packet,
+        }));
+    }
+
+    fn message(&mut self, publish: Publish, out: &mut Vec<Event>) {
+        match publish.qos {
+            0 => {}
+            1 => self.control.push_back(Packet::PubAck { id: publish.packet_id, refused: None }),
+            // We subscribe with QoS 1 at most, so this is a server's error that we can bear.
+            _ => self.control.push_back(Packet::PubRec { id: publish.packet_id }),
+        }
+        out.push(Event::Message(publish));
+    }
+
+    fn acknowledged(&mut self, id: u16) {
+        if let Some(at) = self.in_flight.iter().position(|publish| publish.packet_id == id) {
+            self.in_flight.remove(at);
+            self.again = self.again.min(self.in_flight.len());
+        }
+    }
+
+    /// When [`Client::tick`] is next needed.
+    pub fn next_deadline(&self) -> Option<u64> {
+        match self.state {
+            State::Down => None,
+            State::Connecting | State::Subscribing => Some(self.last_heard + HANDSHAKE_MS),
+            State::Up if self.keep_alive_ms == 0 => None,
+            State::Up => {
+                let ping = self.last_sent + self.keep_alive_ms / 2;
+                Some(self.ping_sent.map_or(ping, |sent| sent + self.keep_alive_ms / 2))
+            }
+        }
+    }
+
+    /// Time has passed.
+    pub fn tick(&mut self, now: u64, out: &mut Vec<Event>) {
+        if self.next_deadline().is_none_or(|deadline| deadline > now) {
+            return;
+        }
+        match self.state {
+            State::Up if self.ping_sent.is_none() => {
+                self.control.push_back(Packet::PingReq);
+                self.ping_sent = Some(now);
+            }
+            _ => out.push(Event::Close("the broker does not answer".into())),
+        }
+    }
+}
+
+/// Messages in flight at once; a server may ask for fewer.
+const WINDOW: usize = 32;
+/// Topics taken from a server.
+const MAX_FILTERS: usize = 16;
+/// Time for CONNACK, and again for SUBACK.
+const HANDSHAKE_MS: u64 = 10_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client() -> Client {
+        Client::new(ClientConfig {
+            version: Version::V5,
+            client_id: "c".into(),
+            login: None,
+            keep_alive: 60,
+            session_expiry: 3_600,
+            filters: vec!["mine".into()],
+            user_properties: Vec::new(),
+            max_packet: 1 << 20,
+            max_waiting: 64,
+        })
+    }
+
+    fn up(client: &mut Client, ack: ConnAck) -> Vec<Event> {
+        let mut out = Vec::new();
+        client.connected(0);
+        assert!(matches!(client.transmit(0), Some(Packet::Connect(_))));
+        client.handle(0, Packet::ConnAck(ack), &mut out);
+        if let Some(Packet::Subscribe { id, filters }) = client.transmit(0) {
+            let granted = vec![Some(1); filters.len()];
+            client.handle(0, Packet::SubAck { id, granted }, &mut out);
+        }
+        out
+    }
+
+    fn message(text: &'static str) -> Publish {
+        Publish { topic: "t".into(), payload: text.into(), qos: 1, ..Publish::default() }
+    }
+
+    fn sent(client: &mut Client) -> Vec<Publish> {
+        std::iter::from_fn(|| client.transmit(1))
+            .filter_map(|packet| if let Packet::Publish(publish) = packet { Some(publish) } else { None })
+            .collect()
+    }
+
+    #[test]
+    fn r_mqtt_15_r_mqtt_21_topics_of_the_server_are_subscribed_too() {
+        let ack = ConnAck {
+            response_information: Some("reply".into()),
+            user_properties: vec![("subscribe-topic".into(), "theirs".into())],
+            ..ConnAck::default()
+        };
+        let events = up(&mut client(), ack);
+        let Event::Up(up) = &events[0] else { panic!("{events:?}") };
+        assert_eq!(up.subscribed, ["theirs", "reply", "mine"]);
+        assert_eq!(up.response_information.as_deref(), Some("reply"));
+    }
+
+    #[test]
+    fn nothing_is_published_before_the_subscription_stands() {
+        let mut client = client();
+        client.publish(message("a")).unwrap();
+        client.connected(0);
+        client.transmit(0);
+        assert_eq!(client.transmit(0), None);
+        up(&mut client, ConnAck::default());
+        assert_eq!(sent(&mut client).len(), 1);
+    }
+
+    #[test]
+    fn what_was_not_acknowledged_is_sent_again_after_a_break() {
+        let mut client = client();
+        up(&mut client, ConnAck::default());
+        for text in ["a", "b", "c"] {
+            client.publish(message(text)).unwrap();
+        }
+        let first = sent(&mut client);
+        client.handle(1, Packet::PubAck { id: first[1].packet_id, refused: None }, &mut Vec::new());
+        client.disconnected();
+        up(&mut client, ConnAck { session_present: true, ..ConnAck::default() });
+        let again = sent(&mut client);
+        assert_eq!(again.iter().map(|it| &it.payload[..]).collect::<Vec<_>>(), [b"a", b"c"]);
+        assert!(again.iter().all(|publish| publish.dup));
+        client.disconnected();
+        up(&mut client, ConnAck::default());
+        let anew = sent(&mut client);
+        assert_eq!(anew.iter().map(|it| &it.payload[..]).collect::<Vec<_>>(), [b"a", b"c"]);
+        assert!(anew.iter().all(|publish| !publish.dup), "a forgetful server sees new messages");
+    }
+
+    #[test]
+    fn the_servers_receive_maximum_is_kept() {
+        let mut client = client();
+        up(&mut client, ConnAck { receive_maximum: Some(2), ..ConnAck::default() });
+        for text in ["a", "b", "c"] {
+            client.publish(message(text)).unwrap();
+        }
+        let first = sent(&mut client);
+        assert_eq!(first.len(), 2);
+        client.handle(1, Packet::PubAck { id: first[0].packet_id, refused: None }, &mut Vec::new());
+        assert_eq!(sent(&mut client).len(), 1);
+    }
+
+    #[test]
+    fn a_silent_server_is_noticed_and_a_full_queue_refuses() {
+        let mut client = client();
+        up(&mut client, ConnAck::default());
+        let mut out = Vec::new();
+        client.tick(30_000, &mut out);
+        assert_eq!(client.transmit(30_000), Some(Packet::PingReq));
+        client.tick(60_000, &mut out);
+        assert!(matches!(out[0], Event::Close(_)));
+        client.disconnected();
+        for _ in 0..64 {
+            client.publish(message("x")).unwrap();
+        }
+        assert_eq!(client.publish(message("x")), Err(Refused));
+    }
+
+    #[test]
+    fn r_mqtt_17_without_a_granted_subscription_the_connection_is_closed() {
+        let mut client = client();
+        client.connected(0);
+        client.transmit(0);
+        let mut out = Vec::new();
+        client.handle(0, Packet::ConnAck(ConnAck::default()), &mut out);
+        client.handle(0, Packet::SubAck { id: 1, granted: vec![None] }, &mut out);
+        assert!(matches!(out[0], Event::Close(_)));
+        assert!(!client.is_up());
+    }
+}
