@@ -18,10 +18,16 @@ pub mod proxy;
 pub mod relay;
 // 4 shells, on their base
 pub mod connection_request;
+pub mod mtp;
 pub mod net;
 pub mod observe;
 pub mod southbound;
 pub mod store;
 pub mod upstream;
+// 5 runtime
+pub mod runtime;
 // 6 top
+pub mod admin;
+pub mod app;
 pub mod cli;
+pub mod config;

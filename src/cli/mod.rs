@@ -4,18 +4,48 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
-/// Dual-stack proxy between TR-069 devices, their ACS and USP controllers.
+mod config;
+mod serve;
+
+/// Dual-stack proxy between TR-069 devices, their ACS and USP (TR-369) controllers.
 ///
-/// Under construction: the cores are a library so far and there is no command yet.
+/// CPEs send their Informs to dragoman, which relays them to the ACS and shows each CPE to USP
+/// controllers as a virtual agent.
 #[derive(Debug, Parser)]
 #[command(version)]
-struct Arguments {}
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the gateway until SIGTERM or Ctrl-C.
+    Serve(serve::ServeArgs),
+    /// Show or check a configuration.
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+}
 
 /// Parses the command line and runs the command it names.
 pub fn main() -> ExitCode {
-    let Arguments {} = Arguments::parse();
-    eprintln!("no command is there yet; see README.md");
-    ExitCode::FAILURE
+    let arguments = Arguments::parse();
+    let result = match arguments.command {
+        Command::Serve(arguments) => run(serve::serve(arguments)),
+        Command::Config(command) => config::run(&command),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("dragoman: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs a command on the runtime.
+fn run(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(command)
 }

@@ -159,7 +159,11 @@ impl Device {
         let Some(Session { phase: Phase::Ours(ours), .. }) = &self.session else { return };
         let closing = ours.closing;
         let mut said = Vec::new();
-        let rpc = if closing { None } else { self.agent.next_rpc(env, &mut self.shadow, &mut said) };
+        let rpc = if closing || self.stopping {
+            None
+        } else {
+            self.agent.next_rpc(env, &mut self.shadow, &mut said)
+        };
         self.pass_on(env, &mut said, out);
         match rpc {
             Some(rpc) => self.send_rpc(rpc, out),
@@ -181,7 +185,7 @@ impl Device {
     }
 
     fn park_or_finish(&mut self, env: &Env, out: &mut Vec<Output>) {
-        let park = self.config.park_ms;
+        let park = if self.stopping { 0 } else { self.config.park_ms };
         match &mut self.session {
             Some(Session { phase: Phase::Ours(ours), waiting: Some(_), .. })
                 if ours.used && !ours.closing && park > 0 =>

@@ -27,6 +27,8 @@ pub struct Device {
     url: Option<String>,
     /// Whether this device has never been heard of before this activation.
     pub(super) first_contact: bool,
+    /// The gateway stops: nothing new is begun.
+    pub(super) stopping: bool,
     next_token: u64,
     said: Vec<agent::Output>,
 }
@@ -51,6 +53,7 @@ impl Device {
             gate: Gate::default(),
             url,
             first_contact: entries.is_empty(),
+            stopping: false,
             next_token: 0,
             said: Vec::new(),
         })
@@ -62,6 +65,7 @@ impl Device {
             Input::Post(post) => self.post(env, post, out),
             Input::Acs { session, reply } => self.acs(env, session, reply, out),
             Input::CpeGone { session } => self.cpe_gone(env, session, out),
+            Input::CpeHalfClosed { session } => self.cpe_half_closed(env, session, out),
             Input::Record(bytes) => self.tell(env, agent::Input::Record { bytes }, out),
             Input::ControllerConnected(controller) => {
                 self.tell(env, agent::Input::ControllerConnected { controller }, out);
@@ -70,6 +74,7 @@ impl Device {
             Input::Persisted(token) => self.persisted(env, token, out),
             Input::StoreFailed(token) => self.store_failed(env, token, out),
             Input::Tick => self.tick(env, out),
+            Input::Shutdown => return self.shut_down(env, out),
         }
         self.wake_if_due(env, out);
     }
@@ -83,6 +88,10 @@ impl Device {
     /// Whether the device can be dropped and rebuilt from the store without anything being lost.
     pub fn is_idle(&self) -> bool {
         self.session.is_none() && self.gate.is_empty() && self.agent.is_idle()
+    }
+
+    pub fn is_in_session(&self) -> bool {
+        self.session.is_some()
     }
 
     fn session_deadline(&self, session: &Session) -> u64 {
@@ -116,6 +125,24 @@ impl Device {
         };
         if session.waiting.take().is_some() {
             self.end_session(env, "cpe-gone", out);
+        }
+    }
+
+    fn shut_down(&mut self, env: &Env, out: &mut Vec<Output>) {
+        self.stopping = true;
+        if let Some(Session { phase: Phase::Ours(Ours { parked_until: Some(_), .. }), .. }) = &self.session {
+            self.finish(env, out);
+        }
+    }
+
+    /// A CPE that sends nothing more cannot do what we would ask of it: a parked session ends. The answer
+    /// to a POST under way is still read by those that only close early.
+    fn cpe_half_closed(&mut self, env: &Env, id: SessionId, out: &mut Vec<Output>) {
+        if let Some(Session { id: open, phase: Phase::Ours(ours), .. }) = &self.session
+            && *open == id
+            && ours.parked_until.is_some()
+        {
+            self.finish(env, out);
         }
     }
 
@@ -208,7 +235,7 @@ impl Device {
     }
 
     fn wake_if_due(&mut self, env: &Env, out: &mut Vec<Output>) {
-        if !self.wake.take_due(env.now) {
+        if self.stopping || !self.wake.take_due(env.now) {
             return;
         }
         match &self.url {

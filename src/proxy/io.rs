@@ -76,8 +76,12 @@ pub enum Input {
         session: SessionId,
         reply: Result<AcsReply, AcsFailure>,
     },
-    /// The CPE's connection ended while nothing of its session was going on.
+    /// The CPE's connection has ended.
     CpeGone {
+        session: SessionId,
+    },
+    /// The CPE has closed its sending side: nothing more will come over its connection.
+    CpeHalfClosed {
         session: SessionId,
     },
     /// A USP record for this device's agent.
@@ -89,6 +93,8 @@ pub enum Input {
     StoreFailed(Token),
     /// A deadline has passed.
     Tick,
+    /// The gateway stops: a session that is only held open ends, nobody is woken any more.
+    Shutdown,
 }
 
 /// What the world must do.

@@ -6,12 +6,12 @@ use hyper::HeaderMap;
 /// the ACS's for the session.
 pub(super) fn end_to_end(headers: &HeaderMap, hide_authorization: bool) -> Vec<(String, String)> {
     let named = named_by_connection(headers);
-    let passes = |name: &str| {
-        !HELD.contains(&name)
-            && !named.iter().any(|held| held == name)
-            && !(hide_authorization && name == "authorization")
+    let stays = |name: &str| {
+        HELD.contains(&name)
+            || named.iter().any(|held| held == name)
+            || (hide_authorization && name == "authorization")
     };
-    let pairs = headers.iter().filter(|(name, _)| passes(name.as_str()));
+    let pairs = headers.iter().filter(|(name, _)| !stays(name.as_str()));
     pairs
         .map(|(name, value)| {
             (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())

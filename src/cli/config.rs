@@ -1,0 +1,38 @@
+//! `dragoman config example|check`.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+
+use crate::config::{EXAMPLE, Settings};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ConfigCommand {
+    /// Print an example that explains every key.
+    Example,
+    /// Check a file and say what is wrong with it; certificates are read as well.
+    Check {
+        /// The configuration file.
+        file: PathBuf,
+    },
+}
+
+pub(super) fn run(command: &ConfigCommand) -> anyhow::Result<()> {
+    match command {
+        ConfigCommand::Example => print!("{EXAMPLE}"),
+        ConfigCommand::Check { file } => {
+            let settings = Settings::read(file)?;
+            println!(
+                "{} is fine: CPEs at {}, {} controller(s), {}",
+                file.display(),
+                settings.door.listen,
+                settings.agent.controllers.len(),
+                settings.acs.map_or_else(
+                    || "no ACS: the gateway answers CPEs itself".to_owned(),
+                    |acs| format!("ACS at {}", acs.url)
+                ),
+            );
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,77 @@
+//! An example that explains every key. A test reads it, so it cannot fall behind.
+
+/// The text of `dragoman config example`.
+pub const EXAMPLE: &str = r#"# Dragoman's configuration. Relative paths are relative to where dragoman is started.
+
+[cwmp]                               # where CPEs come
+listen = "127.0.0.1:7547"
+# max_body_bytes = 16777216          # a larger body is answered with 413
+# max_connections = 100000
+# idle_seconds = 75                  # a connection that is silent for so long is closed
+
+# [cwmp.tls]
+# certificate = "gateway.pem"        # chain, ours first
+# key = "gateway.key"
+# client_ca = "cpe-ca.pem"           # whose client certificates are taken
+# client_certificate = "optional"    # or "required"
+
+# [cwmp.authentication]              # absent: the ACS authenticates, through the relay
+# scheme = "digest"                  # or "digest-md5-sess", "digest-sha256", "basic"
+# realm = "acs"
+# users = { cpe = "secret" }
+
+[acs]                                # the existing ACS; without this table the gateway answers CPEs itself
+url = "http://127.0.0.1:8080/"
+# ca = "acs-ca.pem"                  # needed with https
+# certificate = "gateway.pem"        # our client certificate, if the ACS asks for one
+# key = "gateway.key"
+# keep_target = false                # true: the ACS sees the path that the CPE asked for
+# connect_seconds = 10
+# answer_seconds = 30                # a slower ACS is down for this session: the CPE retries
+
+[store]
+file = "dragoman.db"                 # one file; -wal and -shm beside it while open
+
+[device]
+# park_seconds = 2                   # how long a session is held open for more USP work; at most 25, 0 is never
+# request_timeout_seconds = 60       # how long a controller waits for a CPE that cannot be reached
+# session_idle_seconds = 60
+# rest_after_seconds = 30            # how long a device without work stays in memory
+# discovery = true                   # learn by GetParameterNames what each CPE has
+# connection_request_username = "dragoman"
+# connection_request_password = "secret"
+# connection_request_retry_seconds = [0, 2, 5, 15]
+
+[mqtt.main]                          # a broker, by a name of your choice
+broker = "mqtt://127.0.0.1:1883"     # or mqtts://
+# version = "5.0"                    # or "3.1.1"
+# username = "gateway"
+# password = "secret"
+# ca = "broker-ca.pem"               # needed with mqtts
+# certificate = "gateway.pem"
+# key = "gateway.key"
+# shared_connections = 4             # all agents over so many connections; absent: one for each agent
+# client_id_prefix = ""
+# topic_prefix = "usp/agent"         # agents listen on <topic_prefix>/<endpoint id>
+# keep_alive_seconds = 60
+# retry_seconds = 1
+# max_retry_seconds = 60
+
+[[controller]]                       # a USP controller; repeat the table for each
+endpoint_id = "self::controller"
+# role = "full-access"               # or "read-only"
+# onboard = true                     # send it an OnBoardRequest for each new device
+mqtt = { broker = "main", topic = "usp/controller" }
+
+# [[controller]]
+# endpoint_id = "self::second"
+# websocket = { url = "ws://127.0.0.1:8183/usp" }
+#   # further keys: ca, certificate, key (needed with wss), ping_seconds, retry_seconds, max_retry_seconds
+
+# [admin]
+# listen = "127.0.0.1:9090"          # /metrics, /healthz, /readyz
+
+[log]
+# filter = "info"                    # such as "info,dragoman::mtp=debug"
+# format = "text"                    # or "json"
+"#;

@@ -1,0 +1,204 @@
+//! The file as written. Every table refuses keys that it does not know.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use crate::identity::EndpointId;
+
+use super::values::{Broker, Seconds, Url, WsUrl};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    pub cwmp: Cwmp,
+    pub acs: Option<Acs>,
+    pub store: Store,
+    #[serde(default)]
+    pub device: Device,
+    /// Brokers by name.
+    #[serde(default)]
+    pub mqtt: BTreeMap<String, Mqtt>,
+    #[serde(default)]
+    pub controller: Vec<Controller>,
+    pub admin: Option<Admin>,
+    #[serde(default)]
+    pub log: Log,
+}
+
+/// The door for CPEs.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Cwmp {
+    pub listen: SocketAddr,
+    pub tls: Option<ServerTls>,
+    pub authentication: Option<Authentication>,
+    pub max_body_bytes: Option<usize>,
+    pub max_connections: Option<usize>,
+    pub idle_seconds: Option<Seconds>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ServerTls {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+    /// Whose client certificates are taken.
+    pub client_ca: Option<PathBuf>,
+    #[serde(default)]
+    pub client_certificate: ClientCertificate,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum ClientCertificate {
+    #[default]
+    Optional,
+    Required,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Authentication {
+    pub scheme: Scheme,
+    pub realm: Option<String>,
+    pub users: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Scheme {
+    Basic,
+    Digest,
+    DigestMd5Sess,
+    DigestSha256,
+}
+
+/// The existing ACS.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Acs {
+    pub url: Url,
+    pub ca: Option<PathBuf>,
+    pub certificate: Option<PathBuf>,
+    pub key: Option<PathBuf>,
+    #[serde(default)]
+    pub keep_target: bool,
+    pub answer_seconds: Option<Seconds>,
+    pub connect_seconds: Option<Seconds>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Store {
+    pub file: PathBuf,
+}
+
+/// How the gateway deals with each device.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Device {
+    pub park_seconds: Option<Seconds>,
+    pub request_timeout_seconds: Option<Seconds>,
+    pub session_idle_seconds: Option<Seconds>,
+    pub rest_after_seconds: Option<Seconds>,
+    pub discovery: Option<bool>,
+    pub connection_request_username: Option<String>,
+    pub connection_request_password: Option<String>,
+    pub connection_request_retry_seconds: Option<Vec<Seconds>>,
+}
+
+/// One broker.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Mqtt {
+    pub broker: Broker,
+    #[serde(default)]
+    pub version: MqttVersion,
+    pub username: Option<String>,
+    pub password: Option<String>,
+    pub ca: Option<PathBuf>,
+    pub certificate: Option<PathBuf>,
+    pub key: Option<PathBuf>,
+    /// None: a connection for each agent.
+    pub shared_connections: Option<usize>,
+    pub client_id_prefix: Option<String>,
+    pub topic_prefix: Option<String>,
+    pub keep_alive_seconds: Option<u16>,
+    pub retry_seconds: Option<Seconds>,
+    pub max_retry_seconds: Option<Seconds>,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub(super) enum MqttVersion {
+    #[default]
+    #[serde(rename = "5.0")]
+    V5,
+    #[serde(rename = "3.1.1")]
+    V311,
+}
+
+/// A USP controller.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Controller {
+    pub endpoint_id: EndpointId,
+    #[serde(default)]
+    pub role: RoleName,
+    pub onboard: Option<bool>,
+    pub mqtt: Option<ControllerMqtt>,
+    pub websocket: Option<ControllerWebSocket>,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum RoleName {
+    #[default]
+    FullAccess,
+    ReadOnly,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ControllerMqtt {
+    /// Which of the brokers.
+    pub broker: String,
+    pub topic: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ControllerWebSocket {
+    pub url: WsUrl,
+    pub ca: Option<PathBuf>,
+    pub certificate: Option<PathBuf>,
+    pub key: Option<PathBuf>,
+    pub ping_seconds: Option<Seconds>,
+    pub retry_seconds: Option<Seconds>,
+    pub max_retry_seconds: Option<Seconds>,
+}
+
+/// Metrics and health.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Admin {
+    pub listen: SocketAddr,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Log {
+    pub filter: Option<String>,
+    #[serde(default)]
+    pub format: Format,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Format {
+    #[default]
+    Text,
+    Json,
+}

@@ -1,0 +1,13 @@
+//! The configuration file: as written (`file`), and as meant (`settings`), which cannot be inconsistent.
+//!
+//! Layer 6.
+
+mod error;
+mod example;
+mod file;
+mod settings;
+mod values;
+
+pub use error::ConfigError;
+pub use example::EXAMPLE;
+pub use settings::Settings;

@@ -1,0 +1,361 @@
+//! The configuration as meant: what the parts of the gateway are built from.
+
+use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::agent::{AgentConfig, ControllerConfig, Role};
+use crate::mtp::mqtt::{MqttConfig, Sharing};
+use crate::mtp::websocket::WebSocketConfig;
+use crate::net::{HttpLimits, TlsClient, TlsServer};
+use crate::observe::LogFormat;
+use crate::proxy::ProxyConfig;
+use crate::southbound::{DoorAuth, DoorConfig, DoorLimits, DoorScheme};
+use crate::store::EmbeddedConfig;
+use crate::transport::http::Algorithm;
+use crate::transport::mqtt::Version;
+use crate::upstream::Acs;
+
+use super::error::ConfigError;
+use super::file::{self, File};
+use super::values::Seconds;
+
+/// Everything that the gateway is built from.
+pub struct Settings {
+    pub door: DoorConfig,
+    pub acs: Option<Arc<Acs>>,
+    pub store: EmbeddedConfig,
+    pub agent: AgentConfig,
+    pub proxy: ProxyConfig,
+    pub mqtt: Vec<MqttConfig>,
+    pub websocket: Vec<WebSocketConfig>,
+    pub rest_after: Duration,
+    pub admin: Option<SocketAddr>,
+    pub log_filter: String,
+    pub log_format: LogFormat,
+}
+
+impl Settings {
+    /// Reads and checks a file.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text =
+            std::fs::read_to_string(path).map_err(|why| ConfigError::Read { file: path.to_owned(), why })?;
+        Self::parse(path, &text)
+    }
+
+    /// Checks a text; `path` is for its messages.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        let file: File = toml::from_str(text).map_err(|error| ConfigError::syntax(path, text, &error))?;
+        let refuse = |(key, what): Refusal| ConfigError::Value { file: path.to_owned(), key, what };
+        Self::mean(file).map_err(refuse)
+    }
+
+    fn mean(file: File) -> Result<Self, Refusal> {
+        let acs = file.acs.map(acs).transpose()?;
+        check_controllers(&file.controller, &file.mqtt)?;
+        let mut mqtt = Vec::new();
+        for (name, broker) in &file.mqtt {
+            mqtt.push(mqtt_config(name, broker, &file.controller)?);
+        }
+        let websocket = file.controller.iter().filter_map(websocket).collect::<Result<_, _>>()?;
+        let device = &file.device;
+        let agent = AgentConfig {
+            controllers: file.controller.iter().map(controller).collect(),
+            request_timeout_ms: device.request_timeout_seconds.unwrap_or(Seconds::of(60)).ms(),
+            discovery: device.discovery.unwrap_or(true),
+            ..AgentConfig::default()
+        };
+        let format = match file.log.format {
+            file::Format::Text => LogFormat::Text,
+            file::Format::Json => LogFormat::Json,
+        };
+        Ok(Self {
+            door: door(file.cwmp)?,
+            proxy: proxy(device, acs.is_some())?,
+            acs: acs.map(Arc::new),
+            store: EmbeddedConfig { file: file.store.file },
+            agent,
+            mqtt,
+            websocket,
+            rest_after: device.rest_after_seconds.unwrap_or(Seconds::of(30)).0,
+            admin: file.admin.map(|admin| admin.listen),
+            log_filter: file.log.filter.unwrap_or_else(|| "info".into()),
+            log_format: format,
+        })
+    }
+}
+
+/// Key and what is wrong with its value.
+type Refusal = (String, String);
+
+fn refuse<T>(key: impl Into<String>, what: impl ToString) -> Result<T, Refusal> {
+    Err((key.into(), what.to_string()))
+}
+
+fn door(cwmp: file::Cwmp) -> Result<DoorConfig, Refusal> {
+    let defaults = DoorLimits::default();
+    let limits = DoorLimits {
+        body: cwmp.max_body_bytes.unwrap_or(defaults.body),
+        connections: cwmp.max_connections.unwrap_or(defaults.connections),
+        idle: cwmp.idle_seconds.map_or(defaults.idle, |seconds| seconds.0),
+        body_time: defaults.body_time,
+    };
+    let tls = match cwmp.tls {
+        Some(tls) => Some(server_tls(&tls)?),
+        None => None,
+    };
+    let auth = match cwmp.authentication {
+        Some(authentication) => Some(authentication_of(authentication)?),
+        None => None,
+    };
+    Ok(DoorConfig { listen: cwmp.listen, tls, auth, limits })
+}
+
+fn server_tls(tls: &file::ServerTls) -> Result<TlsServer, Refusal> {
+    let required = tls.client_certificate == file::ClientCertificate::Required;
+    if required && tls.client_ca.is_none() {
+        return refuse("cwmp.tls.client_ca", "is needed where client certificates are required");
+    }
+    TlsServer::new(&tls.certificate, &tls.key, tls.client_ca.as_deref(), required)
+        .or_else(|error| refuse("cwmp.tls", error))
+}
+
+fn authentication_of(authentication: file::Authentication) -> Result<DoorAuth, Refusal> {
+    if authentication.users.is_empty() {
+        return refuse("cwmp.authentication.users", "names nobody, so that no CPE could ever come in");
+    }
+    let scheme = match authentication.scheme {
+        file::Scheme::Basic => DoorScheme::Basic,
+        file::Scheme::Digest => DoorScheme::Digest(Algorithm::Md5),
+        file::Scheme::DigestMd5Sess => DoorScheme::Digest(Algorithm::Md5Sess),
+        file::Scheme::DigestSha256 => DoorScheme::Digest(Algorithm::Sha256),
+    };
+    let mut secret = [0; 32];
+    if aws_lc_rs::rand::fill(&mut secret).is_err() {
+        return refuse("cwmp.authentication", "the operating system gives no randomness");
+    }
+    let users: HashMap<String, String> = authentication.users.into_iter().collect();
+    Ok(DoorAuth { scheme, realm: authentication.realm.unwrap_or_else(|| "acs".into()), users, secret })
+}
+
+fn acs(acs: file::Acs) -> Result<Acs, Refusal> {
+    let tls = client_tls("acs", acs.url.0.tls, acs.ca, acs.certificate, acs.key)?;
+    let limits = HttpLimits {
+        connect: acs.connect_seconds.unwrap_or(Seconds::of(10)).0,
+        answer: acs.answer_seconds.unwrap_or(Seconds::of(30)).0,
+        body: MAX_ACS_BODY,
+    };
+    Ok(Acs { url: acs.url.0, tls, keep_target: acs.keep_target, limits })
+}
+
+fn client_tls(
+    key: &str,
+    wanted: bool,
+    ca: Option<PathBuf>,
+    certificate: Option<PathBuf>,
+    private: Option<PathBuf>,
+) -> Result<Option<TlsClient>, Refusal> {
+    let identity = match (&certificate, &private) {
+        (Some(certificate), Some(private)) => Some((certificate.as_path(), private.as_path())),
+        (None, None) => None,
+        _ => return refuse(key, "certificate and key belong together"),
+    };
+    match ca {
+        Some(ca) => TlsClient::new(&ca, identity).map(Some).or_else(|error| refuse(key, error)),
+        None if wanted => refuse(format!("{key}.ca"), "is needed with TLS: the CA that signed the server"),
+        None => Ok(None),
+    }
+}
+
+fn proxy(device: &file::Device, acs: bool) -> Result<ProxyConfig, Refusal> {
+    let defaults = ProxyConfig::default();
+    let park_ms = device.park_seconds.map_or(defaults.park_ms, Seconds::ms);
+    if park_ms > MAX_PARK_MS {
+        return refuse("device.park_seconds", "is 25 at most: CPEs give up a silent session");
+    }
+    let wake_credentials = match (&device.connection_request_username, &device.connection_request_password) {
+        (Some(user), Some(password)) => Some((user.clone(), password.clone())),
+        (None, None) => None,
+        _ => return refuse("device.connection_request_username", "and ..._password belong together"),
+    };
+    let wake_ms = match &device.connection_request_retry_seconds {
+        Some(waits) => waits.iter().copied().map(Seconds::ms).collect(),
+        None => defaults.wake_ms,
+    };
+    Ok(ProxyConfig {
+        acs,
+        park_ms,
+        session_idle_ms: device.session_idle_seconds.map_or(defaults.session_idle_ms, Seconds::ms),
+        commit_wait_ms: defaults.commit_wait_ms,
+        wake_ms,
+        wake_credentials,
+    })
+}
+
+fn controller(controller: &file::Controller) -> ControllerConfig {
+    let role = match controller.role {
+        file::RoleName::FullAccess => Role::FullAccess,
+        file::RoleName::ReadOnly => Role::ReadOnly,
+    };
+    let onboard = controller.onboard.unwrap_or(true);
+    ControllerConfig { endpoint_id: controller.endpoint_id.clone(), role, onboard }
+}
+
+fn check_controllers(
+    controllers: &[file::Controller],
+    brokers: &std::collections::BTreeMap<String, file::Mqtt>,
+) -> Result<(), Refusal> {
+    let mut seen = HashSet::new();
+    for controller in controllers {
+        let key = format!("controller {}", controller.endpoint_id);
+        if !seen.insert(&controller.endpoint_id) {
+            return refuse(key, "is there twice");
+        }
+        match (&controller.mqtt, &controller.websocket) {
+            (None, None) => return refuse(key, "needs one of mqtt = {...} and websocket = {...}"),
+            (Some(_), Some(_)) => return refuse(key, "has both mqtt and websocket; one is enough"),
+            (Some(mqtt), None) if !brokers.contains_key(&mqtt.broker) => {
+                let known: Vec<&str> = brokers.keys().map(String::as_str).collect();
+                let known = known.join(", ");
+                return refuse(
+                    format!("{key}: mqtt.broker"),
+                    format!("there is no [mqtt.{}]; there is: {known}", mqtt.broker),
+                );
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn mqtt_config(
+    name: &str,
+    mqtt: &file::Mqtt,
+    controllers: &[file::Controller],
+) -> Result<MqttConfig, Refusal> {
+    let key = format!("mqtt.{name}");
+    let tls = client_tls(&key, mqtt.broker.tls, mqtt.ca.clone(), mqtt.certificate.clone(), mqtt.key.clone())?;
+    let here = controllers.iter().filter_map(|controller| {
+        let at = controller.mqtt.as_ref().filter(|at| at.broker == name)?;
+        Some((controller.endpoint_id.clone(), at.topic.clone()))
+    });
+    let login = mqtt.username.clone().map(|user| (user, mqtt.password.clone().unwrap_or_default()));
+    Ok(MqttConfig {
+        host: mqtt.broker.host.clone(),
+        port: mqtt.broker.port,
+        tls: tls.filter(|_| mqtt.broker.tls),
+        version: match mqtt.version {
+            file::MqttVersion::V5 => Version::V5,
+            file::MqttVersion::V311 => Version::V311,
+        },
+        login,
+        sharing: match mqtt.shared_connections {
+            None => Sharing::PerAgent,
+            Some(0) => return refuse(format!("{key}.shared_connections"), "is 1 at least"),
+            Some(count) if count > MAX_SHARED => {
+                return refuse(format!("{key}.shared_connections"), format!("is {MAX_SHARED} at most"));
+            }
+            Some(count) => Sharing::Shared(count),
+        },
+        client_id_prefix: mqtt.client_id_prefix.clone().unwrap_or_default(),
+        topic_prefix: mqtt.topic_prefix.clone().unwrap_or_else(|| "usp/agent".into()),
+        controllers: here.collect(),
+        keep_alive: mqtt.keep_alive_seconds.unwrap_or(60),
+        retry_ms: retry(mqtt.retry_seconds, mqtt.max_retry_seconds),
+    })
+}
+
+fn websocket(controller: &file::Controller) -> Option<Result<WebSocketConfig, Refusal>> {
+    let websocket = controller.websocket.as_ref()?;
+    let key = format!("controller {}: websocket", controller.endpoint_id);
+    let url = &websocket.url.0;
+    let (ca, certificate, private) =
+        (websocket.ca.clone(), websocket.certificate.clone(), websocket.key.clone());
+    let tls = match client_tls(&key, url.tls, ca, certificate, private) {
+        Ok(tls) => tls,
+        Err(refusal) => return Some(Err(refusal)),
+    };
+    Some(Ok(WebSocketConfig {
+        controller: controller.endpoint_id.clone(),
+        url: url.clone(),
+        tls,
+        ping: websocket.ping_seconds.unwrap_or(Seconds::of(30)).0,
+        retry_ms: retry(websocket.retry_seconds, websocket.max_retry_seconds),
+    }))
+}
+
+fn retry(first: Option<Seconds>, most: Option<Seconds>) -> (u64, u64) {
+    let first = first.unwrap_or(Seconds::of(1)).ms().max(10);
+    (first, most.unwrap_or(Seconds::of(60)).ms().max(first))
+}
+
+/// Largest answer of an ACS that is relayed.
+const MAX_ACS_BODY: usize = 32 << 20;
+/// DUALSTACK's bound on a silent hold.
+const MAX_PARK_MS: u64 = 25_000;
+const MAX_SHARED: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::super::example::EXAMPLE;
+    use super::*;
+
+    fn refused(text: &str) -> String {
+        match Settings::parse(Path::new("x.toml"), text) {
+            Ok(_) => panic!("taken: {text}"),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn the_example_is_a_configuration_and_so_is_it_with_every_key_set() {
+        let settings = Settings::parse(Path::new("x.toml"), EXAMPLE).unwrap();
+        assert_eq!(settings.agent.controllers.len(), 1);
+        let all: String = EXAMPLE
+            .lines()
+            .filter(|line| {
+                !["ca", "certificate", "key", "client_ca", "client_certificate"]
+                    .iter()
+                    .any(|file| line.trim_start_matches("# ").starts_with(&format!("{file} =")))
+            })
+            .filter(|line| !line.contains("[cwmp.tls]"))
+            .map(|line| {
+                line.strip_prefix("# ")
+                    .filter(|rest| rest.contains('=') || rest.starts_with('['))
+                    .unwrap_or(line)
+            })
+            .map(|line| format!("{line}\n"))
+            .collect();
+        let settings = Settings::parse(Path::new("x.toml"), &all).unwrap();
+        assert!(settings.door.auth.is_some() && settings.admin.is_some());
+        assert_eq!(settings.websocket.len(), 1);
+        assert_eq!(settings.mqtt[0].sharing, Sharing::Shared(4));
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_its_line_and_what_there_is() {
+        let text = EXAMPLE.replace("broker = \"mqtt", "brokr = \"mqtt");
+        let error = refused(&text);
+        let line = text.lines().position(|line| line.contains("brokr")).unwrap() + 1;
+        assert!(error.contains(&format!("x.toml:{line}:")), "{error}");
+        assert!(error.contains("brokr") && error.contains("`broker`"), "{error}");
+    }
+
+    #[test]
+    fn bad_values_are_refused_with_what_would_be_right() {
+        for (good, bad, says) in [
+            ("http://127.0.0.1:8080/", "127.0.0.1:8080", "http://acs.example"),
+            ("mqtt://127.0.0.1:1883", "localhost", "mqtt://broker.example"),
+            ("self::controller", "controller", "authority"),
+            ("broker = \"main\", topic", "broker = \"mian\", topic", "there is: main"),
+            ("# park_seconds = 2 ", "park_seconds = 26 ", "25 at most"),
+            ("# version = \"5.0\"", "version = \"4\"", "3.1.1"),
+            ("http://127.0.0.1:8080/", "https://127.0.0.1:8080/", "acs.ca"),
+        ] {
+            let error = refused(&EXAMPLE.replace(good, bad));
+            assert!(error.contains(says), "{bad}: {error}");
+        }
+    }
+}

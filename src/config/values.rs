@@ -1,0 +1,120 @@
+//! Values of the file that are more than text or numbers. Each refuses what it cannot mean, so that the
+//! parser can name the line.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::net::HttpUrl;
+
+/// A duration in seconds, fractions allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(try_from = "f64")]
+pub(super) struct Seconds(pub Duration);
+
+impl TryFrom<f64> for Seconds {
+    type Error = String;
+
+    fn try_from(seconds: f64) -> Result<Self, String> {
+        if !(0.0..=MOST_SECONDS).contains(&seconds) {
+            return Err(format!("a duration in seconds is from 0 to {MOST_SECONDS}"));
+        }
+        Ok(Self(Duration::from_secs_f64(seconds)))
+    }
+}
+
+impl Seconds {
+    pub fn of(seconds: u64) -> Self {
+        Self(Duration::from_secs(seconds))
+    }
+
+    pub fn ms(self) -> u64 {
+        u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// An `http` or `https` URL.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct Url(pub HttpUrl);
+
+impl TryFrom<String> for Url {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        HttpUrl::parse(&text).map(Self).map_err(|error| format!("{error}; such as http://acs.example:7547/"))
+    }
+}
+
+/// A `ws` or `wss` URL.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct WsUrl(pub HttpUrl);
+
+impl TryFrom<String> for WsUrl {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        HttpUrl::parse_ws(&text).map(Self).map_err(|error| format!("{error}; such as wss://usp.example/usp"))
+    }
+}
+
+/// A broker: `mqtt://host[:1883]` or `mqtts://host[:8883]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct Broker {
+    pub tls: bool,
+    pub host: String,
+    pub port: u16,
+}
+
+impl TryFrom<String> for Broker {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let wrong = || format!("'{text}' is no broker; such as mqtt://broker.example:1883 or mqtts://...");
+        let (scheme, rest) = text.split_once("://").ok_or_else(wrong)?;
+        let tls = match scheme {
+            "mqtt" => false,
+            "mqtts" => true,
+            _ => return Err(wrong()),
+        };
+        let default = if tls { 8_883 } else { 1_883 };
+        let rest = rest.trim_end_matches('/');
+        let bracketed = rest.strip_prefix('[').and_then(|rest| rest.split_once(']'));
+        let (host, port) = match bracketed {
+            Some((host, port)) => (host, port.strip_prefix(':')),
+            None => rest.rsplit_once(':').map_or((rest, None), |(host, port)| (host, Some(port))),
+        };
+        let port = port.map_or(Ok(default), |port| port.parse().map_err(|_| wrong()))?;
+        if host.is_empty() || host.contains('/') {
+            return Err(wrong());
+        }
+        Ok(Self { tls, host: host.to_owned(), port })
+    }
+}
+
+/// Longest duration: a month.
+const MOST_SECONDS: f64 = 2_592_000.0;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn brokers_are_read_with_their_default_ports() {
+        let broker = |text: &str| Broker::try_from(text.to_owned());
+        assert_eq!(broker("mqtt://b").unwrap().port, 1_883);
+        assert_eq!(broker("mqtts://b/").unwrap(), Broker { tls: true, host: "b".into(), port: 8_883 });
+        assert_eq!(broker("mqtt://[::1]:9").unwrap(), Broker { tls: false, host: "::1".into(), port: 9 });
+        for wrong in ["b:1883", "tcp://b", "mqtt://", "mqtt://b:x", "mqtt://b/path"] {
+            assert!(broker(wrong).unwrap_err().contains("mqtt://broker.example"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn durations_may_be_fractions_but_not_negative() {
+        assert_eq!(Seconds::try_from(0.25).unwrap().ms(), 250);
+        assert!(Seconds::try_from(-1.0).is_err());
+    }
+}

@@ -1,0 +1,48 @@
+//! The only clock and the only randomness that the cores ever see.
+
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use crate::agent::Env;
+use crate::datamodel::WallTime;
+
+/// Monotonic milliseconds since it was made, wall time, and fresh seeds.
+#[derive(Debug, Clone, Copy)]
+pub struct Clock {
+    origin: Instant,
+}
+
+impl Clock {
+    pub fn start() -> Self {
+        Self { origin: Instant::now() }
+    }
+
+    /// Monotonic milliseconds.
+    pub fn now(&self) -> u64 {
+        u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// The instant of a monotonic time, for timers.
+    pub fn instant(&self, at: u64) -> tokio::time::Instant {
+        tokio::time::Instant::from_std(self.origin + std::time::Duration::from_millis(at))
+    }
+
+    /// What a core needs to know of the world for one step.
+    pub fn env(&self) -> Env {
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let wall = WallTime(u64::try_from(wall.as_millis()).unwrap_or(u64::MAX));
+        Env { now: self.now(), wall, seed: random() }
+    }
+}
+
+/// 64 random bits from the operating system by way of the TLS provider.
+pub(super) fn random() -> u64 {
+    let mut bytes = [0; 8];
+    // It cannot fail once the process runs; a zero seed would only weaken jitter.
+    let _ = aws_lc_rs::rand::fill(&mut bytes);
+    u64::from_le_bytes(bytes)
+}
+
+/// An unguessable name for a CPE session (quirk H26): 128 random bits as hex.
+pub(super) fn session_name() -> String {
+    format!("{:016x}{:016x}", random(), random())
+}

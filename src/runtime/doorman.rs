@@ -1,0 +1,113 @@
+//! Receives the POSTs of CPEs from the CWMP door, tells to which session and device each belongs, and
+//! awaits the answer.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+use crate::cwmp::soap::sniff_device_id;
+use crate::identity::DeviceId;
+use crate::proxy::{ExchangeId, Input, Post, Reply, SessionId};
+use crate::southbound::{ConnectionId, CpeHandler, CpeReply, CpeRequest};
+use crate::store::Store;
+
+use super::fleet::Fleet;
+use super::mailbox::Letter;
+use super::routes::{Route, Routes};
+
+/// The handler behind the CWMP door.
+pub struct Doorman<S> {
+    fleet: Fleet<S>,
+    routes: Arc<Routes>,
+}
+
+impl<S: Store> Doorman<S> {
+    pub fn new(fleet: Fleet<S>) -> Arc<Self> {
+        let routes = Arc::clone(&fleet.shared.config.routes);
+        Arc::new(Self { fleet, routes })
+    }
+
+    /// An Inform opens a session, whatever cookie came with it (quirk C04), unless it repeats the one that
+    /// opened the session: the answer to an ACS's challenge.
+    fn open(&self, request: &CpeRequest, device: &DeviceId) -> (String, Route) {
+        let endpoint = device.endpoint_id();
+        let answers = request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"));
+        match self.routes.find(request.cookie.as_deref(), request.connection) {
+            Some((cookie, route)) if route.endpoint == endpoint && answers => (cookie, route),
+            _ => self.routes.open(endpoint, request.connection),
+        }
+    }
+}
+
+impl<S: Store> CpeHandler for Doorman<S> {
+    async fn request(&self, request: CpeRequest) -> CpeReply {
+        let device = sniff_device_id(&request.body);
+        if device.as_ref().is_some_and(|device| !device.is_usable()) {
+            return refusal(400, "the Inform lacks OUI or SerialNumber");
+        }
+        if device.is_some() && self.routes.is_draining() {
+            return refusal(503, "the gateway stops; try again later");
+        }
+        let found = match &device {
+            Some(device) => Some(self.open(&request, device)),
+            None => self.routes.find(request.cookie.as_deref(), request.connection),
+        };
+        let Some((cookie, route)) = found else {
+            // No session: an Inform must come first. A stray empty POST after the end gets its 204 (S11).
+            let blank = request.body.iter().all(u8::is_ascii_whitespace);
+            return refusal(if blank { 204 } else { 400 }, "no session: an Inform comes first");
+        };
+        let exchange = ExchangeId(self.routes.number());
+        let post = Post {
+            session: route.session,
+            exchange,
+            target: request.target,
+            headers: request.headers,
+            body: request.body,
+            original_body: request.original_body,
+        };
+        let (reply, answer) = oneshot::channel();
+        let letter = Letter::Post { post, reply };
+        if let Err(reason) = self.fleet.deliver(&route.endpoint, device.as_ref(), letter) {
+            tracing::warn!(endpoint = %route.endpoint, %reason, "a POST was refused");
+            return refusal(503, "busy");
+        }
+        match answer.await {
+            Ok(reply) => to_cpe(reply, device.is_some().then_some(cookie)),
+            Err(_) => refusal(503, "the session has ended"),
+        }
+    }
+
+    fn half_closed(&self, connection: ConnectionId) {
+        self.tell(connection, |session| Input::CpeHalfClosed { session });
+    }
+
+    fn gone(&self, connection: ConnectionId) {
+        self.tell(connection, |session| Input::CpeGone { session });
+        self.routes.forget_connection(connection);
+    }
+}
+
+impl<S: Store> Doorman<S> {
+    fn tell(&self, connection: ConnectionId, input: impl FnOnce(SessionId) -> Input) {
+        let Some(route) = self.routes.on(connection) else { return };
+        let letter = Letter::Input(input(route.session));
+        if let Err(reason) = self.fleet.deliver(&route.endpoint, None, letter) {
+            tracing::debug!(endpoint = %route.endpoint, %reason, "a device was not told of its connection");
+        }
+    }
+}
+
+fn to_cpe(reply: Reply, cookie: Option<String>) -> CpeReply {
+    CpeReply { status: reply.status, headers: reply.headers, body: reply.body, close: reply.close, cookie }
+}
+
+fn refusal(status: u16, why: &'static str) -> CpeReply {
+    let (headers, body) = if status == 204 {
+        (Vec::new(), Bytes::new())
+    } else {
+        (vec![("Content-Type".into(), "text/plain".into())], Bytes::from_static(why.as_bytes()))
+    };
+    CpeReply { status, headers, body, close: status != 204, cookie: None }
+}

@@ -1,0 +1,126 @@
+//! The registry of active devices: finds a device's task or starts it from the store.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use dashmap::DashMap;
+use dashmap::mapref::entry::Entry as Slot;
+use tokio::sync::mpsc::{self, error::TrySendError};
+
+use crate::agent::AgentConfig;
+use crate::identity::{DeviceId, EndpointId};
+use crate::observe::Metrics;
+use crate::proxy::ProxyConfig;
+use crate::store::Store;
+use crate::upstream::Acs;
+
+use super::clock::Clock;
+use super::device_task::DeviceTask;
+use super::mailbox::{Letter, MAILBOX};
+use super::mtps::Mtps;
+use super::routes::Routes;
+
+/// What every device task shares.
+pub struct FleetConfig<S> {
+    pub agent: Arc<AgentConfig>,
+    pub proxy: Arc<ProxyConfig>,
+    pub acs: Option<Arc<Acs>>,
+    pub store: Arc<S>,
+    pub mtps: Mtps,
+    pub metrics: Arc<Metrics>,
+    pub clock: Clock,
+    pub routes: Arc<Routes>,
+    /// How long a device without work keeps its task before it goes to rest, in milliseconds.
+    pub rest_after_ms: u64,
+    /// How long a connection request may take.
+    pub connection_request: crate::connection_request::Limits,
+}
+
+/// All devices; cloning shares.
+pub struct Fleet<S> {
+    pub(super) shared: Arc<Shared<S>>,
+}
+
+pub(super) struct Shared<S> {
+    pub config: FleetConfig<S>,
+    active: DashMap<EndpointId, mpsc::Sender<Letter>>,
+    tasks: AtomicUsize,
+}
+
+impl<S> Clone for Fleet<S> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared) }
+    }
+}
+
+/// A letter that found no place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Undeliverable {
+    #[error("the device's mailbox is full")]
+    Full,
+    #[error("no such device")]
+    Unknown,
+}
+
+impl<S: Store> Fleet<S> {
+    pub fn new(config: FleetConfig<S>) -> Self {
+        Self { shared: Arc::new(Shared { config, active: DashMap::new(), tasks: AtomicUsize::new(0) }) }
+    }
+
+    /// Hands a letter to a device's task, which is started if it rests.
+    ///
+    /// `device` is given by those who know it from an Inform; without it the store must know the device,
+    /// which the task finds out: a letter for nobody is dropped there with a line in the log.
+    pub fn deliver(
+        &self,
+        endpoint: &EndpointId,
+        device: Option<&DeviceId>,
+        letter: Letter,
+    ) -> Result<(), Undeliverable> {
+        let mut letter = letter;
+        loop {
+            let mailbox = match self.shared.active.entry(endpoint.clone()) {
+                Slot::Occupied(slot) => slot.get().clone(),
+                Slot::Vacant(slot) => slot.insert(self.start(endpoint.clone(), device.cloned())).clone(),
+            };
+            letter = match mailbox.try_send(letter) {
+                Ok(()) => return Ok(()),
+                Err(TrySendError::Full(_)) => return Err(Undeliverable::Full),
+                Err(TrySendError::Closed(letter)) => letter,
+            };
+            // The task went to rest between our look and our letter: make way for a new one.
+            self.shared.active.remove_if(endpoint, |_, current| current.is_closed());
+        }
+    }
+
+    /// How many devices have a task at the moment.
+    pub fn active(&self) -> usize {
+        self.shared.tasks.load(Ordering::Relaxed)
+    }
+
+    /// Opens no session any more, ends those that are only held open, and waits until all have ended.
+    pub async fn shutdown(&self, patience: std::time::Duration) {
+        self.shared.config.routes.drain();
+        let mailboxes: Vec<_> = self.shared.active.iter().map(|slot| slot.value().clone()).collect();
+        for mailbox in mailboxes {
+            let _ = mailbox.send(Letter::Shutdown).await;
+        }
+        let deadline = tokio::time::Instant::now() + patience;
+        while self.active() > 0 && tokio::time::Instant::now() < deadline {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    }
+
+    fn start(&self, endpoint: EndpointId, device: Option<DeviceId>) -> mpsc::Sender<Letter> {
+        let (sender, receiver) = mpsc::channel(MAILBOX);
+        self.shared.tasks.fetch_add(1, Ordering::Relaxed);
+        let shared = Arc::clone(&self.shared);
+        let weak = sender.downgrade();
+        tokio::spawn(async move {
+            DeviceTask::run(&shared, &endpoint, device, receiver, weak).await;
+            shared.active.remove_if(&endpoint, |_, current| current.is_closed());
+            shared.tasks.fetch_sub(1, Ordering::Relaxed);
+        });
+        sender
+    }
+}

@@ -1,0 +1,20 @@
+//! What device tasks are told, and the bound on how much of it may wait.
+
+use tokio::sync::oneshot;
+
+use crate::proxy::{Input, Reply};
+
+/// One letter to a device's task.
+#[derive(Debug)]
+pub enum Letter {
+    /// Something happened to the device.
+    Input(Input),
+    /// A POST with the place where its answer is awaited. If that place is gone, the CPE is.
+    Post { post: crate::proxy::Post, reply: oneshot::Sender<Reply> },
+    /// End the open session, settle what can be settled, and go to rest.
+    Shutdown,
+}
+
+/// Letters that may wait for one device. A full mailbox refuses: the CPE gets a 503, a record is dropped
+/// with a line in the log, since USP requests are repeated by their controllers.
+pub(super) const MAILBOX: usize = 256;

@@ -1,0 +1,21 @@
+//! Device tasks, registry, router, clock: what drives the cores.
+//!
+//! Layer 5. A device that nobody needs is no task: it is rebuilt from the store when something happens to
+//! it, and dropped when it is idle.
+
+mod clock;
+mod device_task;
+mod doorman;
+mod fleet;
+mod leg;
+mod mailbox;
+mod mtps;
+mod router;
+mod routes;
+
+pub use clock::Clock;
+pub use doorman::Doorman;
+pub use fleet::{Fleet, FleetConfig};
+pub use mailbox::Letter;
+pub use mtps::{Mtp, Mtps};
+pub use routes::Routes;

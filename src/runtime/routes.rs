@@ -1,0 +1,134 @@
+//! Which open session a POST belongs to: by our cookie, or by the connection for CPEs that return none.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use dashmap::DashMap;
+
+use crate::identity::EndpointId;
+use crate::proxy::SessionId;
+use crate::southbound::ConnectionId;
+
+use super::clock::session_name;
+
+/// The sessions that are open.
+#[derive(Default)]
+pub struct Routes {
+    cookies: DashMap<String, Route>,
+    /// The cookie of the newest session on a connection (quirk C02).
+    connections: DashMap<ConnectionId, String>,
+    /// The cookie of a session, so that its end can take the rest away.
+    sessions: DashMap<SessionId, String>,
+    next: AtomicU64,
+    draining: AtomicBool,
+}
+
+/// An open session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Route {
+    pub session: SessionId,
+    pub endpoint: EndpointId,
+    pub connection: ConnectionId,
+}
+
+impl Routes {
+    /// A number that has not been used before in this process.
+    pub(super) fn number(&self) -> u64 {
+        self.next.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Opens a session and gives its cookie.
+    pub(super) fn open(&self, endpoint: EndpointId, connection: ConnectionId) -> (String, Route) {
+        let route = Route { session: SessionId(self.number()), endpoint, connection };
+        let cookie = session_name();
+        self.sessions.insert(route.session, cookie.clone());
+        self.cookies.insert(cookie.clone(), route.clone());
+        self.connections.insert(connection, cookie.clone());
+        (cookie, route)
+    }
+
+    /// The session that a cookie names, or else the newest on the connection.
+    pub(super) fn find(&self, cookie: Option<&str>, connection: ConnectionId) -> Option<(String, Route)> {
+        let by_cookie = cookie.filter(|cookie| self.cookies.contains_key(*cookie)).map(str::to_owned);
+        let cookie = match by_cookie {
+            Some(cookie) => cookie,
+            None => self.connections.get(&connection)?.clone(),
+        };
+        let mut route = self.cookies.get_mut(&cookie)?;
+        // A session that goes on over another connection hangs on that one from now on.
+        let moved = std::mem::replace(&mut route.connection, connection) != connection;
+        let found = route.clone();
+        drop(route);
+        if moved {
+            self.connections.insert(connection, cookie.clone());
+        }
+        Some((cookie, found))
+    }
+
+    /// The session that hangs on a connection.
+    pub(super) fn on(&self, connection: ConnectionId) -> Option<Route> {
+        let cookie = self.connections.get(&connection)?.clone();
+        let route = self.cookies.get(&cookie)?;
+        (route.connection == connection).then(|| route.clone())
+    }
+
+    /// The connection has ended; a session may go on over another one.
+    pub(super) fn forget_connection(&self, connection: ConnectionId) {
+        self.connections.remove(&connection);
+    }
+
+    /// The session has ended.
+    pub(super) fn close(&self, session: SessionId) {
+        let Some((_, cookie)) = self.sessions.remove(&session) else { return };
+        if let Some((_, route)) = self.cookies.remove(&cookie) {
+            self.connections.remove_if(&route.connection, |_, current| *current == cookie);
+        }
+    }
+
+    /// From now on no session is opened any more; those that are open go on.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// How many sessions are open.
+    pub fn len(&self) -> usize {
+        self.sessions.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.sessions.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoint() -> EndpointId {
+        EndpointId::parse("os::00256D-1").unwrap()
+    }
+
+    #[test]
+    fn a_session_is_found_by_cookie_on_any_connection_and_by_connection_without() {
+        let routes = Routes::default();
+        let (cookie, route) = routes.open(endpoint(), ConnectionId(1));
+        assert_eq!(routes.find(None, ConnectionId(1)).unwrap().1, route);
+        assert_eq!(routes.find(Some("forged"), ConnectionId(2)), None);
+        let moved = routes.find(Some(&cookie), ConnectionId(2)).unwrap().1;
+        assert_eq!(moved.connection, ConnectionId(2));
+        assert_eq!(routes.on(ConnectionId(2)).unwrap().session, route.session);
+        assert_eq!(routes.on(ConnectionId(1)), None);
+    }
+
+    #[test]
+    fn a_closed_session_leaves_nothing_behind() {
+        let routes = Routes::default();
+        let (cookie, route) = routes.open(endpoint(), ConnectionId(1));
+        routes.close(route.session);
+        assert_eq!(routes.find(Some(&cookie), ConnectionId(1)), None);
+        assert!(routes.is_empty() && routes.connections.is_empty() && routes.cookies.is_empty());
+    }
+}
