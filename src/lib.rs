@@ -19,3 +19,5 @@ pub mod relay;
 pub mod net;
 // 6 top
 pub mod cli;
+// beside the layers
+pub mod sim;
