@@ -3,4 +3,6 @@
 //! Stands beside the layers: uses the protocols and the base of the shells, and nothing that decides.
 
 pub mod cpe;
+mod digest;
+mod soap;
 mod time;

@@ -7,14 +7,19 @@ mod attributes;
 mod core;
 mod data;
 mod diagnostics;
+mod fleet;
 mod inform;
 mod model;
 mod names;
 mod objects;
 mod quirks;
+mod session;
+mod timers;
 mod transfers;
 mod values;
+mod wake;
 
+pub use fleet::{Fleet, FleetConfig, Statistics};
 pub use model::{Model, ModelError, Node};
 pub use quirks::Quirks;
 
