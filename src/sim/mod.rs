@@ -2,7 +2,11 @@
 //!
 //! Stands beside the layers: uses the protocols and the base of the shells, and nothing that decides.
 
+pub mod acs;
 pub mod cpe;
 mod digest;
 mod soap;
 mod time;
+
+#[cfg(test)]
+mod tests;
