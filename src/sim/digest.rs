@@ -1,10 +1,12 @@
-//! HTTP digest authentication (RFC 2617: MD5, qop `auth` or none), both sides of it, for simulators only:
-//! nonces are not secret and replays are not looked for.
+//! HTTP digest authentication (RFC 2617: MD5, qop `auth` or none), both sides of it, and the client's side
+//! of basic, for simulators only: nonces are not secret and replays are not looked for.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use md5::{Digest, Md5};
 
 use super::time;
@@ -56,13 +58,16 @@ pub(super) fn is_authorized(
         && field("response").eq_ignore_ascii_case(&expected)
 }
 
-/// The `Authorization` that answers a challenge; `None` if it asks for something else than digest.
+/// The `Authorization` that answers a challenge for digest or basic; `None` for any other.
 pub(super) fn authorization(
     challenge: &str,
     method: &str,
     target: &str,
     (username, password): (&str, &str),
 ) -> Option<String> {
+    if challenge.trim().to_ascii_lowercase().starts_with("basic") {
+        return Some(format!("Basic {}", BASE64_STANDARD.encode(format!("{username}:{password}"))));
+    }
     let mut fields = fields_of(challenge)?;
     let offered = fields.remove("qop");
     let realm = fields.get("realm").cloned().unwrap_or_default();
@@ -157,6 +162,8 @@ mod tests {
         let foreign =
             authorization("Digest realm=\"dragoman-sim\", nonce=\"0-x\"", "GET", "/S1", WHO).unwrap();
         assert!(!is_authorized(&nonces, "GET", Some(&foreign), WHO));
-        assert_eq!(authorization("Basic realm=\"x\"", "GET", "/S1", WHO), None);
+        let basic = authorization("Basic realm=\"x\"", "GET", "/S1", ("a", "b"));
+        assert_eq!(basic.as_deref(), Some("Basic YTpi"));
+        assert_eq!(authorization("Bearer realm=\"x\"", "GET", "/S1", WHO), None);
     }
 }

@@ -223,3 +223,21 @@ async fn many_cpes_with_periodic_informs_share_one_process() {
     assert!(acs.seen("00001199").iter().any(|it| it.is_inform_with("2 PERIODIC")));
     fleet.stop().await;
 }
+
+#[tokio::test]
+async fn an_acs_that_asks_for_a_password_lets_in_only_who_knows_it() {
+    let credentials = Some(("cpe".to_owned(), "secret".to_owned()));
+    let acs =
+        Acs::start(AcsConfig { credentials: credentials.clone(), ..AcsConfig::default() }).await.unwrap();
+    let stranger = Fleet::start(FleetConfig { first_serial: 9, ..config(&acs) }).await.unwrap();
+    while stranger.statistics().sessions_failed == 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(stranger.statistics().last_failure.as_deref(), Some("the ACS answered status 401"));
+    stranger.stop().await;
+    acs.enqueue(SERIAL, read(&[CHANNEL]));
+    let fleet = booted(&acs, FleetConfig { acs_credentials: credentials, ..config(&acs) }).await;
+    assert_eq!(fleet.statistics().sessions_failed, 0);
+    assert_eq!(acs.serials(), [SERIAL]);
+    fleet.stop().await;
+}

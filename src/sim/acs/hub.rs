@@ -58,6 +58,8 @@ pub(super) struct Hub {
     pub every_session: Vec<Request<'static>>,
     pub refuse: Option<u16>,
     pub record: bool,
+    /// Log entries since they were last taken, for those who look on.
+    fresh: Vec<(String, Seen)>,
 }
 
 impl Hub {
@@ -85,6 +87,11 @@ impl Hub {
 
     pub fn connection_request_url(&self, serial: &str) -> Option<String> {
         self.devices.get(serial)?.connection_request_url.clone()
+    }
+
+    /// The log entries of all CPEs since this was last asked.
+    pub fn take_fresh(&mut self) -> Vec<(String, Seen)> {
+        std::mem::take(&mut self.fresh)
     }
 
     /// Whether a session of that name is open.
@@ -159,11 +166,10 @@ impl Hub {
         let url = url.map(|it| it.value.clone().into_owned());
         let message = answers::answer(&Request::Inform(inform.clone()));
         let seen = seen_inform(inform, headers);
+        self.log(&serial, seen);
         let device = self.device(&serial);
         device.connection_request_url = url.or(device.connection_request_url.take());
-        let older = device.session.replace(id);
-        push_bounded(&mut device.seen, seen, MAX_SEEN);
-        if let Some(older) = older {
+        if let Some(older) = device.session.replace(id) {
             self.sessions.remove(&older);
         }
         while self.sessions.len() >= MAX_SESSIONS {
@@ -236,8 +242,15 @@ impl Hub {
 
     fn log_of(&mut self, session: Option<SessionId>, seen: Seen) {
         if let Some(serial) = self.serial_of(session) {
-            push_bounded(&mut self.device(&serial).seen, seen, MAX_SEEN);
+            self.log(&serial, seen);
         }
+    }
+
+    fn log(&mut self, serial: &str, seen: Seen) {
+        if self.fresh.len() < MAX_SEEN {
+            self.fresh.push((serial.to_owned(), seen.clone()));
+        }
+        push_bounded(&mut self.device(serial).seen, seen, MAX_SEEN);
     }
 
     fn serial_of(&self, session: Option<SessionId>) -> Option<String> {

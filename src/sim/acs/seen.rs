@@ -1,5 +1,7 @@
 //! What the stub ACS keeps of its sessions.
 
+use std::fmt;
+
 use bytes::Bytes;
 
 use crate::cwmp::rpc::{Fault, Request, Response};
@@ -50,6 +52,46 @@ impl Seen {
         }
     }
 }
+
+/// A line for people.
+impl fmt::Display for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Inform { events, retry_count, parameters, .. } => {
+                f.write_str("Inform")?;
+                for (index, (code, key)) in events.iter().enumerate() {
+                    f.write_str(if index == 0 { " " } else { ", " })?;
+                    f.write_str(code)?;
+                    if !key.is_empty() {
+                        write!(f, " ({key})")?;
+                    }
+                }
+                write!(f, "; {} parameters, retry {retry_count}", parameters.len())
+            }
+            Self::Request(request) => write!(f, "{} of the CPE", request.name()),
+            Self::Response { rpc, response } => {
+                write!(f, "{rpc} answered")?;
+                match response {
+                    Response::GetParameterValuesResponse(it) => {
+                        let shown = it.parameter_list.iter().take(MAX_SHOWN);
+                        shown.into_iter().try_for_each(|it| write!(f, " {}={:?}", it.name, it.value))?;
+                        let more = it.parameter_list.len().saturating_sub(MAX_SHOWN);
+                        if more > 0 { write!(f, " and {more} more") } else { Ok(()) }
+                    }
+                    _ => Ok(()),
+                }
+            }
+            Self::Fault { rpc, fault } => {
+                write!(f, "{rpc} failed: {} {}", fault.fault_code, fault.fault_string)
+            }
+            Self::Violation(why) => write!(f, "violation: {why}"),
+            Self::End => f.write_str("session ended"),
+        }
+    }
+}
+
+/// Values in a line for people.
+const MAX_SHOWN: usize = 4;
 
 /// One POST of a CPE and its answer, byte for byte.
 #[derive(Debug, Clone, PartialEq, Eq)]

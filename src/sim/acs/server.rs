@@ -15,7 +15,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{broadcast, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::cwmp::rpc::Request;
@@ -51,6 +51,8 @@ struct Shared {
     hub: Mutex<Hub>,
     /// Counts POSTs, for those who wait for one.
     posts: watch::Sender<u64>,
+    /// Log entries of all CPEs as they are made.
+    log: broadcast::Sender<(String, Seen)>,
     stop: CancellationToken,
 }
 
@@ -64,6 +66,7 @@ impl Acs {
             nonces: Nonces::new(),
             hub: Mutex::new(Hub::default()),
             posts: watch::Sender::new(0),
+            log: broadcast::Sender::new(MAX_UNREAD),
             stop: CancellationToken::new(),
         });
         tokio::spawn(serve(Arc::clone(&shared), incoming));
@@ -94,6 +97,11 @@ impl Acs {
     /// The serial numbers of all CPEs that called or have RPCs waiting.
     pub fn serials(&self) -> Vec<String> {
         self.hub().serials()
+    }
+
+    /// Log entries of all CPEs from now on, with their serial numbers; who reads too slowly misses some.
+    pub fn log(&self) -> broadcast::Receiver<(String, Seen)> {
+        self.0.log.subscribe()
     }
 
     /// Waits until the log of a CPE is as wanted; `false` if it did not come to that in time.
@@ -154,10 +162,10 @@ impl Acs {
         }
     }
 
-    /// Ends all connections and stops listening.
+    /// Ends all connections and stops listening. The port may be taken a moment longer; for an outage that
+    /// ends again there is `refuse`.
     pub async fn stop(self) {
         self.0.stop.cancel();
-        // The listener is gone when a connection is refused; give its task the turn to drop it.
         tokio::task::yield_now().await;
     }
 
@@ -205,7 +213,14 @@ impl Shared {
             (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
         });
         let post = Post { body: body.to_bytes(), headers: headers.collect(), session };
-        let answer = self.hub().post(post);
+        let (answer, fresh) = {
+            let mut hub = self.hub();
+            (hub.post(post), hub.take_fresh())
+        };
+        for entry in fresh {
+            // Nobody may be looking.
+            let _ = self.log.send(entry);
+        }
         *connection.lock().unwrap_or_else(PoisonError::into_inner) = answer.session;
         self.posts.send_modify(|posts| *posts += 1);
         let mut response = plain(StatusCode::from_u16(answer.status).unwrap_or(StatusCode::BAD_GATEWAY));
@@ -266,6 +281,8 @@ async fn get(url: &HttpUrl, authorization: Option<String>) -> Result<HttpReply, 
 }
 
 const COOKIE_NAME: &str = "acs-session";
+/// Log entries that a reader may lag behind.
+const MAX_UNREAD: usize = 4_096;
 /// Bytes of a body.
 const MAX_BODY: usize = 16 << 20;
 /// Limits of a connection request.

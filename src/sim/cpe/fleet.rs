@@ -38,6 +38,8 @@ pub struct FleetConfig {
     pub connection_requests: SocketAddr,
     /// User name and password of connection requests; `None` to let anybody wake the CPEs.
     pub credentials: Option<(String, String)>,
+    /// User name and password for the ACS, sent when it asks for HTTP digest or basic authentication.
+    pub acs_credentials: Option<(String, String)>,
     /// The milliseconds over which the first Informs are spread.
     pub start_spread_ms: u64,
     /// The shortest wait in milliseconds before a failed session is tried again (TR-069 table 3 has 5 s);
@@ -60,6 +62,7 @@ impl FleetConfig {
             periodic_ms: None,
             connection_requests: SocketAddr::from(([127, 0, 0, 1], 0)),
             credentials: None,
+            acs_credentials: None,
             start_spread_ms: 0,
             retry_ms: 5_000,
             quirks: Quirks::default(),

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use crate::cwmp::rpc::{Request, Response};
 use crate::net::{HttpClient, HttpLimits, HttpReply, HttpRequest, HttpUrl};
+use crate::sim::digest;
 use crate::sim::soap::{self, Owned, Received};
 use crate::sim::time;
 
@@ -109,29 +110,44 @@ impl Talk<'_> {
         Ok(soap::write(&self.fleet.config.quirks.namespace, received.id.as_deref(), message))
     }
 
-    /// Posts and awaits the answer, on the session's connection as long as there is one.
+    /// Posts and awaits the answer; shows who the CPE is if the ACS asks for it.
     async fn post(&mut self, body: Bytes) -> Result<HttpReply, String> {
         let quirks = &self.fleet.config.quirks;
         if quirks.slow_ms > 0 && self.next_id > 2 {
             tokio::time::sleep(Duration::from_millis(quirks.slow_ms)).await;
         }
-        let request = self.request(body);
+        let mut reply = self.send(self.request(body.clone(), None)).await?;
+        if let Some(proof) = self.authorization(&reply) {
+            reply = self.send(self.request(body, Some(proof))).await?;
+        }
+        match reply.status {
+            200 | 204 => Ok(reply),
+            status => Err(format!("the ACS answered status {status}")),
+        }
+    }
+
+    /// One exchange, on the session's connection as long as there is one.
+    async fn send(&mut self, request: HttpRequest) -> Result<HttpReply, String> {
         let mut client = match self.client.take().filter(HttpClient::is_open) {
             Some(client) => client,
             None => HttpClient::connect(&self.url, None, LIMITS).await.map_err(|error| error.to_string())?,
         };
         let reply = client.send(request).await.map_err(|error| error.to_string())?;
-        if !(reply.close || quirks.close_after_each_response) {
+        if !(reply.close || self.fleet.config.quirks.close_after_each_response) {
             self.client = Some(client);
-        }
-        if !matches!(reply.status, 200 | 204) {
-            return Err(format!("the ACS answered status {}", reply.status));
         }
         self.take_cookies(&reply);
         Ok(reply)
     }
 
-    fn request(&self, body: Bytes) -> HttpRequest {
+    /// The answer to a challenge, if the CPE has credentials.
+    fn authorization(&self, reply: &HttpReply) -> Option<String> {
+        let (username, password) = self.fleet.config.acs_credentials.as_ref()?;
+        let challenge = reply.header("www-authenticate").filter(|_| reply.status == 401)?;
+        digest::authorization(challenge, "POST", &self.url.target, (username, password))
+    }
+
+    fn request(&self, body: Bytes, authorization: Option<String>) -> HttpRequest {
         let quirks = &self.fleet.config.quirks;
         let mut headers = vec![("User-Agent".to_owned(), "dragoman-sim".to_owned())];
         let mut add = |name: &str, value: String| headers.push((name.to_owned(), value));
@@ -143,6 +159,9 @@ impl Talk<'_> {
             let pairs: Vec<String> =
                 self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
             add("Cookie", pairs.join("; "));
+        }
+        if let Some(proof) = authorization {
+            add("Authorization", proof);
         }
         if quirks.close_after_each_response {
             add("Connection", "close".into());
