@@ -144,8 +144,9 @@ mod tests {
 
     #[test]
     fn the_example_of_rfc_2617_is_computed_with_qop() {
-        let header = "Digest username=\"Mufasa\", realm=\"testrealm@host.com\", uri=\"/dir/index.html\",\
-                      nonce=\"dcd98b7102dd2f0e8b11d0f600bfb0c093\", qop=auth, nc=00000001, cnonce=\"0a4f113b\"";
+        let header = "Digest username=\"Mufasa\", realm=\"testrealm@host.com\", uri=\"/dir/index.html\", \
+                      nonce=\"dcd98b7102dd2f0e8b11d0f600bfb0c093\", qop=auth, nc=00000001, \
+                      cnonce=\"0a4f113b\"";
         let fields = fields_of(header).unwrap();
         let computed = response(&fields, WHO.0, WHO.1, "testrealm@host.com", "GET");
         assert_eq!(computed, "6629fae49393a05397450978507c4ef1");
