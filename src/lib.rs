@@ -31,3 +31,5 @@ pub mod admin;
 pub mod app;
 pub mod cli;
 pub mod config;
+// beside the layers
+pub mod sim;

@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 
 mod config;
 mod serve;
+mod sim;
 
 /// Dual-stack proxy between TR-069 devices, their ACS and USP (TR-369) controllers.
 ///
@@ -27,6 +28,9 @@ enum Command {
     /// Show or check a configuration.
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    /// Run simulated CPEs, or a stub ACS.
+    #[command(subcommand)]
+    Sim(sim::SimArgs),
 }
 
 /// Parses the command line and runs the command it names.
@@ -35,6 +39,7 @@ pub fn main() -> ExitCode {
     let result = match arguments.command {
         Command::Serve(arguments) => run(serve::serve(arguments)),
         Command::Config(command) => config::run(&command),
+        Command::Sim(arguments) => run(sim::run(arguments)),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,0 +1,196 @@
+//! `dragoman sim`: simulated CPEs and a stub ACS on the command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use clap::{Args, Subcommand};
+use tokio::sync::broadcast::error::RecvError;
+
+use crate::cwmp::rpc::{Array, GetParameterValues, Request};
+use crate::sim::acs::{Acs, AcsConfig};
+use crate::sim::cpe::{Fleet, FleetConfig, Model, Statistics};
+
+/// What is simulated.
+#[derive(Debug, Subcommand)]
+pub enum SimArgs {
+    /// A fleet of CPEs that call an ACS or the gateway.
+    Cpe(CpeArgs),
+    /// An ACS that accepts every CPE and shows what it says.
+    Acs(AcsArgs),
+}
+
+/// A fleet.
+#[derive(Debug, Args)]
+pub struct CpeArgs {
+    /// Where the CPEs call, as http://HOST:PORT/PATH.
+    #[arg(long)]
+    acs_url: String,
+    /// CSV file with the data model: path,writable,value,type.
+    #[arg(long, value_name = "FILE")]
+    model: PathBuf,
+    #[arg(long, default_value_t = 1)]
+    count: usize,
+    #[arg(long, default_value = "00256D")]
+    oui: String,
+    #[arg(long, default_value = "SimGateway")]
+    product_class: String,
+    /// Serial number of the first CPE; the others follow.
+    #[arg(long, default_value_t = 1)]
+    first_serial: u64,
+    /// Time between periodic Informs; without it the data model says.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    periodic_seconds: Option<u64>,
+    /// Time over which the first Informs are spread.
+    #[arg(long, default_value_t = 1)]
+    start_seconds: u64,
+    /// Where connection requests are taken; the CPEs give this address to the ACS.
+    #[arg(long, default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+    /// User name that connection requests must give.
+    #[arg(long, requires = "password")]
+    username: Option<String>,
+    /// Password that connection requests must give.
+    #[arg(long, requires = "username")]
+    password: Option<String>,
+    /// User name that the CPEs give to the ACS.
+    #[arg(long, requires = "acs_password")]
+    acs_username: Option<String>,
+    /// Password that the CPEs give to the ACS.
+    #[arg(long, requires = "acs_username")]
+    acs_password: Option<String>,
+    /// Ends after this time; without it at Ctrl-C.
+    #[arg(long)]
+    duration_seconds: Option<u64>,
+}
+
+/// An ACS.
+#[derive(Debug, Args)]
+pub struct AcsArgs {
+    #[arg(long, default_value = "127.0.0.1:7547")]
+    listen: SocketAddr,
+    /// User name that CPEs must give (HTTP digest).
+    #[arg(long, requires = "password")]
+    username: Option<String>,
+    /// Password that CPEs must give.
+    #[arg(long, requires = "username")]
+    password: Option<String>,
+    /// Parameter or partial path to read in every session; can be repeated.
+    #[arg(long, value_name = "NAME")]
+    every_session: Vec<String>,
+    /// Ends after this time; without it at Ctrl-C.
+    #[arg(long)]
+    duration_seconds: Option<u64>,
+}
+
+/// Runs a simulator until its time is over or Ctrl-C is pressed.
+pub async fn run(args: SimArgs) -> anyhow::Result<()> {
+    match args {
+        SimArgs::Cpe(args) => run_cpes(args).await,
+        SimArgs::Acs(args) => run_acs(args).await,
+    }
+}
+
+async fn run_cpes(args: CpeArgs) -> anyhow::Result<()> {
+    let (duration, count) = (args.duration_seconds, args.count);
+    let config = fleet_config(args)?;
+    let listen = config.connection_requests;
+    let fleet = Fleet::start(config);
+    let fleet =
+        fleet.await.with_context(|| format!("failed to listen on {listen} for connection requests"))?;
+    println!("{count} CPEs are calling");
+    let mut shown = Statistics::default();
+    let mut tick = tokio::time::interval(Duration::from_secs(1));
+    let mut end = std::pin::pin!(end(duration));
+    loop {
+        tokio::select! {
+            _ = tick.tick() => shown = show(&fleet, &shown),
+            () = &mut end => break,
+        }
+    }
+    show(&fleet, &shown);
+    fleet.stop().await;
+    Ok(())
+}
+
+fn fleet_config(args: CpeArgs) -> anyhow::Result<FleetConfig> {
+    let name = args.model.display();
+    let text = std::fs::read_to_string(&args.model).with_context(|| format!("failed to read {name}"))?;
+    let model = Model::parse(&text).with_context(|| format!("{name} is no data model"))?;
+    if !args.acs_url.starts_with("http://") {
+        bail!("the ACS's URL must begin with http://, it is '{}'", args.acs_url);
+    }
+    Ok(FleetConfig {
+        oui: args.oui,
+        product_class: args.product_class,
+        first_serial: args.first_serial,
+        periodic_ms: args.periodic_seconds.map(|seconds| seconds.saturating_mul(1_000)),
+        connection_requests: args.listen,
+        credentials: args.username.zip(args.password),
+        acs_credentials: args.acs_username.zip(args.acs_password),
+        start_spread_ms: args.start_seconds.saturating_mul(1_000),
+        ..FleetConfig::new(args.acs_url, Arc::new(model), args.count)
+    })
+}
+
+/// Prints how far the fleet is, and why sessions failed if some did since the last line.
+fn show(fleet: &Fleet, before: &Statistics) -> Statistics {
+    let now = fleet.statistics();
+    println!(
+        "sessions: {} ended well (+{}), {} failed (+{}), {} open; RPCs {} (+{}); connection requests {}",
+        now.sessions_ok,
+        now.sessions_ok - before.sessions_ok,
+        now.sessions_failed,
+        now.sessions_failed - before.sessions_failed,
+        now.open,
+        now.rpcs,
+        now.rpcs - before.rpcs,
+        now.connection_requests
+    );
+    if now.sessions_failed > before.sessions_failed
+        && let Some(why) = &now.last_failure
+    {
+        println!("last failure: {why}");
+    }
+    now
+}
+
+async fn run_acs(args: AcsArgs) -> anyhow::Result<()> {
+    let config = AcsConfig { listen: args.listen, credentials: args.username.zip(args.password) };
+    let acs = Acs::start(config).await.with_context(|| format!("failed to listen on {}", args.listen))?;
+    if !args.every_session.is_empty() {
+        let parameter_names = Array(args.every_session.into_iter().map(Into::into).collect());
+        acs.on_every_session(vec![Request::GetParameterValues(GetParameterValues { parameter_names })]);
+    }
+    println!("ACS at {}", acs.url());
+    let mut log = acs.log();
+    let mut end = std::pin::pin!(end(args.duration_seconds));
+    loop {
+        tokio::select! {
+            entry = log.recv() => match entry {
+                Ok((serial, seen)) => println!("{serial}: {seen}"),
+                Err(RecvError::Lagged(missed)) => println!("{missed} lines left out"),
+                Err(RecvError::Closed) => break,
+            },
+            () = &mut end => break,
+        }
+    }
+    acs.stop().await;
+    Ok(())
+}
+
+/// Awaits the end of the time, or Ctrl-C.
+async fn end(duration_seconds: Option<u64>) {
+    let over = async {
+        match duration_seconds {
+            Some(seconds) => tokio::time::sleep(Duration::from_secs(seconds)).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = over => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}

@@ -1,0 +1,27 @@
+//! Simulated CPEs, thousands in one process.
+//!
+//! `core` is one device without I/O: it answers RPCs and says why it would call. `fleet` gives all of them
+//! a clock and timers, `session` carries a session over HTTP, `wake` takes connection requests.
+
+mod attributes;
+mod core;
+mod data;
+mod diagnostics;
+mod fleet;
+mod inform;
+mod model;
+mod names;
+mod objects;
+mod quirks;
+mod session;
+mod timers;
+mod transfers;
+mod values;
+mod wake;
+
+pub use fleet::{Fleet, FleetConfig, Statistics};
+pub use model::{Model, ModelError, Node};
+pub use quirks::Quirks;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,193 @@
+//! One CWMP session of a simulated CPE over HTTP (TR-069 3.7): Inform, its own requests, an empty POST,
+//! then the RPCs of the ACS until it has no more.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::cwmp::rpc::{Request, Response};
+use crate::net::{HttpClient, HttpLimits, HttpReply, HttpRequest, HttpUrl};
+use crate::sim::digest;
+use crate::sim::soap::{self, Owned, Received};
+use crate::sim::time;
+
+use super::fleet::Shared;
+
+/// Carries a session of one CPE from its Inform to the end. An error says why it failed, for people.
+pub(super) async fn run(fleet: &Shared, index: usize) -> Result<(), String> {
+    let (url, inform) = fleet.with(index, |slot| {
+        let inform = slot.cpe.open(time::now());
+        (slot.cpe.acs_url().to_owned(), inform)
+    });
+    let url = HttpUrl::parse(&url).map_err(|error| error.to_string())?;
+    let mut talk = Talk { fleet, index, url, client: None, cookies: Vec::new(), next_id: 1, held: false };
+    let answer = talk.ask(Request::Inform(inform)).await?;
+    match answer {
+        Owned::Response(Response::InformResponse(_)) => fleet.with(index, |slot| slot.cpe.informed()),
+        Owned::Fault(fault) => return Err(format!("Inform was refused: {}", fault.fault_code)),
+        _ => return Err("Inform was answered by something else".into()),
+    }
+    talk.serve().await
+}
+
+struct Talk<'f> {
+    fleet: &'f Shared,
+    index: usize,
+    url: HttpUrl,
+    client: Option<HttpClient>,
+    cookies: Vec<(String, String)>,
+    next_id: u32,
+    /// The ACS wants no requests of the CPE for now (HoldRequests).
+    held: bool,
+}
+
+impl Talk<'_> {
+    /// The session after the Inform: whoever has something to ask asks, until nobody has.
+    async fn serve(&mut self) -> Result<(), String> {
+        loop {
+            self.ask_own().await?;
+            let mut reply = self.post(Bytes::new()).await?;
+            let mut served = 0_u64;
+            while !soap::is_empty(&reply.body) {
+                let answer = self.carry_out(read(&reply)?)?;
+                served += 1;
+                reply = self.post(answer).await?;
+            }
+            self.held = false;
+            // After its empty POST a CPE may ask again only if it was held up before (TR-069 3.7.1.4).
+            if served == 0 || self.fleet.with(self.index, |slot| slot.cpe.next_request()).is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Sends the CPE's own requests, unless the ACS holds them up.
+    async fn ask_own(&mut self) -> Result<(), String> {
+        while !self.held {
+            let Some(request) = self.fleet.with(self.index, |slot| slot.cpe.next_request()) else { break };
+            self.ask(request).await?;
+            self.fleet.with(self.index, |slot| slot.cpe.answered());
+        }
+        Ok(())
+    }
+
+    /// Sends a request of the CPE and reads the answer.
+    async fn ask(&mut self, request: Request<'static>) -> Result<Owned, String> {
+        let name = request.name().to_owned();
+        let id = self.next_id.to_string();
+        self.next_id += 1;
+        let namespace = &self.fleet.config.quirks.namespace;
+        let body = soap::write(namespace, Some(&id), Owned::Request(request));
+        let reply = self.post(body).await?;
+        if soap::is_empty(&reply.body) {
+            return Err(format!("{name} was answered by nothing"));
+        }
+        let received = read(&reply)?;
+        self.held = received.hold_requests;
+        match received.message {
+            Owned::Request(other) => Err(format!("{name} was answered by the request {}", other.name())),
+            answer => Ok(answer),
+        }
+    }
+
+    /// Carries out an RPC of the ACS and returns what to answer.
+    fn carry_out(&mut self, received: Received) -> Result<Bytes, String> {
+        let request = match received.message {
+            Owned::Request(request) => request,
+            Owned::Response(other) => return Err(format!("{} answers nothing", other.name())),
+            Owned::Fault(fault) => return Err(format!("the ACS ended with fault {}", fault.fault_code)),
+        };
+        self.held = received.hold_requests;
+        let answer = self.fleet.handle(self.index, &request);
+        if self.fleet.cuts_before_answer(self.index, request.name()) {
+            self.client = None;
+            return Err(format!("cut instead of answering {}", request.name()));
+        }
+        let message = match answer {
+            Ok(response) => Owned::Response(response),
+            Err(fault) => Owned::Fault(fault),
+        };
+        Ok(soap::write(&self.fleet.config.quirks.namespace, received.id.as_deref(), message))
+    }
+
+    /// Posts and awaits the answer; shows who the CPE is if the ACS asks for it.
+    async fn post(&mut self, body: Bytes) -> Result<HttpReply, String> {
+        let quirks = &self.fleet.config.quirks;
+        if quirks.slow_ms > 0 && self.next_id > 2 {
+            tokio::time::sleep(Duration::from_millis(quirks.slow_ms)).await;
+        }
+        let mut reply = self.send(self.request(body.clone(), None)).await?;
+        if let Some(proof) = self.authorization(&reply) {
+            reply = self.send(self.request(body, Some(proof))).await?;
+        }
+        match reply.status {
+            200 | 204 => Ok(reply),
+            status => Err(format!("the ACS answered status {status}")),
+        }
+    }
+
+    /// One exchange, on the session's connection as long as there is one.
+    async fn send(&mut self, request: HttpRequest) -> Result<HttpReply, String> {
+        let mut client = match self.client.take().filter(HttpClient::is_open) {
+            Some(client) => client,
+            None => HttpClient::connect(&self.url, None, LIMITS).await.map_err(|error| error.to_string())?,
+        };
+        let reply = client.send(request).await.map_err(|error| error.to_string())?;
+        if !(reply.close || self.fleet.config.quirks.close_after_each_response) {
+            self.client = Some(client);
+        }
+        self.take_cookies(&reply);
+        Ok(reply)
+    }
+
+    /// The answer to a challenge, if the CPE has credentials.
+    fn authorization(&self, reply: &HttpReply) -> Option<String> {
+        let (username, password) = self.fleet.config.acs_credentials.as_ref()?;
+        let challenge = reply.header("www-authenticate").filter(|_| reply.status == 401)?;
+        digest::authorization(challenge, "POST", &self.url.target, (username, password))
+    }
+
+    fn request(&self, body: Bytes, authorization: Option<String>) -> HttpRequest {
+        let quirks = &self.fleet.config.quirks;
+        let mut headers = vec![("User-Agent".to_owned(), "dragoman-sim".to_owned())];
+        let mut add = |name: &str, value: String| headers.push((name.to_owned(), value));
+        if !body.is_empty() {
+            add("Content-Type", "text/xml; charset=\"utf-8\"".into());
+            add("SOAPAction", String::new());
+        }
+        if !self.cookies.is_empty() && !quirks.no_cookies {
+            let pairs: Vec<String> =
+                self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            add("Cookie", pairs.join("; "));
+        }
+        if let Some(proof) = authorization {
+            add("Authorization", proof);
+        }
+        if quirks.close_after_each_response {
+            add("Connection", "close".into());
+        }
+        HttpRequest { method: "POST", target: self.url.target.clone(), headers, body }
+    }
+
+    fn take_cookies(&mut self, reply: &HttpReply) {
+        for (_, cookie) in reply.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("set-cookie")) {
+            let pair = cookie.split(';').next().unwrap_or("");
+            let Some((name, value)) = pair.split_once('=') else { continue };
+            let (name, value) = (name.trim().to_owned(), value.trim().to_owned());
+            self.cookies.retain(|(known, _)| *known != name);
+            if self.cookies.len() < MAX_COOKIES {
+                self.cookies.push((name, value));
+            }
+        }
+    }
+}
+
+fn read(reply: &HttpReply) -> Result<Received, String> {
+    soap::read(&reply.body, reply.header("content-type")).map_err(|error| error.to_string())
+}
+
+/// A gateway or an ACS may hold a CPE a while; beyond that the session has failed.
+const LIMITS: HttpLimits =
+    HttpLimits { connect: Duration::from_secs(5), answer: Duration::from_secs(60), body: 4 << 20 };
+/// Cookies of a session.
+const MAX_COOKIES: usize = 16;
