@@ -30,7 +30,7 @@ enum Command {
     Config(config::ConfigCommand),
     /// Run simulated CPEs, or a stub ACS.
     #[command(subcommand)]
-    Sim(sim::SimArgs),
+    Sim(Box<sim::SimArgs>),
 }
 
 /// Parses the command line and runs the command it names.
@@ -39,7 +39,7 @@ pub fn main() -> ExitCode {
     let result = match arguments.command {
         Command::Serve(arguments) => run(serve::serve(arguments)),
         Command::Config(command) => config::run(&command),
-        Command::Sim(arguments) => run(sim::run(arguments)),
+        Command::Sim(arguments) => run(sim::run(*arguments)),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
