@@ -3,7 +3,9 @@
 use bytes::Bytes;
 
 use crate::identity::EndpointId;
-use crate::translation::{Get, Operate, Plan, Set, View, get_instances};
+use crate::translation::{
+    Add, Delete, Diagnostic, Get, Operate, Outcome, Plan, Set, Step, View, get_instances,
+};
 use crate::usp::message::{self, Message, MessageBody, MessageError, Request, Response};
 use crate::usp::record::{Payload, Record};
 use crate::usp::{ErrorCode, SUPPORTED_VERSIONS};
@@ -11,7 +13,7 @@ use crate::usp::{ErrorCode, SUPPORTED_VERSIONS};
 use super::config::Role;
 use super::core::Agent;
 use super::io::{Env, Output, Shadow};
-use super::queue::{Asker, Job};
+use super::queue::{Asker, Job, Work};
 
 impl Agent {
     pub(super) fn record(&mut self, env: &Env, shadow: &mut Shadow, bytes: Bytes, out: &mut Vec<Output>) {
@@ -56,8 +58,11 @@ impl Agent {
             Ok(Message { msg_id, body: MessageBody::Request(request) }) => {
                 self.request(env, shadow, controller, role, msg_id, request, out);
             }
-            Ok(Message { body: MessageBody::Response(Response::NotifyResp(_)), .. }) => {
-                self.onboarded(controller, out);
+            Ok(Message {
+                msg_id,
+                body: MessageBody::Response(Response::NotifyResp(_)) | MessageBody::Error(_),
+            }) => {
+                self.acknowledged(controller, &msg_id, out);
             }
             Ok(_) => {}
             Err(MessageError::Unparseable(why)) => {
@@ -70,7 +75,7 @@ impl Agent {
                     return;
                 };
                 let answer = Message::error(msg_id.clone(), ErrorCode::INVALID_ARGUMENTS, error.to_string());
-                self.send(controller, answer, out);
+                self.send(controller, answer, None, out);
             }
         }
     }
@@ -90,66 +95,104 @@ impl Agent {
             matches!(request, Request::Set(_) | Request::Add(_) | Request::Delete(_) | Request::Operate(_));
         if writes && role == Role::ReadOnly {
             let why = "this controller's role may only read";
-            return self.send(controller, Message::error(msg_id, ErrorCode::PERMISSION_DENIED, why), out);
+            return self.refuse(controller, msg_id, ErrorCode::PERMISSION_DENIED, why, out);
         }
         let mut wants_answer = true;
+        let key = self.parameter_key.clone();
         let plan: Box<dyn Plan> = match request {
             Request::Get(request) => Box::new(Get::new(request)),
-            Request::Set(request) => Box::new(Set::new(request, self.parameter_key.clone())),
+            Request::Set(request) => Box::new(Set::new(request, key)),
+            Request::Add(request) => Box::new(Add::new(request, key)),
+            Request::Delete(request) => Box::new(Delete::new(request, key)),
             Request::Operate(request) => {
                 wants_answer = request.send_resp;
-                match Operate::new(&request) {
-                    Some(plan) => Box::new(plan),
-                    None => {
-                        let why = format!("this agent has no command {}", request.command);
-                        return self.send(
-                            controller,
-                            Message::error(msg_id, ErrorCode::INVALID_PATH, why),
-                            out,
-                        );
-                    }
+                if let Some(diagnostic) = Diagnostic::of(&request.command) {
+                    return self.operate(env, controller, msg_id, request, diagnostic, out);
                 }
+                let Some(plan) = Operate::new(&request) else {
+                    let why = format!("this agent has no command {}", request.command);
+                    return self.refuse(controller, msg_id, ErrorCode::INVALID_PATH, why, out);
+                };
+                Box::new(plan)
             }
+            other => return self.answer(env, shadow, controller, msg_id, other, out),
+        };
+        let asker = Asker { controller: controller.clone(), msg_id, wants_answer };
+        if plan.is_local() {
+            self.carry_out(env, shadow, asker, plan, out);
+        } else {
+            self.enqueue(env, asker, plan, out);
+        }
+    }
+
+    /// Requests that need no plan.
+    fn answer(
+        &mut self,
+        env: &Env,
+        shadow: &mut Shadow,
+        controller: &EndpointId,
+        msg_id: String,
+        request: Request,
+        out: &mut Vec<Output>,
+    ) {
+        let response = match request {
             Request::GetInstances(request) => {
-                let view = View { cpe: &mut shadow.cpe, local: &self.local, wall: env.wall };
-                let response = get_instances(&request, &view);
-                return self.send(controller, Message::response(msg_id, response), out);
+                let view = View { cpe: &mut shadow.cpe, local: &mut self.local, wall: env.wall };
+                get_instances(&request, &view)
             }
             Request::GetSupportedProtocol(_) => {
-                let resp = message::GetSupportedProtocolResp {
+                Response::GetSupportedProtocolResp(message::GetSupportedProtocolResp {
                     agent_supported_protocol_versions: SUPPORTED_VERSIONS.into(),
-                };
-                let response = Response::GetSupportedProtocolResp(resp);
-                return self.send(controller, Message::response(msg_id, response), out);
+                })
             }
             _ => {
-                let why = ErrorCode::MESSAGE_NOT_SUPPORTED.name();
-                return self.send(
-                    controller,
-                    Message::error(msg_id, ErrorCode::MESSAGE_NOT_SUPPORTED, why),
-                    out,
-                );
+                let code = ErrorCode::MESSAGE_NOT_SUPPORTED;
+                return self.refuse(controller, msg_id, code, code.name(), out);
             }
         };
-        self.enqueue(env, Asker { controller: controller.clone(), msg_id, wants_answer }, plan, out);
+        self.send(controller, Message::response(msg_id, response), None, out);
+    }
+
+    /// A request about the gateway's own objects: answered at once, without the device.
+    fn carry_out(
+        &mut self,
+        env: &Env,
+        shadow: &mut Shadow,
+        asker: Asker,
+        mut plan: Box<dyn Plan>,
+        out: &mut Vec<Output>,
+    ) {
+        self.local.acting_for(Some(&asker.controller), env.wall);
+        let up = env.wall.0.saturating_sub(self.stored.booted_at.0) / 1_000;
+        self.local.set_up_time(up);
+        let mut view = View { cpe: &mut shadow.cpe, local: &mut self.local, wall: env.wall };
+        let outcome = match plan.next(&mut view) {
+            Step::Done(outcome) => outcome,
+            // No plan asks the CPE for what is the gateway's.
+            Step::Call(_) => Outcome::error(ErrorCode::INTERNAL_ERROR, "the request asked for the device"),
+        };
+        let job = Job { asker: Some(asker), plan, deadline: 0, rpc: None, work: Work::Asked };
+        self.finish(env, job, outcome, out);
     }
 
     fn enqueue(&mut self, env: &Env, asker: Asker, plan: Box<dyn Plan>, out: &mut Vec<Output>) {
         if self.queue.len() >= self.config.max_queue {
             let why = format!("{} requests wait for this device already", self.queue.len());
-            let answer = Message::error(asker.msg_id, ErrorCode::RESOURCES_EXCEEDED, why);
-            return self.send(&asker.controller, answer, out);
+            return self.refuse(&asker.controller, asker.msg_id, ErrorCode::RESOURCES_EXCEEDED, why, out);
         }
         let deadline = env.now + self.config.request_timeout_ms;
-        self.queue.push(Job { asker: Some(asker), plan, deadline, rpc: None, is_discovery: false });
+        self.queue.push(Job { asker: Some(asker), plan, deadline, rpc: None, work: Work::Asked });
         out.push(Output::WantSession);
     }
 
-    fn onboarded(&mut self, controller: &EndpointId, out: &mut Vec<Output>) {
-        if !self.stored.onboarded.contains(controller) {
-            self.stored.onboarded.push(controller.clone());
-            let change = self.stored.change();
-            self.persist(vec![change], out);
-        }
+    fn refuse(
+        &self,
+        controller: &EndpointId,
+        msg_id: String,
+        code: ErrorCode,
+        why: impl Into<String>,
+        out: &mut Vec<Output>,
+    ) {
+        self.send(controller, Message::error(msg_id, code, why), None, out);
     }
 }

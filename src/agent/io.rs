@@ -35,6 +35,8 @@ pub struct Rpc {
     pub request: Request<'static>,
     /// It takes effect when the session ends: nothing may follow it.
     pub ends_session: bool,
+    /// A controller asked for it: more of it may follow soon, so the session is worth holding open.
+    pub asked: bool,
 }
 
 /// Something happened.

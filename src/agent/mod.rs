@@ -5,7 +5,12 @@
 mod config;
 mod core;
 mod dispatch;
+mod heard;
 mod io;
+mod local;
+mod notify;
+mod operation;
+mod outbox;
 mod queue;
 mod stored;
 

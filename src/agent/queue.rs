@@ -15,8 +15,22 @@ pub(super) struct Job {
     pub deadline: u64,
     /// The RPC under way.
     pub rpc: Option<RpcId>,
-    /// Discovery gives its rest back when it is through.
-    pub is_discovery: bool,
+    pub work: Work,
+}
+
+/// What a job is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Work {
+    /// A controller waits for the answer.
+    Asked,
+    /// It gives its rest back when it is through.
+    Discovery,
+    /// Reads what subscriptions watch.
+    Sample,
+    /// Starts the operation of this Request row.
+    Start(u32),
+    /// Reads the results of the operation of this Request row.
+    Finish(u32),
 }
 
 pub(super) struct Asker {
@@ -71,7 +85,7 @@ impl Queue {
         overdue
     }
 
-    pub fn has_discovery(&self) -> bool {
-        self.jobs.iter().any(|job| job.is_discovery)
+    pub fn has(&self, work: Work) -> bool {
+        self.jobs.iter().any(|job| job.work == work)
     }
 }

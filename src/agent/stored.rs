@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::datamodel::WallTime;
 use crate::durable::{Change, Entry, Kind};
 use crate::identity::{DeviceId, EndpointId};
 
@@ -29,6 +30,8 @@ pub(super) struct Stored {
     /// Controllers that have acknowledged an OnBoardRequest.
     pub onboarded: Vec<EndpointId>,
     pub software_version: String,
+    /// When the device started, as far as its Informs told.
+    pub booted_at: WallTime,
 }
 
 impl Stored {
@@ -40,6 +43,7 @@ impl Stored {
             discovery_left: None,
             onboarded: Vec::new(),
             software_version: String::new(),
+            booted_at: WallTime(0),
         }
     }
 

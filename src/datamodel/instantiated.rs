@@ -51,11 +51,23 @@ pub(super) enum Node {
     Param(Param),
 }
 
+/// Something that became different, for those who watch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum News {
+    /// A parameter has another value than before.
+    Changed(CompactString),
+    /// An object instance is there that was not.
+    Created(CompactString),
+    Removed(CompactString),
+}
+
 /// Objects and parameters by path. Ancestors of what is put in are put in too (quirk B03).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Instantiated {
     nodes: BTreeMap<CompactString, Node>,
     dirty: Vec<CompactString>,
+    watched: bool,
+    news: Vec<News>,
 }
 
 impl Instantiated {
@@ -74,6 +86,7 @@ impl Instantiated {
             Entry::Vacant(slot) => {
                 slot.insert(Node::Object { writable });
                 self.touch(object);
+                self.created(object);
                 self.put_ancestors(object);
                 true
             }
@@ -110,6 +123,9 @@ impl Instantiated {
         param.value = Some(Value { value_type, ..value });
         if news {
             self.touch(name);
+        }
+        if changed {
+            self.tell(|| News::Changed(name.into()));
         }
         changed
     }
@@ -178,6 +194,7 @@ impl Instantiated {
         }
         if !gone.is_empty() {
             self.touch(object);
+            self.tell(|| News::Removed(object.into()));
         }
         !gone.is_empty()
     }
@@ -219,7 +236,33 @@ impl Instantiated {
             }
             self.nodes.insert(parent.into(), Node::Object { writable: false });
             self.touch(parent);
+            self.created(parent);
             at = parent;
+        }
+    }
+
+    /// Whether news are kept from now on. Nobody pays for what nobody watches.
+    pub fn watch(&mut self, on: bool) {
+        self.watched = on;
+        if !on {
+            self.news.clear();
+        }
+    }
+
+    /// What became different since this was last asked.
+    pub fn take_news(&mut self) -> Vec<News> {
+        std::mem::take(&mut self.news)
+    }
+
+    fn created(&mut self, object: &str) {
+        if path::instance(object).is_some() {
+            self.tell(|| News::Created(object.into()));
+        }
+    }
+
+    fn tell(&mut self, news: impl FnOnce() -> News) {
+        if self.watched && self.news.len() < MAX_NEWS {
+            self.news.push(news());
         }
     }
 
@@ -230,6 +273,9 @@ impl Instantiated {
         }
     }
 }
+
+/// News kept until somebody asks; more come only from a device that changes all it has at once.
+const MAX_NEWS: usize = 10_000;
 
 #[cfg(test)]
 mod tests {
@@ -278,5 +324,27 @@ mod tests {
         assert_eq!(shadow.take_dirty(), ["WiFi", "Device", "Time"]);
         shadow.set_value("Device.WiFi.X", value("1"));
         assert!(shadow.take_dirty().is_empty());
+    }
+
+    #[test]
+    fn news_are_told_to_those_who_watch_only() {
+        let mut shadow = Instantiated::default();
+        shadow.set_value("Device.T.1.A", value("1"));
+        shadow.watch(true);
+        shadow.set_value("Device.T.1.A", value("2"));
+        shadow.set_value("Device.T.2.A", value("1"));
+        shadow.remove("Device.T.1.");
+        let told = shadow.take_news();
+        assert_eq!(
+            told,
+            [
+                News::Changed("Device.T.1.A".into()),
+                News::Created("Device.T.2.".into()),
+                News::Removed("Device.T.1.".into()),
+            ]
+        );
+        shadow.watch(false);
+        shadow.set_value("Device.T.2.A", value("3"));
+        assert!(shadow.take_news().is_empty());
     }
 }

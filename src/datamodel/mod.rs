@@ -8,5 +8,5 @@ pub mod path;
 mod value;
 
 pub use blob::BlobError;
-pub use instantiated::{Instantiated, Param, Source, Value};
+pub use instantiated::{Instantiated, News, Param, Source, Value};
 pub use value::{ValueType, WallTime};

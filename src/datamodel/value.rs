@@ -1,10 +1,31 @@
 //! Types of values, as CWMP names them on the wire, and wall time.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 /// Milliseconds since 1970 in UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 pub struct WallTime(pub u64);
+
+impl WallTime {
+    /// Reads a dateTime (TR-106 3.2.1): RFC 3339 in any zone.
+    pub fn parse(text: &str) -> Option<Self> {
+        let at = OffsetDateTime::parse(text, &Rfc3339).ok()?;
+        u64::try_from(at.unix_timestamp_nanos() / 1_000_000).ok().map(Self)
+    }
+}
+
+impl fmt::Display for WallTime {
+    /// As a dateTime in UTC and whole seconds.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = i64::try_from(self.0 / 1_000).unwrap_or(i64::MAX);
+        let at = OffsetDateTime::from_unix_timestamp(seconds).map_err(|_| fmt::Error)?;
+        f.write_str(&at.format(&Rfc3339).map_err(|_| fmt::Error)?)
+    }
+}
 
 /// The base types of TR-106.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -84,5 +105,18 @@ impl ValueType {
     /// Whether values are compared as numbers.
     pub fn is_number(self) -> bool {
         matches!(self, Self::Int | Self::UnsignedInt | Self::Long | Self::UnsignedLong | Self::Decimal)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_written_in_utc_and_read_in_any_zone() {
+        assert_eq!(WallTime(951_827_696_000).to_string(), "2000-02-29T12:34:56Z");
+        assert_eq!(WallTime::parse("2000-02-29T14:34:56+02:00"), Some(WallTime(951_827_696_000)));
+        assert_eq!(WallTime::parse("0001-01-01T00:00:00Z"), None);
+        assert_eq!(WallTime::parse("yesterday"), None);
     }
 }

@@ -177,7 +177,7 @@ impl Device {
         let id = session.next_soap_id();
         if let Phase::Ours(ours) = &mut session.phase {
             ours.outstanding = Some(rpc.id);
-            ours.used = true;
+            ours.used |= rpc.asked;
             ours.closing = rpc.ends_session;
         }
         let reply = self.soap_reply(Some(&id), Message::Request(rpc.request));

@@ -8,6 +8,7 @@ use crate::usp::message::{self, get_resp};
 use crate::usp::path::PathExpr;
 
 use super::fault;
+use super::local::is_local;
 use super::plan::{Outcome, Plan, Step, View};
 use super::reading::Reading;
 use super::resolve::{self, Unresolved};
@@ -53,7 +54,7 @@ impl Get {
                 Err(unresolved) => Err(unresolved.clone()),
             };
             if let Ok(names) = &requested.names {
-                all.extend(names.iter().filter(|name| view.local.param(name).is_none()).cloned());
+                all.extend(names.iter().filter(|name| view.local.model().param(name).is_none()).cloned());
             }
         }
         Reading::of(all)
@@ -100,6 +101,10 @@ impl Plan for Get {
         }
     }
 
+    fn is_local(&self) -> bool {
+        self.paths.iter().all(|requested| is_local(&requested.text) || requested.expr.is_err())
+    }
+
     fn is_repeatable(&self) -> bool {
         true
     }
@@ -131,7 +136,7 @@ impl Requested {
                 return result;
             }
             let object = path::parent(name).unwrap_or("");
-            let value = value(view.local, name).or_else(|| value(view.cpe, name)).unwrap_or_default();
+            let value = value(view.local.model(), name).or_else(|| value(view.cpe, name)).unwrap_or_default();
             objects.entry(object).or_default().insert(path::name(name).to_owned(), value);
         }
         let resolved = objects.into_iter().map(|(object, result_params)| get_resp::ResolvedPathResult {
@@ -149,7 +154,7 @@ fn value(model: &Instantiated, name: &str) -> Option<String> {
 
 /// What a path names on the CPE and in the gateway's own tables; the CPE's tables of the same name are hidden.
 fn resolve_both(expr: &PathExpr, max_depth: u32, view: &View<'_>) -> Result<Vec<String>, Unresolved> {
-    let own = resolve::params(expr, max_depth, view.local);
+    let own = resolve::params(expr, max_depth, view.local.model());
     let cpe = resolve::params(expr, max_depth, view.cpe);
     match (own, cpe) {
         (Ok(mut own), Ok(cpe)) => {

@@ -1,10 +1,13 @@
 //! GetInstances (TR-369 6.1.4.3), from the instance index.
 
+use std::collections::BTreeMap;
+
 use crate::datamodel::{Instantiated, path};
 use crate::usp::ErrorCode;
 use crate::usp::message::{self, get_instances_resp};
 
 use super::get::is_hidden;
+use super::local::is_local;
 use super::plan::View;
 use super::resolve::{self, Unresolved};
 
@@ -36,15 +39,17 @@ fn instances_of(
         let why = "GetInstances takes object paths, which end in a dot".to_owned();
         return Err(Unresolved { code: ErrorCode::INVALID_PATH, why });
     }
-    let model: &Instantiated = if text.starts_with("Device.LocalAgent.") { view.local } else { view.cpe };
+    let model: &Instantiated = if is_local(text) { view.local.model() } else { view.cpe };
     let mut found = Vec::new();
     for object in resolve::objects(&expr, model)? {
         for below in model.objects_below(&object).filter(|below| path::instance(below).is_some()) {
             let direct = path::parent(below) == Some(object.as_str());
-            if (direct || !first_level_only) && !is_hidden(below) {
+            if (direct || !first_level_only) && (is_local(text) || !is_hidden(below)) {
+                let unique_keys =
+                    if is_local(text) { view.local.unique_keys(below) } else { BTreeMap::new() };
                 found.push(get_instances_resp::CurrInstance {
                     instantiated_obj_path: below.to_owned(),
-                    ..Default::default()
+                    unique_keys,
                 });
             }
         }

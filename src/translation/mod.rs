@@ -3,19 +3,32 @@
 //! Layer 2: the only place where `cwmp` and `usp` meet. A plan is a small state machine: it says the next
 //! RPC, takes its answer or fault, and in the end holds the USP response.
 
+mod add;
+mod delete;
+mod diagnostics;
 mod discovery;
 mod fault;
 mod get;
 mod instances;
+mod keys;
+mod local;
 mod operate;
 mod plan;
 mod reading;
 mod resolve;
+mod sample;
 mod set;
 
+pub use add::Add;
+pub use delete::Delete;
+pub use diagnostics::Diagnostic;
 pub use discovery::Discovery;
 pub use get::Get;
 pub use instances::get_instances;
+pub use keys::unique_keys;
+pub use local::{Local, Refusal, is_local};
 pub use operate::Operate;
 pub use plan::{Outcome, Plan, Step, View};
+pub use resolve::names_object;
+pub use sample::{Sample, watched_params};
 pub use set::Set;

@@ -4,11 +4,13 @@ use crate::cwmp::rpc::{Fault, Request, Response};
 use crate::datamodel::{Instantiated, WallTime};
 use crate::usp::{ErrorCode, message};
 
+use super::local::Local;
+
 /// What a plan sees of its device: the CPE's shadow, and what the gateway itself holds for it.
 pub struct View<'v> {
     pub cpe: &'v mut Instantiated,
     /// `Device.LocalAgent.`: answered by the gateway, never asked of the CPE.
-    pub local: &'v Instantiated,
+    pub local: &'v mut dyn Local,
     pub wall: WallTime,
 }
 
@@ -26,6 +28,8 @@ pub enum Outcome {
     Error(message::Error),
     /// Nobody is to be told: work of our own.
     Silent,
+    /// An asynchronous operation has these output arguments.
+    Completed(std::collections::BTreeMap<String, String>),
 }
 
 impl Outcome {
@@ -40,6 +44,10 @@ pub trait Plan: Send {
     fn next(&mut self, view: &mut View<'_>) -> Step;
     fn answered(&mut self, view: &mut View<'_>, response: &Response<'_>);
     fn faulted(&mut self, view: &mut View<'_>, fault: &Fault<'_>);
+    /// Whether it needs nothing of the CPE: it is carried out at once.
+    fn is_local(&self) -> bool {
+        false
+    }
     /// Whether the RPC that was said last takes effect when the session ends, so that nothing may follow it
     /// (Reboot, FactoryReset, diagnostics, transfers).
     fn ends_session(&self) -> bool {

@@ -52,6 +52,28 @@ pub(super) fn objects(expr: &PathExpr, model: &Instantiated) -> Result<Vec<Strin
     Ok(at)
 }
 
+/// Whether a path's object part names this very object.
+pub fn names_object(expr: &PathExpr, object: &str, model: &Instantiated) -> bool {
+    let mut rest = object;
+    for segment in &expr.segments {
+        let Some((head, tail)) = rest.split_once('.') else { return false };
+        let named = match segment {
+            Segment::Name(name) => name == head,
+            Segment::Instance(number) => head.parse() == Ok(*number),
+            Segment::Wildcard => head.parse::<u32>().is_ok(),
+            Segment::Search(conditions) => {
+                let instance = &object[..object.len() - tail.len()];
+                head.parse::<u32>().is_ok() && meets(instance, conditions, model)
+            }
+        };
+        if !named {
+            return false;
+        }
+        rest = tail;
+    }
+    rest.is_empty()
+}
+
 fn missing(expr: &PathExpr, segment: &Segment, at: &[String]) -> Result<Vec<String>, Unresolved> {
     let below = at.first().map_or("", String::as_str);
     match segment {

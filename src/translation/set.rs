@@ -11,6 +11,7 @@ use crate::usp::message::{self, set, set_resp};
 
 use super::fault;
 use super::get::is_hidden;
+use super::local::is_local;
 use super::plan::{Outcome, Plan, Step, View};
 use super::resolve;
 
@@ -70,23 +71,24 @@ impl Set {
         }
     }
 
-    fn call(&mut self, view: &View<'_>) -> Option<Request<'static>> {
+    fn call(&mut self, view: &mut View<'_>) -> Option<Request<'static>> {
         let waiting = (0..self.objects.len()).filter(|index| self.objects[*index].state == State::Waiting);
         let asked: Vec<usize> =
             if self.allow_partial { waiting.take(1).collect() } else { waiting.collect() };
         let mut list = Vec::new();
         for index in &asked {
             let update = &mut self.objects[*index];
-            for (name, setting) in &update.writes {
+            for (name, setting) in update.writes.iter().filter(|(name, _)| !is_local(name)) {
                 let known = view.cpe.param(name).and_then(|param| param.value.as_ref()?.value_type);
                 let text = update.request.param_settings[*setting].value.clone();
                 list.push(ParameterValueStruct::new(name.clone(), text, known.unwrap_or(ValueType::String)));
             }
-            if update.writes.is_empty() {
-                update.state = State::Done;
-            }
         }
         if list.is_empty() {
+            // Nothing of these is the CPE's: they are done when what is ours is done.
+            for index in &asked {
+                self.objects[*index].keep(view);
+            }
             return if asked.is_empty() { None } else { self.call(view) };
         }
         self.asked = asked;
@@ -150,6 +152,10 @@ impl Plan for Set {
         Step::Done(self.outcome())
     }
 
+    fn is_local(&self) -> bool {
+        self.objects.iter().all(|update| is_local(&update.request.obj_path))
+    }
+
     fn answered(&mut self, view: &mut View<'_>, response: &Response<'_>) {
         let accepted = matches!(response, Response::SetParameterValuesResponse(_));
         for index in std::mem::take(&mut self.asked) {
@@ -183,9 +189,11 @@ impl Plan for Set {
 impl Update {
     fn prepare(&mut self, view: &View<'_>) {
         let path = self.request.obj_path.clone();
-        let found = resolve::parse(&path).and_then(|expr| resolve::objects(&expr, view.cpe));
+        let model = if is_local(&path) { view.local.model() } else { &*view.cpe };
+        let found = resolve::parse(&path).and_then(|expr| resolve::objects(&expr, model));
+        let hidden = is_hidden(&path) && !is_local(&path);
         match found {
-            Ok(targets) if targets.is_empty() || is_hidden(&path) => {
+            Ok(targets) if targets.is_empty() || hidden => {
                 self.fail_object(
                     ErrorCode::OBJECT_DOES_NOT_EXIST,
                     "the path names no object that can be set",
@@ -206,6 +214,14 @@ impl Update {
                 let name = format!("{target}{}", wanted.param);
                 let known = view.cpe.param(&name);
                 let value_type = known.and_then(|param| param.value.as_ref()?.value_type);
+                if is_local(&name) {
+                    let checked = view.local.check_set(&name, &wanted.value);
+                    match checked {
+                        Err(refusal) => self.fail(name, setting, refusal.code, &refusal.why),
+                        Ok(()) => self.writes.push((name, setting)),
+                    }
+                    continue;
+                }
                 let problem = match known {
                     None => Some((ErrorCode::UNSUPPORTED_PARAMETER, "the device has no such parameter")),
                     _ if value_type.is_some_and(|known| !known.accepts(&wanted.value)) => {
@@ -256,7 +272,12 @@ impl Update {
 
     fn keep(&mut self, view: &mut View<'_>) {
         for (name, setting) in &self.writes {
-            let text = self.request.param_settings[*setting].value.as_str().into();
+            let text = self.request.param_settings[*setting].value.as_str();
+            if is_local(name) {
+                view.local.set(name, text);
+                continue;
+            }
+            let text = text.into();
             let value = Value { text, value_type: None, at: view.wall, source: Source::Write };
             view.cpe.set_value(name, value);
         }

@@ -1,0 +1,120 @@
+//! What Informs, and the RPCs of the ACS, tell about the device.
+
+use crate::cwmp::rpc::{Inform, Request, Response};
+use crate::datamodel::{Source, Value, ValueType, path};
+
+use super::core::{Agent, USP_ROOT};
+use super::io::{Env, Output, Shadow};
+
+impl Agent {
+    pub(super) fn informed(
+        &mut self,
+        env: &Env,
+        shadow: &mut Shadow,
+        inform: &Inform<'_>,
+        first_contact: bool,
+        out: &mut Vec<Output>,
+    ) {
+        self.last_seen = Some(env.wall);
+        let code = |wanted: &str| inform.event.iter().any(|event| event.event_code.starts_with(wanted));
+        self.booting = code("0 ") || code("1 ");
+        self.sampled = false;
+        let before = self.stored.clone();
+        for parameter in inform.parameter_list.iter() {
+            let value = Value {
+                text: parameter.value.as_ref().into(),
+                value_type: parameter.value_type,
+                at: env.wall,
+                source: Source::Inform,
+            };
+            shadow.cpe.set_value(&parameter.name, value);
+            self.learn(&parameter.name, &parameter.value);
+        }
+        if self.booting {
+            let firmware = before.software_version != self.stored.software_version;
+            self.booted(env, shadow, inform, first_contact, firmware && !first_contact, out);
+        }
+        if code("8 ") {
+            self.diagnostics_complete(env);
+        }
+        if first_contact || before != self.stored {
+            self.persist(vec![self.stored.change()], out);
+        }
+        if self.has_agent() {
+            out.push(Output::Onboarded);
+        }
+        if self.has_work() {
+            out.push(Output::WantSession);
+        }
+    }
+
+    /// What the parameters of an Inform tell about the device as such.
+    fn learn(&mut self, name: &str, value: &str) {
+        for root in [USP_ROOT, "InternetGatewayDevice."] {
+            if self.stored.root.is_empty() && name.starts_with(root) {
+                self.stored.root = root.to_owned();
+            }
+        }
+        if name.ends_with(".ManagementServer.ParameterKey") {
+            self.parameter_key = value.to_owned();
+        }
+        if name.ends_with("Device.DeviceInfo.SoftwareVersion") && self.stored.software_version != value {
+            // New firmware may have another data model: what it has is learnt again.
+            if !self.stored.software_version.is_empty() {
+                self.stored.discovery_left = None;
+            }
+            self.stored.software_version = value.to_owned();
+        }
+    }
+
+    /// Keeps the shadow true to what the ACS read and wrote.
+    pub(super) fn observed(
+        &mut self,
+        env: &Env,
+        shadow: &mut Shadow,
+        request: &Request<'_>,
+        response: &Response<'_>,
+        out: &mut Vec<Output>,
+    ) {
+        let value = |text: &str, value_type: Option<ValueType>| Value {
+            text: text.into(),
+            value_type,
+            at: env.wall,
+            source: Source::Acs,
+        };
+        match (request, response) {
+            (_, Response::GetParameterValuesResponse(response)) => {
+                for parameter in response.parameter_list.iter() {
+                    shadow.cpe.set_value(&parameter.name, value(&parameter.value, parameter.value_type));
+                }
+            }
+            (Request::SetParameterValues(request), Response::SetParameterValuesResponse(_)) => {
+                self.parameter_key = request.parameter_key.to_string();
+                for parameter in request.parameter_list.iter() {
+                    shadow.cpe.set_value(&parameter.name, value(&parameter.value, parameter.value_type));
+                }
+            }
+            (Request::AddObject(request), Response::AddObjectResponse(response)) => {
+                self.parameter_key = request.parameter_key.to_string();
+                shadow.cpe.put_object(&format!("{}{}.", request.object_name, response.instance_number), true);
+                // What the new instance has is not known: its branch is asked for again.
+                self.rediscover(&request.object_name, out);
+            }
+            (Request::DeleteObject(request), Response::DeleteObjectResponse(_)) => {
+                self.parameter_key = request.parameter_key.to_string();
+                shadow.cpe.remove(&request.object_name);
+            }
+            _ => {}
+        }
+    }
+
+    fn rediscover(&mut self, table: &str, out: &mut Vec<Output>) {
+        if let Some(left) = &mut self.stored.discovery_left
+            && path::is_object(table)
+            && !left.iter().any(|known| known == table)
+        {
+            left.push(table.to_owned());
+            self.persist(vec![self.stored.change()], out);
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! `Device.LocalAgent.`: the tables that a virtual agent holds itself, a file per table.
+
+mod controller;
+mod request;
+mod subscription;
+mod table;
+mod tables;
+
+pub(super) use request::Operation;
+pub(super) use subscription::{NotifType, Subscription};
+pub(super) use tables::LocalAgent;

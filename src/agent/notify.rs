@@ -1,0 +1,309 @@
+//! Notifications (TR-369 6.1.7): from what became different to Notify messages, kept until acknowledged
+//! where the subscription asks for it.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use crate::cwmp::rpc::Inform;
+use crate::datamodel::{News, WallTime, path};
+use crate::durable::{Change, Kind};
+use crate::identity::EndpointId;
+use crate::translation::unique_keys;
+use crate::usp::SUPPORTED_VERSIONS;
+use crate::usp::message::notify::{self, Notification};
+use crate::usp::message::{self, Message};
+use crate::usp::record::Record;
+
+use super::core::Agent;
+use super::io::{Env, Output, Shadow};
+use super::local::{NotifType, Subscription};
+use super::outbox::Waiting;
+
+/// One notification for one subscription.
+struct Told {
+    subscription: Subscription,
+    notification: Notification,
+}
+
+impl Agent {
+    /// Turns news of the data model into notifications.
+    pub(super) fn tell_news(&mut self, env: &Env, shadow: &mut Shadow, out: &mut Vec<Output>) {
+        let news = shadow.cpe.take_news();
+        if news.is_empty() {
+            return;
+        }
+        // What discovery finds was there before: only afterwards is a new instance news.
+        let known = !self.config.discovery || self.stored.discovery_left.is_some();
+        let mut told = Vec::new();
+        for subscription in self.local.subscriptions() {
+            for item in &news {
+                if let Some(notification) = about(subscription, item, shadow, known) {
+                    told.push(Told { subscription: subscription.clone(), notification });
+                }
+            }
+        }
+        self.tell(env, told, out);
+    }
+
+    /// `1 BOOT` and `0 BOOTSTRAP`: the end of subscriptions that are not persistent, and Boot!.
+    pub(super) fn booted(
+        &mut self,
+        env: &Env,
+        shadow: &Shadow,
+        inform: &Inform<'_>,
+        first_contact: bool,
+        firmware_updated: bool,
+        out: &mut Vec<Output>,
+    ) {
+        self.stored.booted_at = env.wall;
+        self.fail_operations(env, out);
+        if !first_contact {
+            self.local.end_subscriptions(|subscription| !subscription.persistent);
+        }
+        let rebooted = inform.event.iter().find(|event| event.event_code == "M Reboot");
+        let reset = inform.event.iter().any(|event| event.event_code.starts_with("0 "));
+        let cause = match (reset && !first_contact, rebooted.is_some()) {
+            (true, _) => "LocalFactoryReset",
+            (false, true) => "RemoteReboot",
+            (false, false) => "LocalReboot",
+        };
+        let command_key = rebooted.map_or("", |event| event.command_key.as_ref());
+        let params = [
+            ("CommandKey", command_key.to_owned()),
+            ("Cause", cause.to_owned()),
+            ("Reason", String::new()),
+            ("FirmwareUpdated", firmware_updated.to_string()),
+            ("ParameterMap", "{}".to_owned()),
+        ];
+        let params = params.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        self.event(env, shadow, "Device.", "Boot!", params, out);
+    }
+
+    /// An event of the data model.
+    pub(super) fn event(
+        &mut self,
+        env: &Env,
+        shadow: &Shadow,
+        object: &str,
+        name: &str,
+        params: BTreeMap<String, String>,
+        out: &mut Vec<Output>,
+    ) {
+        let wants = |it: &&Subscription| it.wants_leaf(NotifType::Event, object, name, &shadow.cpe);
+        let told = self.local.subscriptions().iter().filter(wants).map(|subscription| Told {
+            subscription: subscription.clone(),
+            notification: Notification::Event(notify::Event {
+                obj_path: object.to_owned(),
+                event_name: name.to_owned(),
+                params: params.clone(),
+            }),
+        });
+        self.tell(env, told.collect(), out);
+    }
+
+    /// The end of an asynchronous operation.
+    pub(super) fn operation_complete(
+        &mut self,
+        env: &Env,
+        complete: &notify::OperationComplete,
+        out: &mut Vec<Output>,
+    ) {
+        let model = &crate::datamodel::Instantiated::default();
+        let wants = |it: &&Subscription| {
+            let (object, name) = (&complete.obj_path, &complete.command_name);
+            it.wants_leaf(NotifType::OperationComplete, object, name, model)
+        };
+        let told = self.local.subscriptions().iter().filter(wants).map(|subscription| Told {
+            subscription: subscription.clone(),
+            notification: Notification::OperComplete(complete.clone()),
+        });
+        self.tell(env, told.collect(), out);
+    }
+
+    /// Sends notifications; those that are retried are made durable first.
+    fn tell(&mut self, env: &Env, told: Vec<Told>, out: &mut Vec<Output>) {
+        let mut changes = Vec::new();
+        let mut kept = Vec::new();
+        for Told { subscription, notification } in told {
+            let controller = self.local.controller_of(&subscription.recipient).map(EndpointId::parse);
+            let Some(Ok(controller)) = controller else { continue };
+            let msg_id = self.fresh_msg_id(env);
+            let message = encode(&msg_id, subscription.id, subscription.notif_retry, notification);
+            if !subscription.notif_retry {
+                self.send_bytes(&controller, message, None, out);
+                continue;
+            }
+            self.make_room(&mut changes, out);
+            let expires = (subscription.notif_expiration > 0)
+                .then(|| WallTime(env.wall.0 + subscription.notif_expiration.saturating_mul(1_000)));
+            let mut waiting = Waiting {
+                msg_id,
+                controller: controller.clone(),
+                message: message.clone(),
+                expires,
+                durable: true,
+                attempts: 0,
+                again_at: 0,
+            };
+            waiting.schedule(env.now, self.local.retry_of(&controller), env.seed);
+            changes.extend(self.outbox.keep(waiting));
+            kept.push((controller, message));
+        }
+        if changes.is_empty() {
+            return;
+        }
+        let token = self.persist(changes, out);
+        for (controller, message) in kept {
+            self.send_bytes(&controller, message, Some(token), out);
+        }
+    }
+
+    fn make_room(&mut self, changes: &mut Vec<Change>, out: &mut Vec<Output>) {
+        while self.outbox.len() >= MAX_OUTBOX {
+            let Some(oldest) = self.outbox.oldest() else { return };
+            self.outbox.remove(&oldest, None);
+            changes.push(Change::delete(Kind::Outbox, oldest));
+            out.push(Output::Log(format!(
+                "over {MAX_OUTBOX} notifications wait for their controllers: the oldest was dropped"
+            )));
+        }
+    }
+
+    fn fresh_msg_id(&mut self, env: &Env) -> String {
+        self.next += 1;
+        // Unique over restarts: the count begins anew, the time does not.
+        format!("{}-{}", env.wall.0, self.next)
+    }
+
+    /// A NotifyResp: what it is about need not be sent again. Where the response is an Error the
+    /// controller has read the notification as well, and reading it again would change nothing.
+    pub(super) fn acknowledged(&mut self, controller: &EndpointId, msg_id: &str, out: &mut Vec<Output>) {
+        let Some(waiting) = self.outbox.remove(msg_id, Some(controller)) else { return };
+        let change = if waiting.durable {
+            Change::delete(Kind::Outbox, msg_id)
+        } else {
+            self.stored.onboarded.push(controller.clone());
+            self.stored.change()
+        };
+        self.persist(vec![change], out);
+    }
+
+    /// Sends again what is due, and gives up what has expired.
+    pub(super) fn retry_notifications(&mut self, env: &Env, out: &mut Vec<Output>) {
+        let mut again = Vec::new();
+        let mut expired = Vec::new();
+        for waiting in self.outbox.due(env.now) {
+            if waiting.expires.is_some_and(|at| at <= env.wall) {
+                expired.push(waiting.msg_id.clone());
+                continue;
+            }
+            waiting.schedule(env.now, self.local.retry_of(&waiting.controller), env.seed);
+            again.push((waiting.controller.clone(), waiting.message.clone()));
+        }
+        let mut changes = Vec::new();
+        for msg_id in expired {
+            self.outbox.remove(&msg_id, None);
+            changes.push(Change::delete(Kind::Outbox, msg_id));
+        }
+        if !changes.is_empty() {
+            self.persist(changes, out);
+        }
+        for (controller, message) in again {
+            self.send_bytes(&controller, message, None, out);
+        }
+    }
+
+    /// An MTP to a controller is up: what waits for it goes at once, and a controller that has not
+    /// acknowledged an OnBoardRequest gets one (R-NOT.5, 6, 6a).
+    pub(super) fn connected(&mut self, env: &Env, controller: &EndpointId, out: &mut Vec<Output>) {
+        let Some(known) = self.controller(controller.as_str()) else { return };
+        let onboard = known.onboard && !self.stored.onboarded.contains(controller);
+        let retry = self.local.retry_of(controller);
+        let mut again = Vec::new();
+        for waiting in self.outbox.of(controller).filter(|waiting| waiting.durable) {
+            waiting.attempts = 0;
+            waiting.schedule(env.now, retry, env.seed);
+            again.push(waiting.message.clone());
+        }
+        for message in again {
+            self.send_bytes(controller, message, None, out);
+        }
+        if onboard {
+            self.onboard(env, controller, retry, out);
+        }
+    }
+
+    fn onboard(&mut self, env: &Env, controller: &EndpointId, retry: (u64, u64), out: &mut Vec<Output>) {
+        let device = &self.stored.device;
+        let request = notify::OnBoardRequest {
+            oui: device.oui.clone(),
+            product_class: device.product_class.clone(),
+            serial_number: device.serial_number.clone(),
+            agent_supported_protocol_versions: SUPPORTED_VERSIONS.to_owned(),
+        };
+        // One for each controller, whatever happens in between.
+        let msg_id = format!("onboard-{controller}");
+        let message = encode(&msg_id, String::new(), true, Notification::OnBoardReq(request));
+        let mut waiting = Waiting {
+            msg_id,
+            controller: controller.clone(),
+            message: message.clone(),
+            expires: None,
+            durable: false,
+            attempts: 0,
+            again_at: 0,
+        };
+        waiting.schedule(env.now, retry, env.seed);
+        self.outbox.keep(waiting);
+        self.send_bytes(controller, message, None, out);
+    }
+
+    fn send_bytes(
+        &self,
+        controller: &EndpointId,
+        message: Bytes,
+        after: Option<crate::durable::Token>,
+        out: &mut Vec<Output>,
+    ) {
+        let record = Record::plain(&self.endpoint, controller, message).encode();
+        out.push(Output::Send { controller: controller.clone(), record, after });
+    }
+}
+
+/// The notification that a piece of news is for a subscription, if it is its matter.
+fn about(
+    subscription: &Subscription,
+    news: &News,
+    shadow: &Shadow,
+    instances_known: bool,
+) -> Option<Notification> {
+    let model = &shadow.cpe;
+    match news {
+        News::Changed(name) if subscription.wants_value(name, model) => {
+            let param_value = model.value(name)?.to_owned();
+            Some(Notification::ValueChange(notify::ValueChange { param_path: name.to_string(), param_value }))
+        }
+        News::Created(object)
+            if instances_known
+                && subscription.wants_object(NotifType::ObjectCreation, object, model)
+                && path::instance(object).is_some() =>
+        {
+            let unique_keys = unique_keys(object, model);
+            let obj_path = object.to_string();
+            Some(Notification::ObjCreation(notify::ObjectCreation { obj_path, unique_keys }))
+        }
+        News::Removed(object) if subscription.wants_object(NotifType::ObjectDeletion, object, model) => {
+            Some(Notification::ObjDeletion(notify::ObjectDeletion { obj_path: object.to_string() }))
+        }
+        _ => None,
+    }
+}
+
+fn encode(msg_id: &str, subscription_id: String, send_resp: bool, notification: Notification) -> Bytes {
+    let notify = message::Notify { subscription_id, send_resp, notification: Some(notification) };
+    Message::request(msg_id, message::Request::Notify(notify)).encode()
+}
+
+/// Notifications that may wait for their controllers, per device.
+const MAX_OUTBOX: usize = 1_000;

@@ -1,0 +1,181 @@
+//! Asynchronous operations (TR-369 6.1.8.2): a Request row each, from Operate to OperationComplete. They
+//! survive restarts of the gateway.
+
+use std::collections::BTreeMap;
+
+use crate::datamodel::path;
+use crate::durable::{Change, Entry, Kind};
+use crate::identity::EndpointId;
+use crate::translation::{Diagnostic, Outcome, Refusal};
+use crate::usp::ErrorCode;
+use crate::usp::message::notify::{self, operation_complete};
+use crate::usp::message::{self, Message, Response, operate_resp};
+
+use super::core::Agent;
+use super::io::{Env, Output};
+use super::local::Operation;
+use super::queue::Work;
+
+impl Operation {
+    pub fn restore(entries: &[Entry]) -> Vec<Self> {
+        let kept = entries.iter().filter(|entry| entry.kind == Kind::Operation);
+        let read = kept.filter_map(|entry| serde_json::from_slice::<Self>(&entry.value).ok());
+        read.filter(|operation| operation.format == FORMAT).collect()
+    }
+
+    fn change(&self) -> Change {
+        let value = serde_json::to_vec(self).unwrap_or_default();
+        Change::put(Kind::Operation, self.instance.to_string(), value)
+    }
+}
+
+impl Agent {
+    /// Takes an asynchronous command on: its row and the operation are durable before it is answered.
+    pub(super) fn operate(
+        &mut self,
+        env: &Env,
+        controller: &EndpointId,
+        msg_id: String,
+        request: message::Operate,
+        diagnostic: &'static Diagnostic,
+        out: &mut Vec<Output>,
+    ) {
+        let send_resp = request.send_resp;
+        let executed_command = request.command.clone();
+        use operate_resp::operation_result::{CommandFailure, OperationResp};
+        let resp = match self.take_on(env, controller, request, diagnostic) {
+            Ok((row, change)) => {
+                self.persist(vec![change], out);
+                out.push(Output::WantSession);
+                OperationResp::ReqObjPath(row)
+            }
+            Err(refusal) => {
+                OperationResp::CmdFailure(CommandFailure { err_code: refusal.code.0, err_msg: refusal.why })
+            }
+        };
+        let result = operate_resp::OperationResult { executed_command, operation_resp: Some(resp) };
+        let resp = message::OperateResp { operation_results: vec![result] };
+        // The row's commit comes after the operation's, and a device's commits keep their order.
+        let after = self.flush_local(out);
+        if send_resp {
+            self.send(controller, Message::response(msg_id, Response::OperateResp(resp)), after, out);
+        }
+    }
+
+    fn take_on(
+        &mut self,
+        env: &Env,
+        controller: &EndpointId,
+        request: message::Operate,
+        diagnostic: &'static Diagnostic,
+    ) -> Result<(String, Change), Refusal> {
+        diagnostic.check(&request.input_args)?;
+        if self.operations.iter().any(|operation| operation.command == request.command) {
+            let why = "the device is at this command already, and can do one at a time";
+            return Err(Refusal::new(ErrorCode::RESOURCES_EXCEEDED, why));
+        }
+        self.local.acting_for(Some(controller), env.wall);
+        let originator = self.local.row_of(controller).unwrap_or_default();
+        let params = [
+            ("Originator", originator.trim_end_matches('.')),
+            ("Command", &request.command),
+            ("CommandKey", &request.command_key),
+            ("Status", "Requested"),
+        ];
+        let params = params.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let Some((instance, row)) = self.local.add_request(&params) else {
+            return Err(Refusal::new(ErrorCode::RESOURCES_EXCEEDED, "too many operations are under way"));
+        };
+        let operation = Operation {
+            format: FORMAT,
+            instance,
+            originator: controller.clone(),
+            command: request.command,
+            command_key: request.command_key,
+            input_args: request.input_args,
+            started: false,
+        };
+        let change = operation.change();
+        self.operations.push(operation);
+        Ok((row, change))
+    }
+
+    pub(super) fn wants_start(&self) -> bool {
+        self.operations.iter().any(|operation| !operation.started)
+    }
+
+    /// Puts the starts of operations that have not begun in the queue.
+    pub(super) fn plan_operations(&mut self, env: &Env) {
+        let waiting: Vec<(u32, &'static Diagnostic, BTreeMap<String, String>)> = self
+            .operations
+            .iter()
+            .filter(|it| !it.started && !self.queue.has(Work::Start(it.instance)))
+            .filter_map(|it| Some((it.instance, Diagnostic::of(&it.command)?, it.input_args.clone())))
+            .collect();
+        for (instance, diagnostic, args) in waiting {
+            let plan = diagnostic.start(&args, self.parameter_key.clone());
+            self.push_own(env, Box::new(plan), Work::Start(instance));
+        }
+    }
+
+    /// The CPE was told to start, or would not.
+    pub(super) fn started(&mut self, env: &Env, instance: u32, outcome: &Outcome, out: &mut Vec<Output>) {
+        if let Outcome::Error(_) = outcome {
+            return self.completed(env, instance, outcome.clone(), out);
+        }
+        let Some(operation) = self.operations.iter_mut().find(|it| it.instance == instance) else { return };
+        operation.started = true;
+        let change = operation.change();
+        self.local.set_request_status(instance, "Active");
+        self.persist(vec![change], out);
+    }
+
+    /// `8 DIAGNOSTICS COMPLETE`: the results of ours are read in this session.
+    pub(super) fn diagnostics_complete(&mut self, env: &Env) {
+        let started: Vec<(u32, &'static Diagnostic)> = self
+            .operations
+            .iter()
+            .filter(|it| it.started && !self.queue.has(Work::Finish(it.instance)))
+            .filter_map(|it| Some((it.instance, Diagnostic::of(&it.command)?)))
+            .collect();
+        for (instance, diagnostic) in started {
+            self.push_own(env, Box::new(diagnostic.finish()), Work::Finish(instance));
+        }
+    }
+
+    /// A restart of the device ends what it was at.
+    pub(super) fn fail_operations(&mut self, env: &Env, out: &mut Vec<Output>) {
+        let begun: Vec<u32> = self.operations.iter().filter(|it| it.started).map(|it| it.instance).collect();
+        for instance in begun {
+            let why = "the device restarted before it was through";
+            self.completed(env, instance, Outcome::error(ErrorCode::COMMAND_FAILURE, why), out);
+        }
+    }
+
+    /// The operation is over: its subscribers are told, its row goes (R-OPR.0).
+    pub(super) fn completed(&mut self, env: &Env, instance: u32, outcome: Outcome, out: &mut Vec<Output>) {
+        let Some(at) = self.operations.iter().position(|it| it.instance == instance) else { return };
+        let operation = self.operations.remove(at);
+        use operation_complete::{CommandFailure, OperationResp, OutputArgs};
+        let resp = match outcome {
+            Outcome::Completed(output_args) => OperationResp::ReqOutputArgs(OutputArgs { output_args }),
+            Outcome::Error(error) => {
+                OperationResp::CmdFailure(CommandFailure { err_code: error.err_code, err_msg: error.err_msg })
+            }
+            Outcome::Response(_) | Outcome::Silent => OperationResp::ReqOutputArgs(OutputArgs::default()),
+        };
+        let name = path::name(&operation.command);
+        let complete = notify::OperationComplete {
+            obj_path: operation.command[..operation.command.len() - name.len()].to_owned(),
+            command_name: name.to_owned(),
+            command_key: operation.command_key,
+            operation_resp: Some(resp),
+        };
+        // The notification is durable before the operation is forgotten: commits keep their order.
+        self.operation_complete(env, &complete, out);
+        self.local.remove_request(instance);
+        self.persist(vec![Change::delete(Kind::Operation, instance.to_string())], out);
+    }
+}
+
+const FORMAT: u32 = 1;

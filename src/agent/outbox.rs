@@ -1,0 +1,172 @@
+//! Notifications that their controllers have not acknowledged yet, and when they are sent again.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::datamodel::WallTime;
+use crate::durable::{Change, Entry, Kind};
+use crate::identity::EndpointId;
+
+/// A notification that waits for its NotifyResp.
+#[derive(Debug, Clone)]
+pub(super) struct Waiting {
+    pub msg_id: String,
+    pub controller: EndpointId,
+    /// The USP message; retries carry the same.
+    pub message: Bytes,
+    pub expires: Option<WallTime>,
+    /// An OnBoardRequest is made anew after a restart; all others survive it.
+    pub durable: bool,
+    pub attempts: u32,
+    /// When it is sent again, in monotonic milliseconds.
+    pub again_at: u64,
+}
+
+/// As it is stored.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    format: u32,
+    controller: EndpointId,
+    expires: Option<WallTime>,
+    message: String,
+}
+
+/// The notifications of one device.
+#[derive(Default)]
+pub(super) struct Outbox {
+    waiting: Vec<Waiting>,
+}
+
+impl Outbox {
+    pub fn restore(entries: &[Entry]) -> Self {
+        let waiting = entries.iter().filter(|entry| entry.kind == Kind::Outbox).filter_map(|entry| {
+            let stored: Stored = serde_json::from_slice(&entry.value).ok()?;
+            (stored.format == FORMAT).then_some(())?;
+            Some(Waiting {
+                msg_id: entry.key.to_string(),
+                controller: stored.controller,
+                message: STANDARD.decode(stored.message).ok()?.into(),
+                expires: stored.expires,
+                durable: true,
+                attempts: 0,
+                again_at: 0,
+            })
+        });
+        Self { waiting: waiting.collect() }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    pub fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    pub fn next_deadline(&self) -> Option<u64> {
+        self.waiting.iter().map(|waiting| waiting.again_at).min()
+    }
+
+    /// Keeps a notification; gives the change that makes it durable, if it is to be.
+    pub fn keep(&mut self, waiting: Waiting) -> Option<Change> {
+        let change = waiting.durable.then(|| waiting.change());
+        self.waiting.retain(|known| known.msg_id != waiting.msg_id);
+        self.waiting.push(waiting);
+        change
+    }
+
+    /// The oldest one that is durable, to make room.
+    pub fn oldest(&self) -> Option<String> {
+        self.waiting.iter().find(|waiting| waiting.durable).map(|waiting| waiting.msg_id.clone())
+    }
+
+    /// Acknowledged, or given up.
+    pub fn remove(&mut self, msg_id: &str, controller: Option<&EndpointId>) -> Option<Waiting> {
+        let is = |it: &Waiting| it.msg_id == msg_id && controller.is_none_or(|known| it.controller == *known);
+        let at = self.waiting.iter().position(is)?;
+        Some(self.waiting.remove(at))
+    }
+
+    /// What is to be sent again now.
+    pub fn due(&mut self, now: u64) -> impl Iterator<Item = &mut Waiting> {
+        self.waiting.iter_mut().filter(move |waiting| waiting.again_at <= now)
+    }
+
+    /// What waits for this controller.
+    pub fn of<'s>(&'s mut self, controller: &'s EndpointId) -> impl Iterator<Item = &'s mut Waiting> {
+        self.waiting.iter_mut().filter(move |waiting| waiting.controller == *controller)
+    }
+}
+
+impl Waiting {
+    fn change(&self) -> Change {
+        let stored = Stored {
+            format: FORMAT,
+            controller: self.controller.clone(),
+            expires: self.expires,
+            message: STANDARD.encode(&self.message),
+        };
+        Change::put(Kind::Outbox, self.msg_id.as_str(), serde_json::to_vec(&stored).unwrap_or_default())
+    }
+
+    /// Sets the time of the next try (R-NOT.1): within a range that grows by the multiplier with each of
+    /// the first ten tries. `wait` is in seconds, `multiplier` in thousandths.
+    pub fn schedule(&mut self, now: u64, (wait, multiplier): (u64, u64), seed: u64) {
+        self.attempts = self.attempts.saturating_add(1);
+        let mut from = wait.saturating_mul(1_000);
+        for _ in 1..self.attempts.min(LAST_RANGE) {
+            from = from.saturating_mul(multiplier) / 1_000;
+        }
+        let to = from.saturating_mul(multiplier) / 1_000;
+        self.again_at = now + from + seed % (to.saturating_sub(from) + 1);
+    }
+}
+
+const FORMAT: u32 = 1;
+/// R-NOT.2: from the tenth try on the range stays.
+const LAST_RANGE: u32 = 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn waiting() -> Waiting {
+        Waiting {
+            msg_id: "1".into(),
+            controller: EndpointId::parse("self::c").unwrap(),
+            message: Bytes::from_static(b"\x0a\xff"),
+            expires: Some(WallTime(9)),
+            durable: true,
+            attempts: 0,
+            again_at: 0,
+        }
+    }
+
+    #[test]
+    fn r_not_1_r_not_2_waits_double_up_to_the_tenth_try() {
+        for seed in [0, 77_777, u64::MAX] {
+            let mut waiting = waiting();
+            for (attempt, from, to) in [(1, 5_000, 10_000), (2, 10_000, 20_000), (3, 20_000, 40_000)] {
+                waiting.schedule(0, (5, 2_000), seed);
+                assert!((from..=to).contains(&waiting.again_at), "try {attempt}: {}", waiting.again_at);
+            }
+            for _ in 4..=30 {
+                waiting.schedule(0, (5, 2_000), seed);
+            }
+            assert!((2_560_000..=5_120_000).contains(&waiting.again_at));
+        }
+    }
+
+    #[test]
+    fn what_is_stored_comes_back_the_same() {
+        let mut outbox = Outbox::default();
+        let Some(Change::Put(entry)) = outbox.keep(waiting()) else { panic!("not durable") };
+        let mut restored = Outbox::restore(&[entry]);
+        let back = restored.remove("1", None).unwrap();
+        assert_eq!((back.message, back.expires), (waiting().message, waiting().expires));
+        let other = EndpointId::parse("self::other").unwrap();
+        assert!(outbox.remove("1", Some(&other)).is_none(), "another controller acknowledged it");
+    }
+}

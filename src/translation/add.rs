@@ -1,0 +1,433 @@
+//! Add (TR-369 6.1.3.1): AddObject, then SetParameterValues for the settings, then a look at what the CPE
+//! made of it. What fails is undone by DeleteObject.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::cwmp::rpc::{
+    AddObject, Array, DeleteObject, Fault, GetParameterNames, ParameterValueStruct, Request, Response,
+    SetParameterValues,
+};
+use crate::datamodel::{ValueType, path};
+use crate::usp::ErrorCode;
+use crate::usp::message::{self, add, add_resp};
+
+use super::fault;
+use super::get::is_hidden;
+use super::local::{Refusal, is_local};
+use super::plan::{Outcome, Plan, Step, View};
+use super::reading::Reading;
+use super::resolve;
+
+/// An Add on its way.
+pub struct Add {
+    allow_partial: bool,
+    requests: Vec<add::CreateObject>,
+    creations: Vec<Creation>,
+    prepared: bool,
+    /// Index of the creation that is being worked on.
+    at: usize,
+    /// The first failure of a message without allow_partial: everything is undone, then it is told.
+    failed: Option<Refusal>,
+    undo: VecDeque<String>,
+    key: String,
+}
+
+/// One object to be created: a table that a request's path names.
+struct Creation {
+    request: usize,
+    table: String,
+    stage: Stage,
+    errors: Vec<add_resp::ParameterError>,
+}
+
+enum Stage {
+    Waiting,
+    Adding,
+    /// Names of the settings under way, by index.
+    Setting {
+        instance: String,
+        settings: Vec<usize>,
+    },
+    Learning {
+        instance: String,
+    },
+    Reading {
+        instance: String,
+        reading: Reading,
+    },
+    Undoing {
+        refusal: Refusal,
+    },
+    Done {
+        instance: String,
+    },
+    Failed(Refusal),
+}
+
+impl Add {
+    /// `key` is the ParameterKey to write: the ACS's last, so that it sees no other.
+    pub fn new(request: message::Add, key: String) -> Self {
+        Self {
+            allow_partial: request.allow_partial,
+            requests: request.create_objs,
+            creations: Vec::new(),
+            prepared: false,
+            at: 0,
+            failed: None,
+            undo: VecDeque::new(),
+            key,
+        }
+    }
+
+    /// Checks everything that can be checked before the CPE is touched.
+    fn prepare(&mut self, view: &View<'_>) {
+        for (request, wanted) in self.requests.iter().enumerate() {
+            let creation = |table: String, stage| Creation { request, table, stage, errors: Vec::new() };
+            match tables(&wanted.obj_path, view) {
+                Ok(tables) => {
+                    for table in tables {
+                        let checked = check(&table, &wanted.param_settings, view);
+                        let (stage, errors) = match checked {
+                            Ok(errors) => (Stage::Waiting, errors),
+                            Err(refusal) => (Stage::Failed(refusal), Vec::new()),
+                        };
+                        self.creations.push(Creation { errors, ..creation(table, stage) });
+                    }
+                }
+                Err(refusal) => {
+                    self.creations.push(creation(wanted.obj_path.clone(), Stage::Failed(refusal)));
+                }
+            }
+        }
+        self.look_for_failure();
+    }
+
+    /// Without allow_partial the first failure ends it: what was created goes again (R-ADD.1).
+    fn look_for_failure(&mut self) {
+        if self.allow_partial || self.failed.is_some() {
+            return;
+        }
+        let first = self.creations.iter().find_map(|creation| match &creation.stage {
+            Stage::Failed(refusal) => Some(refusal.clone()),
+            _ => None,
+        });
+        if let Some(refusal) = first {
+            let done = self.creations.iter().filter_map(|creation| match &creation.stage {
+                Stage::Done { instance } => Some(instance.clone()),
+                _ => None,
+            });
+            self.undo = done.collect();
+            self.failed = Some(refusal);
+        }
+    }
+
+    fn settings(&self, creation: usize) -> Vec<usize> {
+        let creation = &self.creations[creation];
+        let settings = &self.requests[creation.request].param_settings;
+        let failed = |name: &str| creation.errors.iter().any(|error| error.param == name);
+        (0..settings.len()).filter(|index| !failed(&settings[*index].param)).collect()
+    }
+
+    /// Moves the creation at hand on by one step.
+    fn advance(&mut self, view: &mut View<'_>) -> Option<Request<'static>> {
+        let at = self.at;
+        if is_local(&self.creations[at].table) && matches!(self.creations[at].stage, Stage::Waiting) {
+            self.creations[at].stage = self.add_locally(at, view);
+        }
+        let creation = &mut self.creations[at];
+        match &mut creation.stage {
+            Stage::Waiting => {
+                let request = AddObject {
+                    object_name: creation.table.clone().into(),
+                    parameter_key: self.key.clone().into(),
+                };
+                creation.stage = Stage::Adding;
+                Some(Request::AddObject(request))
+            }
+            Stage::Setting { instance, settings } if !settings.is_empty() => {
+                let wanted = &self.requests[creation.request].param_settings;
+                let list = settings.iter().map(|index| {
+                    let setting = &wanted[*index];
+                    let name = format!("{instance}{}", setting.param);
+                    let value_type = type_of(&creation.table, &setting.param, view);
+                    ParameterValueStruct::new(name, setting.value.clone(), value_type)
+                });
+                let parameter_list = Array(list.collect());
+                let parameter_key = self.key.clone().into();
+                Some(Request::SetParameterValues(SetParameterValues { parameter_list, parameter_key }))
+            }
+            Stage::Setting { instance, .. } | Stage::Learning { instance } => {
+                let instance = instance.clone();
+                let parameter_path = instance.clone().into();
+                creation.stage = Stage::Learning { instance };
+                Some(Request::GetParameterNames(GetParameterNames { parameter_path, next_level: false }))
+            }
+            Stage::Reading { instance, reading } => match reading.next() {
+                Some(request) => Some(request),
+                None => {
+                    creation.stage = Stage::Done { instance: std::mem::take(instance) };
+                    None
+                }
+            },
+            Stage::Adding | Stage::Undoing { .. } | Stage::Done { .. } | Stage::Failed(_) => None,
+        }
+    }
+
+    fn add_locally(&self, at: usize, view: &mut View<'_>) -> Stage {
+        let wanted = &self.requests[self.creations[at].request].param_settings;
+        let settings = self.settings(at);
+        let settings: Vec<(&str, &str)> = settings
+            .iter()
+            .map(|index| (wanted[*index].param.as_str(), wanted[*index].value.as_str()))
+            .collect();
+        match view.local.add(&self.creations[at].table, &settings) {
+            Ok(instance) => Stage::Done { instance },
+            Err(refusal) => Stage::Failed(refusal),
+        }
+    }
+
+    fn outcome(&self, view: &View<'_>) -> Outcome {
+        if let Some(refusal) = &self.failed {
+            return Outcome::error(refusal.code, refusal.why.clone());
+        }
+        use add_resp::created_object_result::{OperationStatus, operation_status as status};
+        let results = self.creations.iter().map(|creation| {
+            let oper_status = match &creation.stage {
+                Stage::Done { instance } => status::OperStatus::OperSuccess(status::OperationSuccess {
+                    instantiated_path: instance.clone(),
+                    param_errs: creation.errors.clone(),
+                    unique_keys: self.unique_keys(creation, instance, view),
+                }),
+                Stage::Failed(refusal) => failure(refusal),
+                _ => failure(&Refusal::new(ErrorCode::OBJECT_COULD_NOT_BE_CREATED, "it was not created")),
+            };
+            add_resp::CreatedObjectResult {
+                requested_path: self.requests[creation.request].obj_path.clone(),
+                oper_status: Some(OperationStatus { oper_status: Some(oper_status) }),
+            }
+        });
+        let resp = message::AddResp { created_obj_results: results.collect() };
+        Outcome::Response(message::Response::AddResp(resp))
+    }
+
+    fn unique_keys(&self, creation: &Creation, instance: &str, view: &View<'_>) -> BTreeMap<String, String> {
+        if is_local(&creation.table) {
+            return view.local.unique_keys(instance);
+        }
+        super::keys::unique_keys(instance, view.cpe)
+    }
+
+    /// The settings could not be made: those to blame are dropped if they may be, else all is undone.
+    fn refuse_settings(&mut self, instance: String, settings: &[usize], fault: &Fault<'_>) {
+        let at = self.at;
+        let wanted = &self.requests[self.creations[at].request].param_settings;
+        let blamed = |index: usize| {
+            let name = format!("{instance}{}", wanted[index].param);
+            let fault = fault.set_parameter_values_fault.iter().find(|fault| fault.parameter_name == name);
+            fault.map(|fault| (fault::code(fault.fault_code), fault.fault_string.to_string()))
+        };
+        let mut errors = Vec::new();
+        let mut left = Vec::new();
+        for index in settings {
+            match blamed(*index) {
+                Some((code, why)) => errors.push((*index, code, why)),
+                None => left.push(*index),
+            }
+        }
+        if errors.is_empty() {
+            // The CPE blames nobody: all of them failed.
+            let (code, why) = (fault::code(fault.fault_code), fault::text(fault));
+            errors = left.drain(..).map(|index| (index, code, why.clone())).collect();
+        }
+        let required = errors.iter().find(|(index, ..)| wanted[*index].required);
+        let refusal = required.map(|(_, code, why)| Refusal::new(*code, why.clone()));
+        let told = errors.iter().map(|(index, code, why)| add_resp::ParameterError {
+            param: wanted[*index].param.clone(),
+            err_code: code.0,
+            err_msg: why.clone(),
+        });
+        let told: Vec<_> = told.collect();
+        let creation = &mut self.creations[at];
+        creation.errors.extend(told);
+        creation.stage = match refusal {
+            Some(refusal) => {
+                self.undo.push_back(instance);
+                Stage::Undoing { refusal }
+            }
+            None => Stage::Setting { instance, settings: left },
+        };
+    }
+}
+
+impl Plan for Add {
+    fn next(&mut self, view: &mut View<'_>) -> Step {
+        if !self.prepared {
+            self.prepared = true;
+            self.prepare(view);
+        }
+        loop {
+            if let Some(instance) = self.undo.front().cloned() {
+                if is_local(&instance) {
+                    view.local.delete(&instance);
+                    self.undo.pop_front();
+                    continue;
+                }
+                let parameter_key = self.key.clone().into();
+                let request = DeleteObject { object_name: instance.into(), parameter_key };
+                return Step::Call(Request::DeleteObject(request));
+            }
+            if let Some(creation) = self.creations.get_mut(self.at)
+                && let Stage::Undoing { refusal } = &creation.stage
+            {
+                creation.stage = Stage::Failed(refusal.clone());
+                self.look_for_failure();
+                continue;
+            }
+            if self.failed.is_some() || self.at >= self.creations.len() {
+                return Step::Done(self.outcome(view));
+            }
+            match self.advance(view) {
+                Some(request) => return Step::Call(request),
+                None => {
+                    self.look_for_failure();
+                    self.at += 1;
+                }
+            }
+        }
+    }
+
+    fn is_local(&self) -> bool {
+        self.requests.iter().all(|request| is_local(&request.obj_path))
+    }
+
+    fn answered(&mut self, view: &mut View<'_>, response: &Response<'_>) {
+        if let Response::DeleteObjectResponse(_) = response {
+            if let Some(instance) = self.undo.pop_front() {
+                view.cpe.remove(&instance);
+            }
+            return;
+        }
+        let Some(creation) = self.creations.get_mut(self.at) else { return };
+        match (std::mem::replace(&mut creation.stage, Stage::Waiting), response) {
+            (Stage::Adding, Response::AddObjectResponse(response)) => {
+                let instance = format!("{}{}.", creation.table, response.instance_number);
+                let settings = self.settings(self.at);
+                self.creations[self.at].stage = Stage::Setting { instance, settings };
+            }
+            (Stage::Setting { instance, .. }, Response::SetParameterValuesResponse(_)) => {
+                creation.stage = Stage::Learning { instance };
+            }
+            (Stage::Learning { instance }, Response::GetParameterNamesResponse(response)) => {
+                view.cpe.put_object(&instance, true);
+                let mut names = Vec::new();
+                for info in response.parameter_list.iter().filter(|info| info.name.starts_with(&instance)) {
+                    if path::is_object(&info.name) {
+                        view.cpe.put_object(&info.name, info.writable);
+                    } else {
+                        view.cpe.put_param(&info.name, info.writable);
+                        names.push(info.name.to_string());
+                    }
+                }
+                names.truncate(MAX_READ);
+                creation.stage = Stage::Reading { instance, reading: Reading::of(names) };
+            }
+            (Stage::Reading { instance, mut reading }, response) => {
+                reading.answered(view, response);
+                creation.stage = Stage::Reading { instance, reading };
+            }
+            (_, _) => {
+                let why = "the device answered another RPC";
+                creation.stage = Stage::Failed(Refusal::new(ErrorCode::INTERNAL_ERROR, why));
+            }
+        }
+    }
+
+    fn faulted(&mut self, view: &mut View<'_>, fault: &Fault<'_>) {
+        if self.undo.pop_front().is_some() {
+            return;
+        }
+        let Some(creation) = self.creations.get_mut(self.at) else { return };
+        match std::mem::replace(&mut creation.stage, Stage::Waiting) {
+            Stage::Setting { instance, settings } => self.refuse_settings(instance, &settings, fault),
+            // It is there all the same: what it has is learnt later.
+            Stage::Learning { instance } => {
+                view.cpe.put_object(&instance, true);
+                creation.stage = Stage::Done { instance };
+            }
+            Stage::Reading { instance, mut reading } => {
+                reading.faulted(fault);
+                creation.stage = Stage::Reading { instance, reading };
+            }
+            _ => {
+                let code = match fault.fault_code {
+                    9004 => ErrorCode::RESOURCES_EXCEEDED,
+                    9005 => ErrorCode::NON_CREATABLE_OBJECT,
+                    _ => ErrorCode::OBJECT_COULD_NOT_BE_CREATED,
+                };
+                creation.stage = Stage::Failed(Refusal::new(code, fault::text(fault)));
+            }
+        }
+    }
+}
+
+fn failure(refusal: &Refusal) -> add_resp::created_object_result::operation_status::OperStatus {
+    use add_resp::created_object_result::operation_status::{OperStatus, OperationFailure};
+    OperStatus::OperFailure(OperationFailure { err_code: refusal.code.0, err_msg: refusal.why.clone() })
+}
+
+/// The tables that a path names.
+fn tables(path: &str, view: &View<'_>) -> Result<Vec<String>, Refusal> {
+    let model = if is_local(path) { view.local.model() } else { &*view.cpe };
+    let expr = resolve::parse(path).map_err(|it| Refusal::new(it.code, it.why))?;
+    if expr.param.is_some() {
+        return Err(Refusal::new(ErrorCode::INVALID_PATH, "Add takes tables, which end in a dot"));
+    }
+    let found = resolve::objects(&expr, model).map_err(|it| Refusal::new(it.code, it.why))?;
+    if found.is_empty() || (is_hidden(path) && !is_local(path)) {
+        return Err(Refusal::new(ErrorCode::OBJECT_DOES_NOT_EXIST, "the path names no table"));
+    }
+    Ok(found)
+}
+
+/// What is wrong with settings that may fail; an error where one that may not fails, or the table itself.
+fn check(
+    table: &str,
+    settings: &[add::CreateParamSetting],
+    view: &View<'_>,
+) -> Result<Vec<add_resp::ParameterError>, Refusal> {
+    if !is_local(table) {
+        return if view.cpe.is_writable_object(table) {
+            Ok(Vec::new())
+        } else {
+            let why = format!("the device does not let objects be added to {table}");
+            Err(Refusal::new(ErrorCode::NON_CREATABLE_OBJECT, why))
+        };
+    }
+    view.local.check_add(table)?;
+    let mut errors = Vec::new();
+    for setting in settings {
+        if let Err(refusal) = view.local.check_setting(table, &setting.param, &setting.value) {
+            if setting.required {
+                return Err(refusal);
+            }
+            errors.push(add_resp::ParameterError {
+                param: setting.param.clone(),
+                err_code: refusal.code.0,
+                err_msg: refusal.why,
+            });
+        }
+    }
+    Ok(errors)
+}
+
+/// The type of a parameter as its sisters in the table have it.
+fn type_of(table: &str, param: &str, view: &View<'_>) -> ValueType {
+    let sister = view.cpe.instances(table).into_iter().find_map(|instance| {
+        let known = view.cpe.param(&format!("{table}{instance}.{param}"))?;
+        known.value.as_ref()?.value_type
+    });
+    sister.unwrap_or(ValueType::String)
+}
+
+/// Parameters of a new object that are read back.
+const MAX_READ: usize = 64;

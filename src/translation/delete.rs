@@ -1,0 +1,188 @@
+//! Delete (TR-369 6.1.3.3): everything is checked first, then each instance is deleted by a DeleteObject.
+
+use std::collections::VecDeque;
+
+use crate::cwmp::rpc::{DeleteObject, Fault, Request, Response};
+use crate::datamodel::path;
+use crate::usp::ErrorCode;
+use crate::usp::message::{self, delete_resp};
+
+use super::fault;
+use super::get::is_hidden;
+use super::local::{Refusal, is_local};
+use super::plan::{Outcome, Plan, Step, View};
+use super::resolve;
+
+/// A Delete on its way.
+pub struct Delete {
+    allow_partial: bool,
+    requested: Vec<Requested>,
+    prepared: bool,
+    /// What is still to be deleted: the request's index and the instance.
+    waiting: VecDeque<(usize, String)>,
+    failed: Option<Refusal>,
+    key: String,
+}
+
+struct Requested {
+    path: String,
+    result: Result<Affected, Refusal>,
+}
+
+#[derive(Default)]
+struct Affected {
+    deleted: Vec<String>,
+    left: Vec<(String, Refusal)>,
+}
+
+impl Delete {
+    /// `key` is the ParameterKey to write: the ACS's last, so that it sees no other.
+    pub fn new(request: message::Delete, key: String) -> Self {
+        let requested = request.obj_paths.into_iter();
+        let requested = requested.map(|path| Requested { path, result: Ok(Affected::default()) });
+        Self {
+            allow_partial: request.allow_partial,
+            requested: requested.collect(),
+            prepared: false,
+            waiting: VecDeque::new(),
+            failed: None,
+            key,
+        }
+    }
+
+    fn prepare(&mut self, view: &View<'_>) {
+        for (index, requested) in self.requested.iter_mut().enumerate() {
+            match instances(&requested.path, view) {
+                Ok(found) => self.waiting.extend(found.into_iter().map(|instance| (index, instance))),
+                Err(refusal) => requested.result = Err(refusal),
+            }
+        }
+        if !self.allow_partial {
+            let refused = self.requested.iter().find_map(|requested| requested.result.as_ref().err());
+            self.failed = refused.cloned();
+        }
+    }
+
+    fn done(&mut self, view: &mut View<'_>) {
+        let Some((index, instance)) = self.waiting.pop_front() else { return };
+        view.cpe.remove(&instance);
+        if let Ok(affected) = &mut self.requested[index].result {
+            affected.deleted.push(instance);
+        }
+    }
+
+    fn outcome(&self) -> Outcome {
+        if let Some(refusal) = &self.failed {
+            return Outcome::error(refusal.code, refusal.why.clone());
+        }
+        let results = self.requested.iter().map(Requested::result).collect();
+        let resp = message::DeleteResp { deleted_obj_results: results };
+        Outcome::Response(message::Response::DeleteResp(resp))
+    }
+}
+
+impl Plan for Delete {
+    fn next(&mut self, view: &mut View<'_>) -> Step {
+        if !self.prepared {
+            self.prepared = true;
+            self.prepare(view);
+        }
+        while self.failed.is_none()
+            && let Some((index, instance)) = self.waiting.front()
+        {
+            if !is_local(instance) {
+                let parameter_key = self.key.clone().into();
+                let request = DeleteObject { object_name: instance.clone().into(), parameter_key };
+                return Step::Call(Request::DeleteObject(request));
+            }
+            view.local.delete(instance);
+            if let Ok(affected) = &mut self.requested[*index].result {
+                affected.deleted.push(instance.clone());
+            }
+            self.waiting.pop_front();
+        }
+        Step::Done(self.outcome())
+    }
+
+    fn is_local(&self) -> bool {
+        self.requested.iter().all(|requested| is_local(&requested.path))
+    }
+
+    fn answered(&mut self, view: &mut View<'_>, _: &Response<'_>) {
+        self.done(view);
+    }
+
+    fn faulted(&mut self, view: &mut View<'_>, fault: &Fault<'_>) {
+        if fault.fault_code == GONE {
+            // What is not there cannot be deleted any more: the index was behind.
+            return self.done(view);
+        }
+        let Some((index, instance)) = self.waiting.pop_front() else { return };
+        let refusal = Refusal::new(ErrorCode::DELETE_FAILURE, fault::text(fault));
+        if !self.allow_partial {
+            self.failed = Some(Refusal::new(refusal.code, format!("{instance}: {}", refusal.why)));
+        }
+        if let Ok(affected) = &mut self.requested[index].result {
+            affected.left.push((instance, refusal));
+        }
+    }
+}
+
+impl Requested {
+    fn result(&self) -> delete_resp::DeletedObjectResult {
+        use delete_resp::deleted_object_result::{OperationStatus, operation_status as status};
+        let oper_status = match &self.result {
+            Ok(affected) => {
+                let errors = affected.left.iter().map(|(path, refusal)| delete_resp::UnaffectedPathError {
+                    unaffected_path: path.clone(),
+                    err_code: refusal.code.0,
+                    err_msg: refusal.why.clone(),
+                });
+                status::OperStatus::OperSuccess(status::OperationSuccess {
+                    affected_paths: affected.deleted.clone(),
+                    unaffected_path_errs: errors.collect(),
+                })
+            }
+            Err(refusal) => status::OperStatus::OperFailure(status::OperationFailure {
+                err_code: refusal.code.0,
+                err_msg: refusal.why.clone(),
+            }),
+        };
+        delete_resp::DeletedObjectResult {
+            requested_path: self.path.clone(),
+            oper_status: Some(OperationStatus { oper_status: Some(oper_status) }),
+        }
+    }
+}
+
+/// The instances that a path names; none is no error where the path is the device's (R-DEL.2a).
+fn instances(text: &str, view: &View<'_>) -> Result<Vec<String>, Refusal> {
+    let expr = resolve::parse(text).map_err(|it| Refusal::new(it.code, it.why))?;
+    let model = if is_local(text) { view.local.model() } else { &*view.cpe };
+    if is_hidden(text) && !is_local(text) {
+        return Err(Refusal::new(ErrorCode::INVALID_PATH, "the device has no such object"));
+    }
+    let found = match resolve::objects(&expr, model) {
+        Ok(found) => found,
+        Err(it) if it.code == ErrorCode::OBJECT_DOES_NOT_EXIST => return Ok(Vec::new()),
+        Err(it) => return Err(Refusal::new(it.code, it.why)),
+    };
+    for object in &found {
+        if expr.param.is_some() || path::instance(object).is_none() {
+            let why = format!("{object} is no instance of a table");
+            return Err(Refusal::new(ErrorCode::OBJECT_IS_NOT_A_TABLE, why));
+        }
+        if is_local(object) {
+            view.local.check_delete(object)?;
+        } else if !view.cpe.is_writable_object(object)
+            && !path::parent(object).is_some_and(|table| view.cpe.is_writable_object(table))
+        {
+            let why = format!("the device does not let {object} be deleted");
+            return Err(Refusal::new(ErrorCode::PERMISSION_DENIED, why));
+        }
+    }
+    Ok(found)
+}
+
+/// CWMP fault 9005, invalid parameter name: here, an instance that is not there.
+const GONE: u32 = 9005;

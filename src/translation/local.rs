@@ -1,0 +1,45 @@
+//! What plans may do to the objects that the gateway itself holds for a device: `Device.LocalAgent.`.
+
+use std::collections::BTreeMap;
+
+use crate::datamodel::Instantiated;
+use crate::usp::ErrorCode;
+
+/// Why a change to a local object is refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    pub code: ErrorCode,
+    pub why: String,
+}
+
+impl Refusal {
+    pub fn new(code: ErrorCode, why: impl Into<String>) -> Self {
+        Self { code, why: why.into() }
+    }
+}
+
+/// The gateway's own objects of one device. Changes take effect at once; who carries them out makes them
+/// durable before anybody is told.
+pub trait Local {
+    fn model(&self) -> &Instantiated;
+    /// Whether this parameter of an existing object may be given this value.
+    fn check_set(&self, param: &str, value: &str) -> Result<(), Refusal>;
+    /// Sets what was checked.
+    fn set(&mut self, param: &str, value: &str);
+    /// Whether an object may be added to this table, before its settings are looked at.
+    fn check_add(&self, table: &str) -> Result<(), Refusal>;
+    /// Whether a new object of this table may have this setting.
+    fn check_setting(&self, table: &str, param: &str, value: &str) -> Result<(), Refusal>;
+    /// Adds an object with settings that were checked; returns its path.
+    fn add(&mut self, table: &str, settings: &[(&str, &str)]) -> Result<String, Refusal>;
+    /// Whether this instance may be deleted.
+    fn check_delete(&self, instance: &str) -> Result<(), Refusal>;
+    fn delete(&mut self, instance: &str);
+    /// The unique keys of an instance and their values.
+    fn unique_keys(&self, instance: &str) -> BTreeMap<String, String>;
+}
+
+/// Whether a path is the gateway's own.
+pub fn is_local(path: &str) -> bool {
+    path.starts_with("Device.LocalAgent.")
+}
