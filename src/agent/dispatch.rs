@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::identity::EndpointId;
-use crate::translation::{Get, Operate, Plan, Set, View, get_instances};
+use crate::translation::{Get, Operate, Plan, Set, View, get_instances, get_supported_dm};
 use crate::usp::message::{self, Message, MessageBody, MessageError, Request, Response};
 use crate::usp::record::{Payload, Record};
 use crate::usp::{ErrorCode, SUPPORTED_VERSIONS};
@@ -113,6 +113,11 @@ impl Agent {
             Request::GetInstances(request) => {
                 let view = View { cpe: &mut shadow.cpe, local: &self.local, wall: env.wall };
                 let response = get_instances(&request, &view);
+                return self.send(controller, Message::response(msg_id, response), out);
+            }
+            Request::GetSupportedDm(request) => {
+                let view = View { cpe: &mut shadow.cpe, local: &self.local, wall: env.wall };
+                let response = get_supported_dm(&request, &view);
                 return self.send(controller, Message::response(msg_id, response), out);
             }
             Request::GetSupportedProtocol(_) => {

@@ -11,7 +11,9 @@ mod operate;
 mod plan;
 mod reading;
 mod resolve;
+mod seen;
 mod set;
+mod supported_dm;
 
 pub use discovery::Discovery;
 pub use get::Get;
@@ -19,3 +21,4 @@ pub use instances::get_instances;
 pub use operate::Operate;
 pub use plan::{Outcome, Plan, Step, View};
 pub use set::Set;
+pub use supported_dm::get_supported_dm;

@@ -1,7 +1,5 @@
 //! One row of a table: an object, a parameter, a command, an event or an argument.
 
-use std::cmp::Ordering;
-
 use crate::datamodel::ValueType;
 
 /// What a row is.
@@ -221,10 +219,6 @@ impl Row {
     /// Whether an input argument must be given.
     pub fn is_mandatory(&self) -> bool {
         self.cell(Cell::Mandatory) == "mandatory"
-    }
-
-    pub(super) fn order(&self, other: &Self) -> Ordering {
-        self.path.cmp(other.path).then((self.kind as u8).cmp(&(other.kind as u8)))
     }
 }
 

@@ -9,7 +9,8 @@ use super::{Kind, Row};
 
 /// A standard data model: its rows, sorted by path.
 ///
-/// Measured for all three tables together (11763 rows): 1.1 MB of text and 0.6 MB of rows, 9 ms of first use.
+/// All three together are 11763 rows. Measured once all were used, on an unoptimised build: 2.1 MB of memory (1.1 MB
+/// of text and 0.5 MB of rows), 17 ms for the first uses.
 #[derive(Debug, Default)]
 pub struct Supported {
     rows: Vec<Row>,
@@ -36,13 +37,17 @@ impl Builtin {
         self.table.get_or_init(|| {
             let text = self.text.get_or_init(|| {
                 let mut text = String::new();
-                // The bytes are our own and cannot fail; were they broken, every path would be unknown.
-                match DeflateDecoder::new(self.deflated).read_to_string(&mut text) {
-                    Ok(_) => text,
-                    Err(_) => String::new(),
+                // The bytes are our own and cannot fail; were they broken, what is missing would be unknown.
+                let inflated = DeflateDecoder::new(self.deflated).read_to_string(&mut text);
+                if inflated.is_err() {
+                    text.clear();
                 }
+                text.shrink_to_fit();
+                text
             });
-            Supported { rows: text.lines().filter_map(Row::parse).collect() }
+            let mut rows: Vec<Row> = text.lines().filter_map(Row::parse).collect();
+            rows.shrink_to_fit();
+            Supported { rows }
         })
     }
 }
@@ -87,11 +92,7 @@ impl Supported {
     /// What stands directly in an object: parameters, commands, events and objects. A table stands in the
     /// object that holds it.
     pub fn children<'s>(&'s self, object: &'s str) -> impl Iterator<Item = &'s Row> {
-        self.below(object).filter(move |row| {
-            let rest = &row.path[object.len()..];
-            let name = rest.strip_suffix(".{i}.").or_else(|| rest.strip_suffix('.')).unwrap_or(rest);
-            !name.is_empty() && name != "{i}" && !name.contains(['.', '|'])
-        })
+        self.below(object).filter(move |row| is_direct(object, row.path))
     }
 
     /// The arguments of a command or event, with their names relative to it.
@@ -128,6 +129,14 @@ pub fn generic(instantiated: &str) -> String {
     path
 }
 
+/// Whether a path stands directly in an object, both in supported notation. An instance stands where its
+/// table does: `Device.WiFi.SSID.{i}.` in `Device.WiFi.`.
+pub fn is_direct(object: &str, path: &str) -> bool {
+    let Some(rest) = path.strip_prefix(object) else { return false };
+    let name = rest.strip_suffix(".{i}.").or_else(|| rest.strip_suffix('.')).unwrap_or(rest);
+    !name.is_empty() && name != "{i}" && !name.contains(['.', '|'])
+}
+
 fn is_number(segment: &str) -> bool {
     !segment.is_empty() && segment.bytes().all(|b| b.is_ascii_digit())
 }
@@ -150,7 +159,7 @@ mod tests {
     fn every_line_of_the_tables_is_a_row_and_sorted() {
         assert_eq!(all().map(|table| table.rows().len()), [8758, 1013, 1992]);
         for table in all() {
-            assert!(table.rows().is_sorted_by(|a, b| a.order(b).is_lt()));
+            assert!(table.rows().is_sorted_by_key(|row| (row.path, row.kind as u8)));
         }
     }
 
