@@ -1,5 +1,8 @@
 //! GetInstances (TR-369 6.1.4.3), from the instance index.
 
+use std::collections::BTreeMap;
+
+use crate::datamodel::supported::Supported;
 use crate::datamodel::{Instantiated, path};
 use crate::usp::ErrorCode;
 use crate::usp::message::{self, get_instances_resp};
@@ -44,10 +47,67 @@ fn instances_of(
             if (direct || !first_level_only) && !is_hidden(below) {
                 found.push(get_instances_resp::CurrInstance {
                     instantiated_obj_path: below.to_owned(),
-                    ..Default::default()
+                    unique_keys: unique_keys(below, model),
                 });
             }
         }
     }
     Ok(found)
+}
+
+/// The parameters of the standard's unique keys with their values, of the keys that are known whole. The
+/// values are those last seen: nothing is asked of the CPE for them.
+fn unique_keys(instance: &str, model: &Instantiated) -> BTreeMap<String, String> {
+    let mut known = BTreeMap::new();
+    let keys = Supported::device2().of_instance(instance).into_iter().flat_map(|row| row.unique_keys());
+    for key in keys {
+        let values = key.params.into_iter().map(|param| {
+            let value = model.value(&format!("{instance}{param}"))?;
+            Some((param.to_owned(), value.to_owned()))
+        });
+        known.extend(values.collect::<Option<Vec<_>>>().unwrap_or_default());
+    }
+    known
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::datamodel::{Source, Value, WallTime};
+
+    fn instances(path: &str, first_level_only: bool) -> Vec<get_instances_resp::CurrInstance> {
+        let mut cpe = Instantiated::default();
+        for (name, text) in [
+            ("Device.Bridging.Bridge.1.Alias", "lan"),
+            ("Device.Bridging.Bridge.1.VLANPort.3.VLAN", "Device.Bridging.Bridge.1.VLAN.1."),
+            ("Device.Bridging.Bridge.1.VLAN.2.VLANID", "7"),
+            ("Device.Bridging.Bridge.1.VLAN.2.Name", "guest"),
+        ] {
+            let value = Value { text: text.into(), value_type: None, at: WallTime(0), source: Source::Read };
+            cpe.set_value(name, value);
+        }
+        let local = Instantiated::default();
+        let view = View { cpe: &mut cpe, local: &local, wall: WallTime(0) };
+        instances_of(path, first_level_only, &view).unwrap()
+    }
+
+    #[test]
+    fn tp469_1_66_1_67_first_level_only_leaves_out_what_is_below_an_instance() {
+        let paths = |first_level_only| {
+            let found = instances("Device.Bridging.Bridge.", first_level_only).into_iter();
+            found.map(|instance| instance.instantiated_obj_path).collect::<Vec<_>>()
+        };
+        assert_eq!(paths(true), ["Device.Bridging.Bridge.1."]);
+        let all = ["Bridge.1.", "Bridge.1.VLAN.2.", "Bridge.1.VLANPort.3."];
+        assert_eq!(paths(false), all.map(|path| format!("Device.Bridging.{path}")));
+    }
+
+    #[test]
+    fn unique_keys_are_told_only_where_all_their_values_are_known() {
+        let known = |path| instances(path, true).remove(0).unique_keys.into_iter().collect::<Vec<_>>();
+        assert_eq!(known("Device.Bridging.Bridge."), [("Alias".to_owned(), "lan".to_owned())]);
+        let vlan = known("Device.Bridging.Bridge.1.VLAN.");
+        assert_eq!(vlan, [("VLANID".to_owned(), "7".to_owned())], "a name is no key");
+        assert!(known("Device.Bridging.Bridge.1.VLANPort.").is_empty(), "half a key is none");
+    }
 }
