@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::identity::EndpointId;
 use crate::translation::{
-    Add, Delete, Diagnostic, Get, Operate, Outcome, Plan, Set, Step, View, get_instances,
+    Add, Delete, Diagnostic, Get, Operate, Outcome, Plan, Set, Step, View, get_instances, get_supported_dm,
 };
 use crate::usp::message::{self, Message, MessageBody, MessageError, Request, Response};
 use crate::usp::record::{Payload, Record};
@@ -139,6 +139,10 @@ impl Agent {
             Request::GetInstances(request) => {
                 let view = View { cpe: &mut shadow.cpe, local: &mut self.local, wall: env.wall };
                 get_instances(&request, &view)
+            }
+            Request::GetSupportedDm(request) => {
+                let view = View { cpe: &mut shadow.cpe, local: &mut self.local, wall: env.wall };
+                get_supported_dm(&request, &view)
             }
             Request::GetSupportedProtocol(_) => {
                 Response::GetSupportedProtocolResp(message::GetSupportedProtocolResp {

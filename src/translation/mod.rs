@@ -17,7 +17,9 @@ mod plan;
 mod reading;
 mod resolve;
 mod sample;
+mod seen;
 mod set;
+mod supported_dm;
 
 pub use add::Add;
 pub use delete::Delete;
@@ -32,3 +34,4 @@ pub use plan::{Outcome, Plan, Step, View};
 pub use resolve::names_object;
 pub use sample::{Sample, watched_params};
 pub use set::Set;
+pub use supported_dm::get_supported_dm;
