@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::cwmp::rpc::{Fault, Response};
 use crate::datamodel::{Instantiated, path};
+use crate::usp::ErrorCode;
 use crate::usp::message::{self, get_resp};
 use crate::usp::path::PathExpr;
 
@@ -163,7 +164,9 @@ fn resolve_both(expr: &PathExpr, max_depth: u32, view: &View<'_>) -> Result<Vec<
         }
         (Ok(own), Err(_)) => Ok(own),
         (Err(_), Ok(cpe)) => Ok(cpe.into_iter().filter(|name| !is_hidden(name)).collect()),
-        (Err(_), Err(unresolved)) => Err(unresolved),
+        // Who lacks only the instance knows the table: that is the better answer.
+        (Err(own), Err(_)) if own.code == ErrorCode::OBJECT_DOES_NOT_EXIST => Err(own),
+        (Err(_), Err(cpe)) => Err(cpe),
     }
 }
 
