@@ -185,7 +185,19 @@ impl Agent {
         let waiting = self.stored.discovery_left.clone().unwrap_or_else(|| vec![self.stored.root.clone()]);
         let plan = Discovery::resume(waiting, self.config.discovery_names_per_session);
         // The rest is known only to the plan: until it is through, a restart begins again.
-        self.push_own(env, Box::new(plan), Work::Discovery);
+        let deadline = env.now + self.config.request_timeout_ms;
+        let job = Job { asker: None, plan: Box::new(plan), deadline, rpc: None, work: Work::Discovery };
+        if self.is_discovered() {
+            self.queue.push(job);
+        } else {
+            // Nobody can be answered before it is known what the device has.
+            self.queue.push_first(job);
+        }
+    }
+
+    /// Whether a discovery has come to its end at least once for this firmware.
+    pub(super) fn is_discovered(&self) -> bool {
+        !self.config.discovery || self.stored.discovery_left.is_some()
     }
 
     fn wants_discovery(&self) -> bool {

@@ -3,9 +3,7 @@
 use bytes::Bytes;
 
 use crate::identity::EndpointId;
-use crate::translation::{
-    Add, Delete, Diagnostic, Get, Operate, Outcome, Plan, Set, Step, View, get_instances, get_supported_dm,
-};
+use crate::translation::{Add, Delete, Diagnostic, Get, Lookup, Operate, Outcome, Plan, Set, Step, View};
 use crate::usp::message::{self, Message, MessageBody, MessageError, Request, Response};
 use crate::usp::record::{Payload, Record};
 use crate::usp::{ErrorCode, SUPPORTED_VERSIONS};
@@ -97,6 +95,7 @@ impl Agent {
             let why = "this controller's role may only read";
             return self.refuse(controller, msg_id, ErrorCode::PERMISSION_DENIED, why, out);
         }
+        let from_index = matches!(request, Request::GetInstances(_) | Request::GetSupportedDm(_));
         let mut wants_answer = true;
         let key = self.parameter_key.clone();
         let plan: Box<dyn Plan> = match request {
@@ -115,46 +114,25 @@ impl Agent {
                 };
                 Box::new(plan)
             }
-            other => return self.answer(env, shadow, controller, msg_id, other, out),
-        };
-        let asker = Asker { controller: controller.clone(), msg_id, wants_answer };
-        if plan.is_local() {
-            self.carry_out(env, shadow, asker, plan, out);
-        } else {
-            self.enqueue(env, asker, plan, out);
-        }
-    }
-
-    /// Requests that need no plan.
-    fn answer(
-        &mut self,
-        env: &Env,
-        shadow: &mut Shadow,
-        controller: &EndpointId,
-        msg_id: String,
-        request: Request,
-        out: &mut Vec<Output>,
-    ) {
-        let response = match request {
-            Request::GetInstances(request) => {
-                let view = View { cpe: &mut shadow.cpe, local: &mut self.local, wall: env.wall };
-                get_instances(&request, &view)
-            }
-            Request::GetSupportedDm(request) => {
-                let view = View { cpe: &mut shadow.cpe, local: &mut self.local, wall: env.wall };
-                get_supported_dm(&request, &view)
-            }
+            Request::GetInstances(request) => Box::new(Lookup::Instances(request)),
+            Request::GetSupportedDm(request) => Box::new(Lookup::SupportedDm(request)),
             Request::GetSupportedProtocol(_) => {
-                Response::GetSupportedProtocolResp(message::GetSupportedProtocolResp {
-                    agent_supported_protocol_versions: SUPPORTED_VERSIONS.into(),
-                })
+                let agent_supported_protocol_versions = SUPPORTED_VERSIONS.into();
+                let resp = message::GetSupportedProtocolResp { agent_supported_protocol_versions };
+                let response = Response::GetSupportedProtocolResp(resp);
+                return self.send(controller, Message::response(msg_id, response), None, out);
             }
-            _ => {
+            Request::Notify(_) | Request::Register(_) | Request::Deregister(_) => {
                 let code = ErrorCode::MESSAGE_NOT_SUPPORTED;
                 return self.refuse(controller, msg_id, code, code.name(), out);
             }
         };
-        self.send(controller, Message::response(msg_id, response), None, out);
+        let asker = Asker { controller: controller.clone(), msg_id, wants_answer };
+        if plan.is_local() || (from_index && self.is_discovered()) {
+            self.carry_out(env, shadow, asker, plan, out);
+        } else {
+            self.enqueue(env, asker, plan, out);
+        }
     }
 
     /// A request about the gateway's own objects: answered at once, without the device.

@@ -34,7 +34,7 @@ impl Agent {
             return;
         }
         // What discovery finds was there before: only afterwards is a new instance news.
-        let known = !self.config.discovery || self.stored.discovery_left.is_some();
+        let known = self.is_discovered();
         let mut told = Vec::new();
         for subscription in self.local.subscriptions() {
             for item in &news {

@@ -23,6 +23,20 @@ fn a_new_device_onboards_and_is_discovered_over_two_sessions() {
 }
 
 #[test]
+fn a_request_that_comes_before_discovery_waits_for_it() {
+    let mut story = Story::fresh();
+    story.session();
+    let get = message::Get { param_paths: vec![HOSTNAME.into()], max_depth: 0 };
+    let answer = story.ask(Request::Get(get)).unwrap();
+    assert!(format!("{answer:?}").contains(HOSTNAME.rsplit('.').next().unwrap()), "{answer:?}");
+    let mut story = Story::fresh();
+    story.session();
+    let instances = message::GetInstances { obj_paths: vec!["Device.WiFi.".into()], first_level_only: false };
+    let answer = story.ask(Request::GetInstances(instances)).unwrap();
+    assert!(format!("{answer:?}").contains("Device.WiFi.SSID.1."), "{answer:?}");
+}
+
+#[test]
 fn get_reads_live_and_a_discovered_device_is_asked_for_exactly_the_names() {
     let mut story = Story::begin();
     let before = story.get(HOSTNAME).unwrap();
