@@ -27,6 +27,8 @@ pub struct Agent {
     pub(super) local: LocalAgent,
     pub(super) outbox: Outbox,
     pub(super) operations: Vec<Operation>,
+    /// The event that ended an operation may have come while nobody was there to note it.
+    pub(super) recheck: bool,
     /// Whether the watched values have been read in this session.
     pub(super) sampled: bool,
     pub(super) queue: Queue,
@@ -51,6 +53,7 @@ impl Agent {
             shadow.cpe.decode_into(&entry.value)?;
         }
         let endpoint = stored.device.endpoint_id();
+        let operations = Operation::restore(entries);
         let local = LocalAgent::restore(&endpoint, &config, entries);
         let agent = Self {
             endpoint,
@@ -58,7 +61,8 @@ impl Agent {
             stored,
             local,
             outbox: Outbox::restore(entries),
-            operations: Operation::restore(entries),
+            recheck: operations.iter().any(|operation| operation.started),
+            operations,
             sampled: true,
             queue: Queue::default(),
             last_seen: None,
@@ -130,7 +134,8 @@ impl Agent {
                 }
                 Step::Done(outcome) => {
                     if let Some(job) = self.queue.pop() {
-                        self.finish(env, job, outcome, out);
+                        let kept = self.keep_structure(&job, shadow, out);
+                        self.finish(env, job, outcome, kept, out);
                     }
                     self.tell_news(env, shadow, out);
                 }
@@ -201,24 +206,47 @@ impl Agent {
     }
 
     fn wants_discovery(&self) -> bool {
-        let left = self.stored.discovery_left.as_ref().is_none_or(|left| !left.is_empty());
-        self.config.discovery && self.has_agent() && left
+        let left =
+            self.config.discovery && self.stored.discovery_left.as_ref().is_none_or(|left| !left.is_empty());
+        self.has_agent() && left
     }
 
-    /// Whether the device is one whose data model USP can show: Device:2.
+    /// Whether the device is one whose data model USP can show, Device:2, and there is somebody to show it
+    /// to. Without controllers the gateway only relays, and asks CPEs nothing.
     pub(super) fn has_agent(&self) -> bool {
-        self.stored.root == USP_ROOT
+        self.stored.root == USP_ROOT && !self.config.controllers.is_empty()
     }
 
-    pub(super) fn finish(&mut self, env: &Env, job: Job, outcome: Outcome, out: &mut Vec<Output>) {
+    /// What objects there are must be durable before anybody is told of them, and before discovery counts as
+    /// done. Values may be lost: they are read again.
+    fn keep_structure(&mut self, job: &Job, shadow: &mut Shadow, out: &mut Vec<Output>) -> Option<Token> {
+        let discovered = job.work == Work::Discovery;
+        if !discovered && !shadow.cpe.is_restructured() {
+            return None;
+        }
+        let mut changes = shadow_changes(shadow);
+        if discovered {
+            self.stored.discovery_left = Some(job.plan.left());
+            changes.push(self.stored.change());
+        }
+        Some(self.persist(changes, out))
+    }
+
+    /// A job is through: its asker is told, once what it changed is durable (`kept` is the commit of that).
+    pub(super) fn finish(
+        &mut self,
+        env: &Env,
+        job: Job,
+        outcome: Outcome,
+        kept: Option<Token>,
+        out: &mut Vec<Output>,
+    ) {
         match job.work {
-            Work::Discovery => {
-                self.stored.discovery_left = Some(job.plan.left());
-                self.persist(vec![self.stored.change()], out);
-            }
             Work::Start(instance) => self.started(env, instance, &outcome, out),
+            // Silent: the device is still at it.
+            Work::Finish(_) if outcome == Outcome::Silent => {}
             Work::Finish(instance) => self.completed(env, instance, outcome.clone(), out),
-            Work::Asked | Work::Sample => {}
+            Work::Asked | Work::Sample | Work::Discovery => {}
         }
         let Some(asker) = job.asker else { return };
         let message = match outcome {
@@ -229,7 +257,7 @@ impl Agent {
             Outcome::Silent | Outcome::Completed(_) => return,
         };
         // What is told must be durable first.
-        let after = self.flush_local(out);
+        let after = self.flush_local(out).or(kept);
         if asker.wants_answer {
             self.send(&asker.controller, message, after, out);
         }
@@ -244,7 +272,7 @@ impl Agent {
         }
         if let Some(job) = self.queue.pop() {
             let why = "the session broke before the device answered: outcome unknown";
-            self.finish(env, job, Outcome::error(ErrorCode::INTERNAL_ERROR, why), out);
+            self.finish(env, job, Outcome::error(ErrorCode::INTERNAL_ERROR, why), None, out);
         }
     }
 
@@ -256,24 +284,21 @@ impl Agent {
             };
             let why = format!("the device could not be reached in time ({seen})");
             if job.work == Work::Asked {
-                self.finish(env, job, Outcome::error(ErrorCode::REQUEST_DENIED, why), out);
+                self.finish(env, job, Outcome::error(ErrorCode::REQUEST_DENIED, why), None, out);
             }
         }
         self.local.acting_for(None, env.wall);
         self.local.end_subscriptions(|subscription| subscription.ends_at.is_some_and(|at| at <= env.wall));
         self.retry_notifications(env, out);
+        if self.has_work() {
+            out.push(Output::WantSession);
+        }
     }
 
-    fn keep_shadow(&mut self, shadow: &mut Shadow, out: &mut Vec<Output>) {
-        let tops = shadow.cpe.take_dirty();
-        let blobs = tops.into_iter().map(|top| {
-            let blob = shadow.cpe.encode_top(&top);
-            Change::put(Kind::Shadow, top, blob)
-        });
-        let changes: Vec<Change> = blobs.collect();
-        if !changes.is_empty() {
-            self.persist(changes, out);
-        }
+    /// Makes durable what is new in the shadow.
+    pub(super) fn keep_shadow(&mut self, shadow: &mut Shadow, out: &mut Vec<Output>) -> Option<Token> {
+        let changes = shadow_changes(shadow);
+        if changes.is_empty() { None } else { Some(self.persist(changes, out)) }
     }
 
     pub(super) fn controller(&self, endpoint: &str) -> Option<&ControllerConfig> {
@@ -303,6 +328,16 @@ impl Agent {
         out.push(Output::Persist { token, changes });
         token
     }
+}
+
+/// The blobs of the top-level objects that changed.
+fn shadow_changes(shadow: &mut Shadow) -> Vec<Change> {
+    let tops = shadow.cpe.take_dirty().into_iter();
+    tops.map(|top| {
+        let blob = shadow.cpe.encode_top(&top);
+        Change::put(Kind::Shadow, top, blob)
+    })
+    .collect()
 }
 
 /// The root that USP knows.

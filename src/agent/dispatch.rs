@@ -154,7 +154,7 @@ impl Agent {
             Step::Call(_) => Outcome::error(ErrorCode::INTERNAL_ERROR, "the request asked for the device"),
         };
         let job = Job { asker: Some(asker), plan, deadline: 0, rpc: None, work: Work::Asked };
-        self.finish(env, job, outcome, out);
+        self.finish(env, job, outcome, None, out);
     }
 
     fn enqueue(&mut self, env: &Env, asker: Asker, plan: Box<dyn Plan>, out: &mut Vec<Output>) {

@@ -35,7 +35,7 @@ impl Agent {
             self.booted(env, shadow, inform, first_contact, firmware && !first_contact, out);
         }
         if code("8 ") {
-            self.diagnostics_complete(env);
+            self.read_results(env);
         }
         if first_contact || before != self.stored {
             self.persist(vec![self.stored.change()], out);

@@ -43,7 +43,12 @@ impl Agent {
                 }
             }
         }
+        if told.is_empty() {
+            return;
+        }
         self.tell(env, told, out);
+        // What was told counts as known after a crash as well, so that only other values are news.
+        self.keep_shadow(shadow, out);
     }
 
     /// `1 BOOT` and `0 BOOTSTRAP`: the end of subscriptions that are not persistent, and Boot!.

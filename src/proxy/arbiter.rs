@@ -67,7 +67,7 @@ impl Device {
         out: &mut Vec<Output>,
     ) -> CpeSaid {
         if let Some(session) = &mut self.session {
-            session.note(name_of(&envelope.message));
+            session.note(&name_of(&envelope.message));
         }
         match &envelope.message {
             Message::Request(Request::Inform(_)) => {
@@ -305,7 +305,7 @@ fn read_acs(reply: &AcsReply) -> (AcsSaid, Option<String>, Option<Request<'stati
     }
     let read = decoded(reply.text(), reply.content_type(), |envelope| {
         let hold_requests = envelope.header.hold_requests;
-        let name = name_of(&envelope.message).to_owned();
+        let name = name_of(&envelope.message);
         match &envelope.message {
             Message::Response(Response::InformResponse(_)) => {
                 (AcsSaid::InformResponse { hold_requests }, None, None)
