@@ -3,7 +3,9 @@
 use bytes::Bytes;
 
 use crate::identity::EndpointId;
-use crate::translation::{Add, Delete, Diagnostic, Get, Lookup, Operate, Outcome, Plan, Set, Step, View};
+use crate::translation::{
+    Add, Delete, Diagnostic, Get, Lookup, Operate, Outcome, Plan, Searched, Set, Step, View,
+};
 use crate::usp::message::{self, Message, MessageBody, MessageError, Request, Response};
 use crate::usp::record::{Payload, Record};
 use crate::usp::{ErrorCode, SUPPORTED_VERSIONS};
@@ -95,14 +97,27 @@ impl Agent {
             let why = "this controller's role may only read";
             return self.refuse(controller, msg_id, ErrorCode::PERMISSION_DENIED, why, out);
         }
-        let from_index = matches!(request, Request::GetInstances(_) | Request::GetSupportedDm(_));
+        // GetSupportedDM takes no searches, and what needs none is answered from the index.
+        let mut from_index = matches!(request, Request::GetSupportedDm(_));
         let mut wants_answer = true;
         let key = self.parameter_key.clone();
         let plan: Box<dyn Plan> = match request {
-            Request::Get(request) => Box::new(Get::new(request)),
-            Request::Set(request) => Box::new(Set::new(request, key)),
-            Request::Add(request) => Box::new(Add::new(request, key)),
-            Request::Delete(request) => Box::new(Delete::new(request, key)),
+            Request::Get(request) => {
+                let paths = request.param_paths.clone();
+                Box::new(Searched::new(paths.iter().map(String::as_str), Get::new(request)))
+            }
+            Request::Set(request) => {
+                let paths: Vec<String> = request.update_objs.iter().map(|it| it.obj_path.clone()).collect();
+                Box::new(Searched::new(paths.iter().map(String::as_str), Set::new(request, key)))
+            }
+            Request::Add(request) => {
+                let paths: Vec<String> = request.create_objs.iter().map(|it| it.obj_path.clone()).collect();
+                Box::new(Searched::new(paths.iter().map(String::as_str), Add::new(request, key)))
+            }
+            Request::Delete(request) => {
+                let paths = request.obj_paths.clone();
+                Box::new(Searched::new(paths.iter().map(String::as_str), Delete::new(request, key)))
+            }
             Request::Operate(request) => {
                 wants_answer = request.send_resp;
                 if let Some(diagnostic) = Diagnostic::of(&request.command) {
@@ -114,7 +129,12 @@ impl Agent {
                 };
                 Box::new(plan)
             }
-            Request::GetInstances(request) => Box::new(Lookup::Instances(request)),
+            Request::GetInstances(request) => {
+                let paths = request.obj_paths.clone();
+                let plan = Searched::new(paths.iter().map(String::as_str), Lookup::Instances(request));
+                from_index = plan.needs_no_search();
+                Box::new(plan)
+            }
             Request::GetSupportedDm(request) => Box::new(Lookup::SupportedDm(request)),
             Request::GetSupportedProtocol(_) => {
                 let agent_supported_protocol_versions = SUPPORTED_VERSIONS.into();

@@ -24,6 +24,7 @@ impl Plan for Lookup {
         Step::Done(Outcome::Response(response))
     }
 
+    /// The index is at hand, so nothing is asked of the CPE.
     fn is_local(&self) -> bool {
         let (Self::Instances(message::GetInstances { obj_paths, .. })
         | Self::SupportedDm(message::GetSupportedDm { obj_paths, .. })) = self;
