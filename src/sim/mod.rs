@@ -1,12 +1,16 @@
-//! Simulated CPEs and a stub ACS, to try the gateway without devices: for tests, demonstrations and load.
+//! Simulated CPEs, a stub ACS, a USP controller and an MQTT broker, to try the gateway without the world
+//! around it: for tests, demonstrations and load.
 //!
 //! Stands beside the layers: uses the protocols and the base of the shells, and nothing that decides.
 
 pub mod acs;
+pub mod broker;
+pub mod controller;
 pub mod cpe;
 mod digest;
 mod soap;
 mod time;
+mod wire;
 
 #[cfg(test)]
 mod tests;

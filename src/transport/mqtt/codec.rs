@@ -1,6 +1,6 @@
 //! From bytes to packets and back, with a bound on their size.
 
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 use rumqttc::v5::mqttbytes::Error as ErrorV5;
 use rumqttc::{Packet as PacketV3, mqttbytes::Error as ErrorV3, v5::mqttbytes::v5::Packet as PacketV5};
 use thiserror::Error;
@@ -60,10 +60,16 @@ impl Codec {
 
     fn decode_v5(&self, buffer: &mut BytesMut) -> Result<Option<Packet>, MqttError> {
         let first = buffer.first().copied();
+        // A DISCONNECT may end after its reason (MQTT 5.0 3.14.2.2.1); the codec would swallow it.
+        if let Some(&[DISCONNECT, 1, code]) = buffer.first_chunk() {
+            buffer.advance(3);
+            return Ok(Some(v5::disconnect(code)));
+        }
+        let before = buffer.len();
         let limit = u32::try_from(self.max_packet).unwrap_or(u32::MAX);
         match PacketV5::read(buffer, Some(limit)) {
             Ok(packet) => v5::to_plain(packet).map(Some).ok_or_else(unexpected),
-            Err(ErrorV5::InsufficientBytes(_)) => Ok(None),
+            Err(ErrorV5::InsufficientBytes(_)) if buffer.len() == before => Ok(None),
             // A DISCONNECT without reason is two bytes long (MQTT 5.0 3.14.2.1), which the codec refuses.
             Err(ErrorV5::PayloadRequired) if first == Some(DISCONNECT) => {
                 Ok(Some(Packet::Disconnect { reason: None }))
@@ -172,6 +178,21 @@ mod tests {
         for packet in [Packet::Connect(connect), Packet::ConnAck(ack), Packet::Publish(publish)] {
             assert_eq!(there_and_back(Version::V5, packet.clone()), packet);
         }
+    }
+
+    #[test]
+    fn why_a_server_disconnects_is_not_lost() {
+        let codec = Codec { version: Version::V5, max_packet: 100 };
+        let reason = |bytes: &[u8]| match codec.decode(&mut BytesMut::from(bytes)) {
+            Ok(Some(Packet::Disconnect { reason })) => reason,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(reason(&[0xE0, 1, 0x8E]).as_deref(), Some("SessionTakenOver"));
+        assert_eq!(reason(&[0xE0, 1, 0]), None);
+        let mut buffer = BytesMut::new();
+        let full = Packet::Disconnect { reason: Some("full".into()) };
+        codec.encode(full, usize::MAX, &mut buffer).unwrap();
+        assert_eq!(reason(&buffer).as_deref(), Some("UnspecifiedError: full"));
     }
 
     #[test]

@@ -38,8 +38,8 @@ pub(super) fn to_plain(packet: wire::Packet) -> Option<Packet> {
         wire::Packet::PingReq(_) => Packet::PingReq,
         wire::Packet::PingResp(_) => Packet::PingResp,
         wire::Packet::Disconnect(it) => {
-            let normal = it.reason_code == wire::DisconnectReasonCode::NormalDisconnection;
-            Packet::Disconnect { reason: (!normal).then(|| format!("{:?}", it.reason_code)) }
+            let text = it.properties.and_then(|properties| properties.reason_string);
+            Packet::Disconnect { reason: disconnect_reason(it.reason_code, text) }
         }
         wire::Packet::Auth(_) => return None,
     })
@@ -84,12 +84,36 @@ pub(super) fn from_plain(packet: Packet) -> wire::Packet {
         Packet::PingReq => wire::Packet::PingReq(wire::PingReq),
         Packet::PingResp => wire::Packet::PingResp(wire::PingResp),
         Packet::Disconnect { reason } => {
-            let code = match reason {
-                None => wire::DisconnectReasonCode::NormalDisconnection,
-                Some(_) => wire::DisconnectReasonCode::UnspecifiedError,
-            };
-            wire::Packet::Disconnect(wire::Disconnect::new(code))
+            let mut packet = wire::Disconnect::new(wire::DisconnectReasonCode::NormalDisconnection);
+            if reason.is_some() {
+                packet.reason_code = wire::DisconnectReasonCode::UnspecifiedError;
+                // Without properties the codec writes a length that is one short.
+                packet.properties = Some(wire::DisconnectProperties {
+                    session_expiry_interval: None,
+                    reason_string: reason,
+                    user_properties: Vec::new(),
+                    server_reference: None,
+                });
+            }
+            wire::Packet::Disconnect(packet)
         }
+    }
+}
+
+/// A DISCONNECT that holds this reason code and nothing more.
+pub(super) fn disconnect(code: u8) -> Packet {
+    let reason = match wire::DisconnectReasonCode::try_from(code) {
+        Ok(code) => disconnect_reason(code, None),
+        Err(_) => Some(format!("reason {code:#04x}")),
+    };
+    Packet::Disconnect { reason }
+}
+
+fn disconnect_reason(code: wire::DisconnectReasonCode, text: Option<String>) -> Option<String> {
+    match (code, text) {
+        (wire::DisconnectReasonCode::NormalDisconnection, _) => None,
+        (code, Some(text)) => Some(format!("{code:?}: {text}")),
+        (code, None) => Some(format!("{code:?}")),
     }
 }
 

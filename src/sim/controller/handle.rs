@@ -1,0 +1,151 @@
+//! The handle by which tests and the command line use a controller.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::{broadcast, mpsc};
+
+use crate::identity::EndpointId;
+use crate::net::TlsClient;
+use crate::transport::mqtt::Version;
+use crate::usp::message::{Message, Request, Response};
+use crate::usp::record::Record;
+
+use super::hub::{Disconnect, Hub, Notification, RequestError, Way};
+use super::mqtt::{self, MqttSettings, Outgoing};
+use super::topics;
+
+/// Who the controller is, and where it meets agents.
+#[derive(Clone)]
+pub struct ControllerConfig {
+    pub endpoint_id: EndpointId,
+    pub mtp: ControllerMtp,
+}
+
+/// How the controller meets agents.
+#[derive(Clone)]
+pub enum ControllerMtp {
+    /// At a broker, over one connection for all agents.
+    Mqtt {
+        host: String,
+        port: u16,
+        version: Version,
+        /// Where the controller listens.
+        topic: String,
+        login: Option<(String, String)>,
+        /// An agent that has not said otherwise is reached at `<prefix>/<endpoint id>`.
+        agent_topic_prefix: String,
+        tls: Option<TlsClient>,
+    },
+}
+
+/// A running controller; a clone is the same one.
+#[derive(Clone)]
+pub struct Controller {
+    hub: Arc<Hub>,
+    door: Door,
+}
+
+/// How records leave.
+#[derive(Clone)]
+enum Door {
+    Mqtt { outgoing: mpsc::Sender<Outgoing>, prefix: String },
+}
+
+impl Controller {
+    /// Starts a controller. Over MQTT it returns when the subscription stands, and fails if the broker cannot
+    /// be reached or refuses; later breaks are mended without a word.
+    pub async fn start(config: ControllerConfig) -> io::Result<Self> {
+        let hub = Arc::new(Hub::new(config.endpoint_id));
+        match config.mtp {
+            ControllerMtp::Mqtt { host, port, version, topic, login, agent_topic_prefix, tls } => {
+                let settings = MqttSettings { host, port, version, topic, login, tls };
+                let outgoing = mqtt::start(Arc::clone(&hub), settings).await?;
+                Ok(Self { hub, door: Door::Mqtt { outgoing, prefix: agent_topic_prefix } })
+            }
+        }
+    }
+
+    /// The agents that were seen: any record of theirs came, or they opened a connection.
+    pub fn agents(&self) -> Vec<EndpointId> {
+        self.hub.agents()
+    }
+
+    /// Waits until this many agents have sent an OnBoardRequest; `false` if it did not come to that in time.
+    pub async fn wait_for_agents(&self, count: usize, patience: Duration) -> bool {
+        let mut onboarded = self.hub.onboarded();
+        let waiting = onboarded.wait_for(|known| *known >= count);
+        matches!(tokio::time::timeout(patience, waiting).await, Ok(Ok(_)))
+    }
+
+    /// Sends a request and awaits the response, both within `patience`.
+    pub async fn request(
+        &self,
+        agent: &EndpointId,
+        request: Request,
+        patience: Duration,
+    ) -> Result<Response, RequestError> {
+        let msg_id = self.hub.unique();
+        let answer = self.hub.expect(&msg_id, agent)?;
+        let message = Message::request(&msg_id, request).encode();
+        let record = Record::plain(&self.hub.endpoint_id, agent, message).encode();
+        let asking = async {
+            self.send(agent, record).await?;
+            answer.await.map_err(|_| RequestError::Stopped)?.map_err(RequestError::Error)
+        };
+        let result = tokio::select! {
+            result = tokio::time::timeout(patience, asking) => {
+                result.unwrap_or(Err(RequestError::Timeout(patience)))
+            }
+            () = self.hub.stop.cancelled() => Err(RequestError::Stopped),
+        };
+        self.hub.give_up(&msg_id);
+        result
+    }
+
+    /// Notifications from now on; who reads too slowly misses some. Those with `send_resp` are answered, unless
+    /// [`Controller::answer_notify`] says otherwise.
+    pub fn notifications(&self) -> broadcast::Receiver<Notification> {
+        self.hub.notifications()
+    }
+
+    /// Whether notifications are answered.
+    pub fn answer_notify(&self, on: bool) {
+        self.hub.answer_notify(on);
+    }
+
+    /// What the last Disconnect record of an agent said, unless it has connected again since.
+    pub fn disconnect_of(&self, agent: &EndpointId) -> Option<Disconnect> {
+        self.hub.disconnect(agent)
+    }
+
+    /// Sends bytes in place of a record, whatever they are; drops them if there is no way to the agent.
+    pub async fn send_raw(&self, agent: &EndpointId, record: Bytes) {
+        if let Err(error) = self.send(agent, record).await {
+            tracing::debug!(%agent, %error, "bytes are not sent");
+        }
+    }
+
+    /// Says goodbye to the broker and ends; requests under way fail.
+    pub async fn stop(self) {
+        self.hub.stop.cancel();
+        let _ = tokio::time::timeout(STOPPING, self.hub.stopped.cancelled()).await;
+    }
+
+    async fn send(&self, agent: &EndpointId, record: Bytes) -> Result<(), RequestError> {
+        match &self.door {
+            Door::Mqtt { outgoing, prefix } => {
+                let topic = match self.hub.way(agent) {
+                    Some(Way::Topic(topic)) => topic,
+                    _ => topics::agent_topic(prefix, agent),
+                };
+                outgoing.send(Outgoing { topic, record }).await.map_err(|_| RequestError::Stopped)
+            }
+        }
+    }
+}
+
+/// Time for the goodbye.
+const STOPPING: Duration = Duration::from_secs(3);

@@ -1,0 +1,305 @@
+//! What a controller knows: agents and the way to each, requests that await an answer.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use thiserror::Error;
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::identity::EndpointId;
+use crate::sim::time;
+use crate::usp::ErrorCode;
+use crate::usp::message::{self, Message, MessageBody, NotifyResp, Request, Response, notify};
+use crate::usp::record::{Payload, Record};
+
+use super::topics;
+
+/// An agent notified the controller.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Notification {
+    pub agent: EndpointId,
+    pub msg_id: String,
+    pub notify: message::Notify,
+}
+
+/// What an agent's Disconnect record said (TR-369 4.2.2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Disconnect {
+    pub reason: String,
+    /// 0, or one of the record errors 7100 to 7199.
+    pub reason_code: u32,
+}
+
+/// Why a request has no response.
+#[derive(Debug, Clone, PartialEq, Error)]
+pub enum RequestError {
+    /// The agent answered with an Error message.
+    #[error("the agent answers with error {}: {}", ErrorCode(.0.err_code), .0.err_msg)]
+    Error(message::Error),
+    #[error("no answer came within {} s", .0.as_secs_f32())]
+    Timeout(Duration),
+    /// Over WebSocket: the agent has no connection open.
+    #[error("the agent is not connected")]
+    NotConnected,
+    #[error("{MAX_PENDING} requests wait for answers already")]
+    TooMany,
+    #[error("the controller has stopped")]
+    Stopped,
+}
+
+/// Where records for an agent go.
+#[derive(Debug, Clone)]
+pub(super) enum Way {
+    /// An MQTT topic.
+    Topic(String),
+    /// A WebSocket connection, told from others by its number.
+    Connection(u64, mpsc::Sender<Bytes>),
+}
+
+#[derive(Default)]
+struct Agent {
+    way: Option<Way>,
+    onboarded: bool,
+    disconnect: Option<Disconnect>,
+}
+
+#[derive(Default)]
+struct State {
+    agents: HashMap<EndpointId, Agent>,
+    pending: HashMap<String, (EndpointId, oneshot::Sender<Answer>)>,
+}
+
+/// How a request was answered.
+pub(super) type Answer = Result<Response, message::Error>;
+
+/// The controller's knowledge, shared by its tasks and handles.
+pub(super) struct Hub {
+    pub endpoint_id: EndpointId,
+    /// Nothing is sent or taken any more.
+    pub stop: CancellationToken,
+    /// The last task is over.
+    pub stopped: CancellationToken,
+    state: Mutex<State>,
+    /// How many agents have sent an OnBoardRequest.
+    onboarded: watch::Sender<usize>,
+    notifications: broadcast::Sender<Notification>,
+    answers_notify: AtomicBool,
+    id_prefix: String,
+    ids: AtomicU64,
+}
+
+impl Hub {
+    pub fn new(endpoint_id: EndpointId) -> Self {
+        Self {
+            endpoint_id,
+            stop: CancellationToken::new(),
+            stopped: CancellationToken::new(),
+            state: Mutex::default(),
+            onboarded: watch::Sender::new(0),
+            notifications: broadcast::Sender::new(MAX_UNREAD),
+            answers_notify: AtomicBool::new(true),
+            // Several controllers may share a topic, one after the other or at once.
+            id_prefix: format!("{:x}-{:x}", time::now().0, std::process::id()),
+            ids: AtomicU64::new(0),
+        }
+    }
+
+    /// Unique among controllers on this machine and over their restarts.
+    pub fn unique(&self) -> String {
+        format!("{}-{}", self.id_prefix, self.ids.fetch_add(1, Ordering::Relaxed))
+    }
+
+    pub fn agents(&self) -> Vec<EndpointId> {
+        let mut agents: Vec<EndpointId> = self.state().agents.keys().cloned().collect();
+        agents.sort();
+        agents
+    }
+
+    pub fn way(&self, agent: &EndpointId) -> Option<Way> {
+        self.state().agents.get(agent)?.way.clone()
+    }
+
+    pub fn disconnect(&self, agent: &EndpointId) -> Option<Disconnect> {
+        self.state().agents.get(agent)?.disconnect.clone()
+    }
+
+    pub fn onboarded(&self) -> watch::Receiver<usize> {
+        self.onboarded.subscribe()
+    }
+
+    pub fn notifications(&self) -> broadcast::Receiver<Notification> {
+        self.notifications.subscribe()
+    }
+
+    pub fn answer_notify(&self, on: bool) {
+        self.answers_notify.store(on, Ordering::Relaxed);
+    }
+
+    /// Expects an answer to this message from this agent.
+    pub fn expect(
+        &self,
+        msg_id: &str,
+        agent: &EndpointId,
+    ) -> Result<oneshot::Receiver<Answer>, RequestError> {
+        let (sender, answer) = oneshot::channel();
+        let mut state = self.state();
+        if state.pending.len() >= MAX_PENDING {
+            return Err(RequestError::TooMany);
+        }
+        state.pending.insert(msg_id.to_owned(), (agent.clone(), sender));
+        Ok(answer)
+    }
+
+    /// Expects that answer no more.
+    pub fn give_up(&self, msg_id: &str) {
+        self.state().pending.remove(msg_id);
+    }
+
+    /// An agent's connection is open.
+    pub fn arrived(&self, agent: &EndpointId, way: Way) {
+        self.meet(agent, Some(way), |_| ());
+    }
+
+    /// That connection is closed; a newer one stays the agent's.
+    pub fn left(&self, agent: &EndpointId, number: u64) {
+        if let Some(agent) = self.state().agents.get_mut(agent)
+            && matches!(&agent.way, Some(Way::Connection(known, _)) if *known == number)
+        {
+            agent.way = None;
+        }
+    }
+
+    /// All tasks are over: nobody will answer any more.
+    pub fn ended(&self) {
+        self.state().pending.clear();
+        self.stopped.cancel();
+    }
+
+    /// Takes in a record. `way` is where its sender wants answers. Returns the sender, and the record that
+    /// answers this one, if one is due.
+    pub fn receive(&self, bytes: Bytes, way: Option<Way>) -> Option<(EndpointId, Option<Bytes>)> {
+        let record = match Record::decode(bytes) {
+            Ok(record) => record,
+            Err(error) => {
+                tracing::debug!(%error, "a record is dropped");
+                return None;
+            }
+        };
+        if record.to_id != self.endpoint_id.as_str() {
+            tracing::debug!(to = record.to_id, "a record for somebody else is dropped");
+            return None;
+        }
+        let agent = EndpointId::parse(&record.from_id).ok()?;
+        let answer = match record.payload {
+            Payload::NoSession(message) => {
+                self.meet(&agent, way, |_| ());
+                self.message(&agent, message)
+            }
+            Payload::MqttConnect { subscribed_topic, .. } => {
+                let said = Some(subscribed_topic).filter(|topic| topics::is_topic(topic));
+                let way = way.or(said.map(Way::Topic));
+                self.meet(&agent, way, |known| known.disconnect = None);
+                None
+            }
+            Payload::Disconnect { reason, reason_code } => {
+                let disconnect = Some(Disconnect { reason, reason_code });
+                self.meet(&agent, way, |known| known.disconnect = disconnect);
+                None
+            }
+            Payload::WebSocketConnect => {
+                self.meet(&agent, way, |known| known.disconnect = None);
+                None
+            }
+            Payload::Session | Payload::StompConnect { .. } | Payload::UdsConnect => {
+                self.meet(&agent, way, |_| ());
+                None
+            }
+        };
+        Some((agent, answer))
+    }
+
+    fn meet(&self, agent: &EndpointId, way: Option<Way>, change: impl FnOnce(&mut Agent)) {
+        let mut state = self.state();
+        if state.agents.len() >= MAX_AGENTS && !state.agents.contains_key(agent) {
+            return;
+        }
+        let known = state.agents.entry(agent.clone()).or_default();
+        if way.is_some() {
+            known.way = way;
+        }
+        change(known);
+    }
+
+    fn message(&self, agent: &EndpointId, bytes: Bytes) -> Option<Bytes> {
+        let message = match Message::decode(bytes) {
+            Ok(message) => message,
+            Err(error) => {
+                tracing::debug!(%agent, %error, "a message is dropped");
+                return None;
+            }
+        };
+        let answer = match message.body {
+            MessageBody::Response(response) => {
+                self.answered(agent, &message.msg_id, Ok(response));
+                return None;
+            }
+            MessageBody::Error(error) => {
+                self.answered(agent, &message.msg_id, Err(error));
+                return None;
+            }
+            MessageBody::Request(Request::Notify(notify)) => self.notified(agent, message.msg_id, notify)?,
+            MessageBody::Request(_) => {
+                let why = "this controller takes no requests but Notify";
+                Message::error(message.msg_id, ErrorCode::MESSAGE_NOT_SUPPORTED, why)
+            }
+        };
+        Some(Record::plain(&self.endpoint_id, agent, answer.encode()).encode())
+    }
+
+    fn answered(&self, agent: &EndpointId, msg_id: &str, answer: Answer) {
+        let mut state = self.state();
+        // Only the agent that was asked may answer.
+        if state.pending.get(msg_id).is_none_or(|(asked, _)| asked != agent) {
+            tracing::debug!(%agent, msg_id, "an answer that nobody awaits is dropped");
+            return;
+        }
+        if let Some((_, waiting)) = state.pending.remove(msg_id) {
+            // Who asked may have gone.
+            let _ = waiting.send(answer);
+        }
+    }
+
+    fn notified(&self, agent: &EndpointId, msg_id: String, notify: message::Notify) -> Option<Message> {
+        if matches!(notify.notification, Some(notify::Notification::OnBoardReq(_))) {
+            let fresh = self
+                .state()
+                .agents
+                .get_mut(agent)
+                .is_some_and(|known| !std::mem::replace(&mut known.onboarded, true));
+            if fresh {
+                self.onboarded.send_modify(|count| *count += 1);
+            }
+        }
+        let due = notify.send_resp && self.answers_notify.load(Ordering::Relaxed);
+        let response = NotifyResp { subscription_id: notify.subscription_id.clone() };
+        let answer = due.then(|| Message::response(&msg_id, Response::NotifyResp(response)));
+        // Nobody may be listening.
+        let _ = self.notifications.send(Notification { agent: agent.clone(), msg_id, notify });
+        answer
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Agents that a controller knows.
+const MAX_AGENTS: usize = 131_072;
+/// Requests that may wait for answers.
+const MAX_PENDING: usize = 131_072;
+/// Notifications that a reader may lag behind.
+const MAX_UNREAD: usize = 16_384;

@@ -1,0 +1,14 @@
+//! A USP controller for tests and for people: reaches agents over MQTT or takes their WebSocket
+//! connections, matches responses to requests, hands out notifications and answers them.
+
+mod handle;
+mod hub;
+mod mqtt;
+pub mod requests;
+mod topics;
+
+#[cfg(test)]
+mod tests;
+
+pub use handle::{Controller, ControllerConfig, ControllerMtp};
+pub use hub::{Disconnect, Notification, RequestError};
