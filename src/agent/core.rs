@@ -183,7 +183,7 @@ impl Agent {
             return;
         }
         let waiting = self.stored.discovery_left.clone().unwrap_or_else(|| vec![self.stored.root.clone()]);
-        let plan = Discovery::resume(waiting, self.config.discovery_names_per_session);
+        let plan = Discovery::resume(waiting, self.config.discovery_names_per_session, None);
         // The rest is known only to the plan: until it is through, a restart begins again.
         self.push_own(env, Box::new(plan), Work::Discovery);
     }
