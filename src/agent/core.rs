@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::cwmp::rpc::{Fault, Response};
 use crate::datamodel::WallTime;
 use crate::durable::{Change, Entry, Kind, Token};
 use crate::identity::{DeviceId, EndpointId};
-use crate::translation::{Discovery, Outcome, Plan, Sample, Step, View, watched_params};
+use crate::translation::{Discovery, Mapping, Outcome, Plan, Sample, Step, View, watched_params};
 use crate::usp::ErrorCode;
 use crate::usp::message::{self, Message};
 use crate::usp::record::Record;
@@ -88,22 +89,8 @@ impl Agent {
                 self.observed(env, shadow, request, response, out);
                 self.tell_news(env, shadow, out);
             }
-            Input::Answer { rpc, response } => {
-                if let Some(job) = self.queue.of(rpc) {
-                    job.rpc = None;
-                    let local = &mut self.local;
-                    let mut view = View { cpe: &mut shadow.cpe, local, wall: env.wall };
-                    job.plan.answered(&mut view, response);
-                }
-            }
-            Input::Faulted { rpc, fault } => {
-                if let Some(job) = self.queue.of(rpc) {
-                    job.rpc = None;
-                    let local = &mut self.local;
-                    let mut view = View { cpe: &mut shadow.cpe, local, wall: env.wall };
-                    job.plan.faulted(&mut view, fault);
-                }
-            }
+            Input::Answer { rpc, response } => self.answered(env, shadow, rpc, response),
+            Input::Faulted { rpc, fault } => self.faulted(env, shadow, rpc, fault),
             Input::Lost { rpc } => self.lost(env, rpc, out),
             Input::SessionEnded => {
                 self.tell_news(env, shadow, out);
@@ -118,6 +105,7 @@ impl Agent {
     /// The next RPC when it is USP's turn; finished requests are answered on the way.
     pub fn next_rpc(&mut self, env: &Env, shadow: &mut Shadow, out: &mut Vec<Output>) -> Option<Rpc> {
         self.plan_own_work(env, shadow);
+        let mapping = self.mapping();
         while let Some(job) = self.queue.front() {
             if job.work == Work::Discovery && self.booting {
                 return None;
@@ -126,6 +114,19 @@ impl Agent {
             let mut view = View { cpe: &mut shadow.cpe, local: &mut self.local, wall: env.wall };
             match job.plan.next(&mut view) {
                 Step::Call(request) => {
+                    // Discovery walks the CPE's own tree; all others speak of TR-181.
+                    let mapping = mapping.filter(|_| job.work != Work::Discovery);
+                    let said = match mapping {
+                        Some(mapping) => mapping.outgoing(request),
+                        None => Ok(request),
+                    };
+                    let request = match said {
+                        Ok(request) => request,
+                        Err(unmapped) => {
+                            job.plan.faulted(&mut view, &unmapped.fault());
+                            continue;
+                        }
+                    };
                     self.next += 1;
                     let id = RpcId(self.next);
                     job.rpc = Some(id);
@@ -155,6 +156,33 @@ impl Agent {
     /// Whether nothing would be lost if this were rebuilt from the store.
     pub fn is_idle(&self) -> bool {
         self.queue.is_empty() && self.outbox.is_empty()
+    }
+
+    fn answered(&mut self, env: &Env, shadow: &mut Shadow, rpc: RpcId, response: &Response<'_>) {
+        let mapping = self.mapping();
+        let Some(job) = self.queue.of(rpc) else { return };
+        job.rpc = None;
+        let mut view = View { cpe: &mut shadow.cpe, local: &mut self.local, wall: env.wall };
+        match mapping.filter(|_| job.work != Work::Discovery) {
+            Some(mapping) => job.plan.answered(&mut view, &mapping.incoming(response)),
+            None => job.plan.answered(&mut view, response),
+        }
+    }
+
+    fn faulted(&mut self, env: &Env, shadow: &mut Shadow, rpc: RpcId, fault: &Fault<'_>) {
+        let mapping = self.mapping();
+        let Some(job) = self.queue.of(rpc) else { return };
+        job.rpc = None;
+        let mut view = View { cpe: &mut shadow.cpe, local: &mut self.local, wall: env.wall };
+        match mapping.filter(|_| job.work != Work::Discovery) {
+            Some(mapping) => job.plan.faulted(&mut view, &mapping.fault(fault)),
+            None => job.plan.faulted(&mut view, fault),
+        }
+    }
+
+    /// What stands between the agent, which speaks of TR-181, and a CPE that does not.
+    pub(super) fn mapping(&self) -> Option<&'static Mapping> {
+        (self.stored.root == TR_098_ROOT).then(Mapping::tr098)
     }
 
     /// Work that no controller asked for by itself: discovery, sampling, operations under way.
@@ -188,7 +216,7 @@ impl Agent {
             return;
         }
         let waiting = self.stored.discovery_left.clone().unwrap_or_else(|| vec![self.stored.root.clone()]);
-        let plan = Discovery::resume(waiting, self.config.discovery_names_per_session);
+        let plan = Discovery::resume(waiting, self.config.discovery_names_per_session, self.mapping());
         // The rest is known only to the plan: until it is through, a restart begins again.
         let deadline = env.now + self.config.request_timeout_ms;
         let job = Job { asker: None, plan: Box::new(plan), deadline, rpc: None, work: Work::Discovery };
@@ -211,10 +239,10 @@ impl Agent {
         self.has_agent() && left
     }
 
-    /// Whether the device is one whose data model USP can show, Device:2, and there is somebody to show it
-    /// to. Without controllers the gateway only relays, and asks CPEs nothing.
+    /// Whether the device's data model is known to be one that USP can show, and there is somebody to show
+    /// it to. Without controllers the gateway only relays, and asks CPEs nothing.
     pub(super) fn has_agent(&self) -> bool {
-        self.stored.root == USP_ROOT && !self.config.controllers.is_empty()
+        !self.stored.root.is_empty() && !self.config.controllers.is_empty()
     }
 
     /// What objects there are must be durable before anybody is told of them, and before discovery counts as
@@ -340,7 +368,9 @@ fn shadow_changes(shadow: &mut Shadow) -> Vec<Change> {
     .collect()
 }
 
-/// The root that USP knows.
-pub(super) const USP_ROOT: &str = "Device.";
+/// The root of TR-181, which is USP's.
+pub(super) const TR_181_ROOT: &str = "Device.";
+/// The root of TR-098.
+pub(super) const TR_098_ROOT: &str = "InternetGatewayDevice.";
 /// Values read in one session for subscriptions.
 const MAX_SAMPLED: usize = 256;
