@@ -145,6 +145,24 @@ impl Agent {
         None
     }
 
+    /// The RPC that ends the session has been answered: its request is through, and nothing may follow it now.
+    pub fn conclude(&mut self, env: &Env, shadow: &mut Shadow, out: &mut Vec<Output>) {
+        let Some(job) = self.queue.front().filter(|job| job.rpc.is_none() && job.plan.ends_session()) else {
+            return;
+        };
+        let mut view = View { cpe: &mut shadow.cpe, local: &mut self.local, wall: env.wall };
+        match job.plan.next(&mut view) {
+            Step::Done(outcome) => {
+                if let Some(job) = self.queue.pop() {
+                    self.finish(env, job, outcome, None, out);
+                }
+            }
+            // It wants more of the device: in the next session.
+            Step::Call(_) => job.plan.repeat(),
+        }
+        self.flush_local(out);
+    }
+
     pub fn has_work(&self) -> bool {
         !self.queue.is_empty() || self.wants_discovery() || self.wants_start()
     }

@@ -148,7 +148,7 @@ impl Story {
             }
             if rpc.ends_session {
                 let mut out = Vec::new();
-                self.agent.next_rpc(&self.env(), &mut self.shadow, &mut out);
+                self.agent.conclude(&self.env(), &mut self.shadow, &mut out);
                 self.carry_out(out);
                 break;
             }

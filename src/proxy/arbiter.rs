@@ -160,6 +160,7 @@ impl Device {
         let closing = ours.closing;
         let mut said = Vec::new();
         let rpc = if closing || self.stopping {
+            self.agent.conclude(env, &mut self.shadow, &mut said);
             None
         } else {
             self.agent.next_rpc(env, &mut self.shadow, &mut said)
