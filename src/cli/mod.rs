@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 mod config;
 mod serve;
 mod sim;
+mod usp;
 
 /// Dual-stack proxy between TR-069 devices, their ACS and USP (TR-369) controllers.
 ///
@@ -31,6 +32,8 @@ enum Command {
     /// Run simulated CPEs, or a stub ACS.
     #[command(subcommand)]
     Sim(Box<sim::SimArgs>),
+    /// Speak with agents as a USP controller.
+    Usp(Box<usp::UspArgs>),
 }
 
 /// Parses the command line and runs the command it names.
@@ -40,6 +43,7 @@ pub fn main() -> ExitCode {
         Command::Serve(arguments) => run(serve::serve(arguments)),
         Command::Config(command) => config::run(&command),
         Command::Sim(arguments) => run(sim::run(*arguments)),
+        Command::Usp(arguments) => run(usp::run(*arguments)),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
