@@ -10,6 +10,7 @@ mod config;
 mod sandbox;
 mod serve;
 mod sim;
+mod usp;
 
 /// Dual-stack proxy between TR-069 devices, their ACS and USP (TR-369) controllers.
 ///
@@ -34,6 +35,8 @@ enum Command {
     /// Run simulated CPEs, or a stub ACS.
     #[command(subcommand)]
     Sim(Box<sim::SimArgs>),
+    /// Speak with agents as a USP controller.
+    Usp(Box<usp::UspArgs>),
 }
 
 /// Parses the command line and runs the command it names.
@@ -44,6 +47,7 @@ pub fn main() -> ExitCode {
         Command::Sandbox(arguments) => run(sandbox::run(arguments)),
         Command::Config(command) => config::run(&command),
         Command::Sim(arguments) => run(sim::run(*arguments)),
+        Command::Usp(arguments) => run(usp::run(*arguments)),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

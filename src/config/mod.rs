@@ -11,3 +11,4 @@ mod values;
 pub use error::ConfigError;
 pub use example::EXAMPLE;
 pub use settings::Settings;
+pub use values::Broker;

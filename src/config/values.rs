@@ -62,7 +62,7 @@ impl TryFrom<String> for WsUrl {
 /// A broker: `mqtt://host[:1883]` or `mqtts://host[:8883]`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
-pub(super) struct Broker {
+pub struct Broker {
     pub tls: bool,
     pub host: String,
     pub port: u16,

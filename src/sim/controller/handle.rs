@@ -1,6 +1,7 @@
 //! The handle by which tests and the command line use a controller.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,14 +9,14 @@ use bytes::Bytes;
 use tokio::sync::{broadcast, mpsc};
 
 use crate::identity::EndpointId;
-use crate::net::TlsClient;
+use crate::net::{TlsClient, TlsServer};
 use crate::transport::mqtt::Version;
 use crate::usp::message::{Message, Request, Response};
 use crate::usp::record::Record;
 
 use super::hub::{Disconnect, Hub, Notification, RequestError, Way};
 use super::mqtt::{self, MqttSettings, Outgoing};
-use super::topics;
+use super::{topics, websocket};
 
 /// Who the controller is, and where it meets agents.
 #[derive(Clone)]
@@ -39,6 +40,14 @@ pub enum ControllerMtp {
         agent_topic_prefix: String,
         tls: Option<TlsClient>,
     },
+    /// Agents connect to the controller.
+    WebSocketServer {
+        /// Port 0 for any.
+        listen: SocketAddr,
+        /// Such as `/usp`; other paths are not found.
+        path: String,
+        tls: Option<TlsServer>,
+    },
 }
 
 /// A running controller; a clone is the same one.
@@ -52,11 +61,13 @@ pub struct Controller {
 #[derive(Clone)]
 enum Door {
     Mqtt { outgoing: mpsc::Sender<Outgoing>, prefix: String },
+    WebSocket { address: SocketAddr },
 }
 
 impl Controller {
     /// Starts a controller. Over MQTT it returns when the subscription stands, and fails if the broker cannot
-    /// be reached or refuses; later breaks are mended without a word.
+    /// be reached or refuses; later breaks are mended without a word. A WebSocket server fails if the
+    /// address cannot be bound, and ends with [`Controller::stop`] only.
     pub async fn start(config: ControllerConfig) -> io::Result<Self> {
         let hub = Arc::new(Hub::new(config.endpoint_id));
         match config.mtp {
@@ -65,6 +76,18 @@ impl Controller {
                 let outgoing = mqtt::start(Arc::clone(&hub), settings).await?;
                 Ok(Self { hub, door: Door::Mqtt { outgoing, prefix: agent_topic_prefix } })
             }
+            ControllerMtp::WebSocketServer { listen, path, tls } => {
+                let address = websocket::start(Arc::clone(&hub), listen, path, tls).await?;
+                Ok(Self { hub, door: Door::WebSocket { address } })
+            }
+        }
+    }
+
+    /// Where agents connect to, over WebSocket.
+    pub fn address(&self) -> Option<SocketAddr> {
+        match self.door {
+            Door::Mqtt { .. } => None,
+            Door::WebSocket { address } => Some(address),
         }
     }
 
@@ -128,7 +151,7 @@ impl Controller {
         }
     }
 
-    /// Says goodbye to the broker and ends; requests under way fail.
+    /// Says goodbye to the broker, or closes the agents' connections, and ends; requests under way fail.
     pub async fn stop(self) {
         self.hub.stop.cancel();
         let _ = tokio::time::timeout(STOPPING, self.hub.stopped.cancelled()).await;
@@ -143,6 +166,12 @@ impl Controller {
                 };
                 outgoing.send(Outgoing { topic, record }).await.map_err(|_| RequestError::Stopped)
             }
+            Door::WebSocket { .. } => match self.hub.way(agent) {
+                Some(Way::Connection(_, sender)) => {
+                    sender.send(record).await.map_err(|_| RequestError::NotConnected)
+                }
+                _ => Err(RequestError::NotConnected),
+            },
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::identity::EndpointId;
 use crate::sim::time;
 use crate::usp::ErrorCode;
 use crate::usp::message::{self, Message, MessageBody, NotifyResp, Request, Response, notify};
-use crate::usp::record::{Payload, Record};
+use crate::usp::record::{Payload, Record, RecordError};
 
 use super::topics;
 
@@ -75,6 +75,13 @@ struct State {
 
 /// How a request was answered.
 pub(super) type Answer = Result<Response, message::Error>;
+
+/// What a record brought.
+pub(super) struct Received {
+    pub agent: EndpointId,
+    /// The record that answers it, if one is due.
+    pub answer: Option<Bytes>,
+}
 
 /// The controller's knowledge, shared by its tasks and handles.
 pub(super) struct Hub {
@@ -180,20 +187,14 @@ impl Hub {
     }
 
     /// Takes in a record. `way` is where its sender wants answers. Returns the sender, and the record that
-    /// answers this one, if one is due.
-    pub fn receive(&self, bytes: Bytes, way: Option<Way>) -> Option<(EndpointId, Option<Bytes>)> {
-        let record = match Record::decode(bytes) {
-            Ok(record) => record,
-            Err(error) => {
-                tracing::debug!(%error, "a record is dropped");
-                return None;
-            }
+    /// answers this one, if one is due; nothing for a record that is not meant for this controller.
+    pub fn receive(&self, bytes: Bytes, way: Option<Way>) -> Result<Option<Received>, RecordError> {
+        let record = Record::decode(bytes)?;
+        let Some(agent) = EndpointId::parse(&record.from_id).ok().filter(|_| self.is_me(&record.to_id))
+        else {
+            tracing::debug!(from = record.from_id, to = record.to_id, "a record is not for us, or nobody's");
+            return Ok(None);
         };
-        if record.to_id != self.endpoint_id.as_str() {
-            tracing::debug!(to = record.to_id, "a record for somebody else is dropped");
-            return None;
-        }
-        let agent = EndpointId::parse(&record.from_id).ok()?;
         let answer = match record.payload {
             Payload::NoSession(message) => {
                 self.meet(&agent, way, |_| ());
@@ -219,7 +220,11 @@ impl Hub {
                 None
             }
         };
-        Some((agent, answer))
+        Ok(Some(Received { agent, answer }))
+    }
+
+    fn is_me(&self, endpoint: &str) -> bool {
+        endpoint == self.endpoint_id.as_str()
     }
 
     fn meet(&self, agent: &EndpointId, way: Option<Way>, change: impl FnOnce(&mut Agent)) {

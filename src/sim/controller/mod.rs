@@ -6,9 +6,12 @@ mod hub;
 mod mqtt;
 pub mod requests;
 mod topics;
+mod websocket;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod websocket_tests;
 
 pub use handle::{Controller, ControllerConfig, ControllerMtp};
 pub use hub::{Disconnect, Notification, RequestError};

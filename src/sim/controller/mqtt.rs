@@ -12,7 +12,7 @@ use crate::sim::wire::{Round, Wire};
 use crate::transport::mqtt::{Client, ClientConfig, Codec, Event, Properties, Publish, Up, Version};
 use crate::usp::record::MAX_RECORD;
 
-use super::hub::{Hub, Way};
+use super::hub::{Hub, Received, Way};
 use super::topics;
 
 /// The broker, and where the controller listens there.
@@ -223,7 +223,11 @@ impl Link {
             Version::V311 => topics::reply_to(&publish.topic),
         };
         let way = given.filter(|topic| topics::is_topic(topic)).map(Way::Topic);
-        let Some((agent, Some(answer))) = self.hub.receive(publish.payload, way) else { return };
+        let received = match self.hub.receive(publish.payload, way) {
+            Ok(received) => received,
+            Err(error) => return tracing::debug!(%error, "a message is no USP record"),
+        };
+        let Some(Received { agent, answer: Some(answer) }) = received else { return };
         if let Some(Way::Topic(topic)) = self.hub.way(&agent) {
             self.publish(&topic, answer);
         }

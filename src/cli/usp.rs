@@ -1,0 +1,504 @@
+//! `dragoman usp`: a USP controller for people.
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow, bail};
+use clap::{Args, Subcommand, ValueEnum};
+use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::time::Instant;
+
+use crate::config::Broker;
+use crate::identity::EndpointId;
+use crate::net::{HttpUrl, TlsClient};
+use crate::sim::controller::{
+    Controller, ControllerConfig, ControllerMtp, Notification, RequestError, requests,
+};
+use crate::transport::mqtt::Version;
+use crate::usp::message::{self, Request, Response, notify};
+
+use report::Report;
+use words::{Assignment, pairs, texts};
+
+mod report;
+mod words;
+
+/// Where agents are met, and what to do.
+#[derive(Debug, Args)]
+pub struct UspArgs {
+    /// The broker where agents are met, as mqtt://HOST:PORT or mqtts://HOST:PORT.
+    #[arg(long, global = true, value_parser = broker, default_value = "mqtt://127.0.0.1:1883")]
+    mqtt: Broker,
+    /// Topic on which the controller listens; the gateway's configuration names it.
+    #[arg(long, global = true, default_value = "usp/controller/cli")]
+    topic: String,
+    /// Topics of agents begin with this, until they say otherwise.
+    #[arg(long, global = true, default_value = "usp/agent")]
+    agent_topic_prefix: String,
+    #[arg(long, global = true, value_enum, default_value_t = MqttVersion::V5)]
+    mqtt_version: MqttVersion,
+    /// User name for the broker.
+    #[arg(long, global = true, requires = "password")]
+    username: Option<String>,
+    /// Password for the broker.
+    #[arg(long, global = true, requires = "username")]
+    password: Option<String>,
+    /// PEM file with the CAs to trust with mqtts://.
+    #[arg(long, global = true, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// In place of a broker: take WebSocket connections of agents here, as ws://ADDRESS:PORT/PATH.
+    #[arg(long, global = true, value_name = "URL", value_parser = server)]
+    listen: Option<Server>,
+    /// The controller's endpoint id; the gateway's configuration must know it.
+    #[arg(long, global = true, value_parser = words::endpoint, default_value = "self::dragoman-cli")]
+    endpoint_id: EndpointId,
+    /// How long to wait for an answer.
+    #[arg(long, global = true, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
+    timeout_seconds: u64,
+    #[arg(long, global = true, value_enum, default_value_t = Format::Table)]
+    format: Format,
+    #[command(subcommand)]
+    command: UspCommand,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Format {
+    Table,
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum MqttVersion {
+    #[value(name = "5")]
+    V5,
+    #[value(name = "3.1.1")]
+    V311,
+}
+
+/// Where the controller listens for WebSocket connections.
+#[derive(Debug, Clone)]
+struct Server {
+    address: SocketAddr,
+    path: String,
+}
+
+#[derive(Debug, Subcommand)]
+enum UspCommand {
+    /// List the agents that show up within a moment.
+    #[command(after_help = "Example: dragoman usp agents --seconds 10")]
+    Agents {
+        /// How long to listen.
+        #[arg(long, default_value_t = 3)]
+        seconds: u64,
+    },
+    /// Read parameters.
+    #[command(after_help = "Example: dragoman usp get os::00256D-1 Device.DeviceInfo. --max-depth 1")]
+    Get {
+        #[arg(value_parser = words::endpoint)]
+        agent: EndpointId,
+        /// Parameters, objects (ending in a dot), with wildcards or search expressions.
+        #[arg(required = true)]
+        paths: Vec<String>,
+        /// Levels below the path; 0 is all.
+        #[arg(long, default_value_t = 0)]
+        max_depth: u32,
+    },
+    /// Write parameters; all of them or none.
+    #[command(after_help = "Example: dragoman usp set os::00256D-1 Device.WiFi.Radio.1.Channel=11")]
+    Set {
+        #[arg(value_parser = words::endpoint)]
+        agent: EndpointId,
+        #[arg(required = true, value_name = "PATH=VALUE", value_parser = words::parameter)]
+        params: Vec<Assignment>,
+        /// Keep what could be written if something could not.
+        #[arg(long)]
+        allow_partial: bool,
+    },
+    /// Add an object to a table.
+    #[command(after_help = "Example: dragoman usp add os::00256D-1 Device.NAT.PortMapping. Enable=true")]
+    Add {
+        #[arg(value_parser = words::endpoint)]
+        agent: EndpointId,
+        table: String,
+        #[arg(value_name = "PARAM=VALUE", value_parser = words::assignment)]
+        params: Vec<Assignment>,
+    },
+    /// Delete objects.
+    #[command(after_help = "Example: dragoman usp delete os::00256D-1 Device.NAT.PortMapping.2.")]
+    Delete {
+        #[arg(value_parser = words::endpoint)]
+        agent: EndpointId,
+        #[arg(required = true)]
+        paths: Vec<String>,
+        /// Delete what can be deleted if something cannot.
+        #[arg(long)]
+        allow_partial: bool,
+    },
+    /// Run a command.
+    #[command(after_help = "Example: dragoman usp operate os::00256D-1 'Device.IP.Diagnostics.IPPing()' \
+                            Host=192.0.2.1 --wait")]
+    Operate {
+        #[arg(value_parser = words::endpoint)]
+        agent: EndpointId,
+        #[arg(value_parser = words::command)]
+        command: String,
+        #[arg(value_name = "ARG=VALUE", value_parser = words::assignment)]
+        arguments: Vec<Assignment>,
+        #[arg(long, default_value = "")]
+        command_key: String,
+        /// Wait for the result of a command that takes its time; subscribes to it for as long.
+        #[arg(long)]
+        wait: bool,
+    },
+    /// List the objects in tables.
+    #[command(after_help = "Example: dragoman usp instances os::00256D-1 Device.WiFi. --first-level")]
+    Instances {
+        #[arg(value_parser = words::endpoint)]
+        agent: EndpointId,
+        #[arg(required = true)]
+        paths: Vec<String>,
+        /// Not the tables within these.
+        #[arg(long)]
+        first_level: bool,
+    },
+    /// List what an agent supports: objects, parameters, commands, events.
+    #[command(after_help = "Example: dragoman usp supported os::00256D-1 Device.WiFi.")]
+    Supported {
+        #[arg(value_parser = words::endpoint)]
+        agent: EndpointId,
+        #[arg(required = true)]
+        paths: Vec<String>,
+        /// Not the objects within these.
+        #[arg(long)]
+        first_level: bool,
+    },
+    /// Subscribe to notifications; 'watch' shows them.
+    #[command(after_help = "Example: dragoman usp subscribe os::00256D-1 ValueChange Device.WiFi.Radio.1.")]
+    Subscribe {
+        #[arg(value_parser = words::endpoint)]
+        agent: EndpointId,
+        notif_type: NotifType,
+        #[arg(required = true)]
+        paths: Vec<String>,
+        /// Name of the subscription; without it one is made up.
+        #[arg(long)]
+        id: Option<String>,
+        /// Keep it over restarts of the agent.
+        #[arg(long)]
+        persistent: bool,
+        /// Repeat notifications until they are answered.
+        #[arg(long)]
+        retry: bool,
+    },
+    /// Print notifications as they come, until Ctrl-C.
+    #[command(after_help = "Example: dragoman usp watch --format json")]
+    Watch {
+        /// Ends after this time; without it at Ctrl-C.
+        #[arg(long)]
+        duration_seconds: Option<u64>,
+    },
+}
+
+/// What one can subscribe to (Device.LocalAgent.Subscription.{i}.NotifType).
+#[derive(Debug, Clone, Copy, ValueEnum)]
+#[value(rename_all = "PascalCase")]
+enum NotifType {
+    ValueChange,
+    ObjectCreation,
+    ObjectDeletion,
+    OperationComplete,
+    Event,
+}
+
+/// Runs a command and prints what came of it; an error if the agent reported one.
+pub async fn run(args: UspArgs) -> anyhow::Result<()> {
+    let console = Console {
+        patience: Duration::from_secs(args.timeout_seconds),
+        format: args.format,
+        controller: start(&args).await?,
+    };
+    let result = console.obey(args.command).await;
+    console.controller.stop().await;
+    result
+}
+
+async fn start(args: &UspArgs) -> anyhow::Result<Controller> {
+    let (mtp, place) = match &args.listen {
+        Some(Server { address, path }) => (
+            ControllerMtp::WebSocketServer { listen: *address, path: path.clone(), tls: None },
+            format!("failed to listen on {address}"),
+        ),
+        None => {
+            let Broker { tls, host, port } = args.mqtt.clone();
+            let tls = match (tls, &args.ca) {
+                (false, _) => None,
+                (true, Some(ca)) => Some(TlsClient::new(ca, None)?),
+                (true, None) => bail!("mqtts:// needs --ca, the file with the CAs to trust"),
+            };
+            let place = format!("failed to connect to the broker at {host}:{port}");
+            let mtp = ControllerMtp::Mqtt {
+                host,
+                port,
+                version: match args.mqtt_version {
+                    MqttVersion::V5 => Version::V5,
+                    MqttVersion::V311 => Version::V311,
+                },
+                topic: args.topic.clone(),
+                login: args.username.clone().zip(args.password.clone()),
+                agent_topic_prefix: args.agent_topic_prefix.clone(),
+                tls,
+            };
+            (mtp, place)
+        }
+    };
+    let config = ControllerConfig { endpoint_id: args.endpoint_id.clone(), mtp };
+    Controller::start(config).await.context(place)
+}
+
+/// A controller with somebody in front of it.
+struct Console {
+    controller: Controller,
+    patience: Duration,
+    format: Format,
+}
+
+impl Console {
+    async fn obey(&self, command: UspCommand) -> anyhow::Result<()> {
+        let (agent, request) = match command {
+            UspCommand::Agents { seconds } => return self.agents(Duration::from_secs(seconds)).await,
+            UspCommand::Watch { duration_seconds } => return self.watch(duration_seconds).await,
+            UspCommand::Operate { agent, command, arguments, command_key, wait } => {
+                let request = requests::operate(&command, &command_key, &pairs(&arguments));
+                if wait {
+                    return self.operate_and_wait(&agent, request, &command).await;
+                }
+                (agent, request)
+            }
+            UspCommand::Get { agent, paths, max_depth } => (agent, requests::get(&texts(&paths), max_depth)),
+            UspCommand::Set { agent, params, allow_partial } => {
+                (agent, requests::set(&pairs(&params), allow_partial))
+            }
+            UspCommand::Add { agent, table, params } => (agent, requests::add(&table, &pairs(&params))),
+            UspCommand::Delete { agent, paths, allow_partial } => {
+                (agent, requests::delete(&texts(&paths), allow_partial))
+            }
+            UspCommand::Instances { agent, paths, first_level } => {
+                (agent, requests::get_instances(&texts(&paths), first_level))
+            }
+            UspCommand::Supported { agent, paths, first_level } => {
+                (agent, requests::get_supported_dm(&texts(&paths), first_level))
+            }
+            UspCommand::Subscribe { agent, notif_type, paths, id, persistent, retry } => {
+                let id = id.unwrap_or_else(fresh_id);
+                let notif_type = notif_type.to_possible_value();
+                let notif_type = notif_type.as_ref().map_or("", |value| value.get_name());
+                let mut request = requests::subscribe(&id, notif_type, &texts(&paths), retry);
+                if persistent {
+                    make_persistent(&mut request);
+                }
+                (agent, request)
+            }
+        };
+        let report = self.ask(&agent, request).await?.1;
+        self.print(&report)
+    }
+
+    /// The response, unless the whole request failed, and what to print.
+    async fn ask(&self, agent: &EndpointId, request: Request) -> anyhow::Result<(Option<Response>, Report)> {
+        self.meet(agent).await;
+        match self.controller.request(agent, request, self.patience).await {
+            Ok(response) => {
+                let report = Report::response(&response);
+                Ok((Some(response), report))
+            }
+            Err(RequestError::Error(error)) => Ok((None, Report::error(&error))),
+            Err(error) => Err(anyhow!("{agent}: {error}")),
+        }
+    }
+
+    /// Gives an agent that connects to us time to do so.
+    async fn meet(&self, agent: &EndpointId) {
+        let end = Instant::now() + self.patience;
+        while self.controller.address().is_some()
+            && !self.controller.agents().contains(agent)
+            && Instant::now() < end
+        {
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    async fn agents(&self, listening: Duration) -> anyhow::Result<()> {
+        tokio::select! {
+            () = tokio::time::sleep(listening) => {}
+            _ = tokio::signal::ctrl_c() => {}
+        }
+        let mut report = Report::of(&["agent"]);
+        for agent in self.controller.agents() {
+            report.row([agent.as_str()]);
+        }
+        self.print(&report)
+    }
+
+    async fn watch(&self, duration_seconds: Option<u64>) -> anyhow::Result<()> {
+        let mut notifications = self.controller.notifications();
+        let over = async {
+            match duration_seconds {
+                Some(seconds) => tokio::time::sleep(Duration::from_secs(seconds)).await,
+                None => std::future::pending().await,
+            }
+        };
+        let mut over = std::pin::pin!(over);
+        loop {
+            tokio::select! {
+                notification = notifications.recv() => match notification {
+                    Ok(notification) => self.show(&notification)?,
+                    Err(RecvError::Lagged(missed)) => eprintln!("{missed} notifications left out"),
+                    Err(RecvError::Closed) => return Ok(()),
+                },
+                () = &mut over => return Ok(()),
+                _ = tokio::signal::ctrl_c() => return Ok(()),
+            }
+        }
+    }
+
+    /// Subscribes to the end of the command, runs it, and unsubscribes.
+    async fn operate_and_wait(
+        &self,
+        agent: &EndpointId,
+        request: Request,
+        command: &str,
+    ) -> anyhow::Result<()> {
+        let mut notifications = self.controller.notifications();
+        let id = fresh_id();
+        let subscribe = requests::subscribe(&id, "OperationComplete", &[command], false);
+        let (subscribed, report) = self.ask(agent, subscribe).await?;
+        if !report.failures.is_empty() {
+            return self.print(&report);
+        }
+        let outcome = self.outcome(agent, request, &id, &mut notifications).await;
+        let subscription = subscribed.as_ref().and_then(created);
+        if let Some(path) = subscription {
+            self.ask(agent, requests::delete(&[path], false)).await?;
+        }
+        self.print(&outcome?)
+    }
+
+    async fn outcome(
+        &self,
+        agent: &EndpointId,
+        request: Request,
+        id: &str,
+        notifications: &mut broadcast::Receiver<Notification>,
+    ) -> anyhow::Result<Report> {
+        let (response, report) = self.ask(agent, request).await?;
+        if !response.as_ref().is_some_and(is_at_work) {
+            return Ok(report);
+        }
+        let waiting = async {
+            loop {
+                match notifications.recv().await {
+                    Ok(it) if it.agent == *agent && it.notify.subscription_id == id => {
+                        if let Some(notify::Notification::OperComplete(complete)) = it.notify.notification {
+                            return Some(Report::complete(&complete));
+                        }
+                    }
+                    Ok(_) | Err(RecvError::Lagged(_)) => {}
+                    Err(RecvError::Closed) => return None,
+                }
+            }
+        };
+        match tokio::time::timeout(self.patience, waiting).await {
+            Ok(Some(report)) => Ok(report),
+            Ok(None) | Err(_) => {
+                bail!("{agent}: the command did not end within {} s", self.patience.as_secs())
+            }
+        }
+    }
+
+    fn show(&self, notification: &Notification) -> anyhow::Result<()> {
+        match self.format {
+            Format::Table => say(&format!("{}\n", report::line(notification))),
+            Format::Json => say(&format!("{}\n", report::notification_json(notification))),
+        }
+    }
+
+    /// Prints results and errors; an error if there are any.
+    fn print(&self, report: &Report) -> anyhow::Result<()> {
+        match self.format {
+            Format::Table => {
+                say(&report.table())?;
+                for failure in &report.failures {
+                    eprintln!("{}", failure.line());
+                }
+            }
+            Format::Json => say(&format!("{:#}\n", report.json()))?,
+        }
+        match report.failures.len() {
+            0 => Ok(()),
+            1 => Err(anyhow!("the agent reports an error")),
+            many => Err(anyhow!("the agent reports {many} errors")),
+        }
+    }
+}
+
+/// Writes to the standard output; who reads it may have gone, as `head` does.
+fn say(text: &str) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("nobody reads the output")
+}
+
+/// A name for a subscription that is not used yet.
+fn fresh_id() -> String {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    format!("cli-{:x}", since.as_millis())
+}
+
+fn make_persistent(request: &mut Request) {
+    if let Request::Add(add) = request {
+        for object in &mut add.create_objs {
+            object.param_settings.push(message::add::CreateParamSetting {
+                param: "Persistent".into(),
+                value: "true".into(),
+                required: true,
+            });
+        }
+    }
+}
+
+/// The object that an Add made.
+fn created(response: &Response) -> Option<&str> {
+    use message::add_resp::created_object_result::operation_status::OperStatus;
+    let Response::AddResp(response) = response else { return None };
+    match response.created_obj_results.first()?.oper_status.as_ref()?.oper_status.as_ref()? {
+        OperStatus::OperSuccess(success) => Some(&success.instantiated_path),
+        OperStatus::OperFailure(_) => None,
+    }
+}
+
+/// Whether a command goes on after its response.
+fn is_at_work(response: &Response) -> bool {
+    use message::operate_resp::operation_result::OperationResp;
+    let Response::OperateResp(response) = response else { return false };
+    response
+        .operation_results
+        .iter()
+        .any(|result| matches!(result.operation_resp, Some(OperationResp::ReqObjPath(_))))
+}
+
+fn broker(text: &str) -> Result<Broker, String> {
+    Broker::try_from(text.to_owned())
+}
+
+fn server(text: &str) -> Result<Server, String> {
+    let url = HttpUrl::parse_ws(text).map_err(|error| error.to_string())?;
+    if url.tls {
+        return Err("only ws:// can be listened on".into());
+    }
+    let address = url.host.parse().map_err(|_| format!("'{}' is no IP address", url.host))?;
+    Ok(Server { address: SocketAddr::new(address, url.port), path: url.target })
+}
+
+/// How often to look for an agent that is to connect.
+const POLL: Duration = Duration::from_millis(50);
