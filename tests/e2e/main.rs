@@ -2,7 +2,10 @@
 //! Few tests, each a way through everything. What they start they end; traffic stays on 127.0.0.1.
 
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on must fail loudly")]
-#![expect(clippy::disallowed_methods, reason = "waiting for a process of its own is all that these threads do")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "waiting for a process of its own is all that these threads do"
+)]
 
 mod command_line;
 mod gateway;

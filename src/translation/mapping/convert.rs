@@ -12,12 +12,11 @@ use super::table::Mapping;
 pub(super) enum Convert {
     /// The types agree and the text is the same.
     Same,
-    /// The types differ, the text is the same (`text`): counters that became 64 bits wide, digits of a PIN.
+    /// The types differ, the text is the same (`text`): counters that became 64 bits wide, keys in
+    /// hexadecimal digits.
     Text,
     /// Octets in base64 on the CPE's side, in hexBinary on the other (`octets`).
     Octets,
-    /// A list of addresses, which some CPEs fill up with 0.0.0.0 (`addresses`).
-    Addresses,
     /// The path of an object (`reference`).
     Reference,
     /// Enumerations that name the same thing differently: pairs of the CPE's word and the other one. What is
@@ -31,7 +30,6 @@ impl Convert {
         match name {
             "text" => Some(Self::Text),
             "octets" => Some(Self::Octets),
-            "addresses" => Some(Self::Addresses),
             "reference" => Some(Self::Reference),
             _ => None,
         }
@@ -42,7 +40,6 @@ impl Convert {
         match self {
             Self::Same | Self::Text => Some(value.into()),
             Self::Octets => Some(hex(&STANDARD.decode(value.trim()).ok()?).into()),
-            Self::Addresses => Some(without_fillers(value)),
             Self::Reference => Some(reference(mapping.to_usp(&as_object(value)).as_deref()).into()),
             Self::Words(words) => {
                 let found = words.iter().find(|(cpe, _)| cpe == value);
@@ -54,7 +51,7 @@ impl Convert {
     /// A value in TR-181 terms as the CPE says it; `None` if the CPE has no word for it.
     pub fn to_cpe<'v>(&self, mapping: &Mapping, value: &'v str) -> Option<Cow<'v, str>> {
         match self {
-            Self::Same | Self::Text | Self::Addresses => Some(value.into()),
+            Self::Same | Self::Text => Some(value.into()),
             Self::Octets => Some(STANDARD.encode(unhex(value)?).into()),
             Self::Reference if value.is_empty() => Some(value.into()),
             Self::Reference => Some(reference(Some(&mapping.to_cpe(&as_object(value))?)).into()),
@@ -77,14 +74,6 @@ fn as_object(value: &str) -> String {
 /// model would be worse than none.
 fn reference(object: Option<&str>) -> String {
     object.unwrap_or("").trim_end_matches('.').to_owned()
-}
-
-fn without_fillers(list: &str) -> Cow<'_, str> {
-    let is_filler = |item: &str| matches!(item.trim(), "" | "0.0.0.0");
-    if !list.split(',').any(is_filler) {
-        return list.into();
-    }
-    list.split(',').filter(|item| !is_filler(item)).collect::<Vec<_>>().join(",").into()
 }
 
 fn hex(octets: &[u8]) -> String {
@@ -118,13 +107,6 @@ mod tests {
         assert_eq!(to_usp(&Convert::Octets, ""), Some(String::new()));
         assert_eq!(to_usp(&Convert::Octets, "?"), None);
         assert_eq!(["0", "zz", "+1", "é"].map(|wrong| to_cpe(&Convert::Octets, wrong)), [const { None }; 4]);
-    }
-
-    #[test]
-    fn fillers_are_no_addresses() {
-        assert_eq!(to_usp(&Convert::Addresses, "192.0.2.1,0.0.0.0"), Some("192.0.2.1".into()));
-        assert_eq!(to_usp(&Convert::Addresses, "0.0.0.0"), Some(String::new()));
-        assert_eq!(to_usp(&Convert::Addresses, "192.0.2.1, 192.0.2.2"), Some("192.0.2.1, 192.0.2.2".into()));
     }
 
     #[test]
