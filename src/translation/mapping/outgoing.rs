@@ -59,8 +59,8 @@ impl fmt::Display for Unmapped {
 impl std::error::Error for Unmapped {}
 
 impl Mapping {
-    /// A plan's request, in TR-181 terms, as the CPE understands it. Paths that already are the CPE's own stay
-    /// (discovery walks the CPE's tree), and so do requests that name no path.
+    /// A plan's request, in TR-181 terms, as the CPE understands it. Names to get that already are the CPE's
+    /// own stay (discovery walks the CPE's tree), and so do requests that name no path.
     ///
     /// Parameters that are one on the CPE are asked for once; set to different values they are refused. The
     /// error tells all that cannot be said: nothing of the request was sent, so the plan can be given
