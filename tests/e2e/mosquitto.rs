@@ -19,9 +19,9 @@ impl Mosquitto {
         let file = folder.join("mosquitto.conf");
         let text = format!("listener {port} 127.0.0.1\nallow_anonymous true\nmax_inflight_messages 0\n");
         std::fs::write(&file, text).unwrap();
-        let program = ["/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto", "/usr/bin/mosquitto"].into_iter();
-        let program = program.filter(|path| std::path::Path::new(path).exists());
-        let child = Command::new(program.last().expect("mosquitto is not installed: see scripts/test"))
+        let program = ["/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto", "/usr/bin/mosquitto"];
+        let program = program.into_iter().find(|path| std::path::Path::new(path).exists());
+        let child = Command::new(program.expect("mosquitto is not installed: see scripts/test"))
             .arg("-c")
             .arg(&file)
             .stdout(Stdio::null())
