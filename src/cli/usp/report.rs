@@ -154,7 +154,10 @@ impl Report {
         let object = |row: &Vec<String>| -> Value {
             self.header.iter().zip(row).map(|(key, cell)| ((*key).to_owned(), json!(cell))).collect()
         };
-        let failure = |it: &Failure| json!({"path": it.path, "code": it.code.0, "name": it.code.name(), "text": it.text});
+        let failure = |it: &Failure| {
+            let (code, name) = (it.code.0, it.code.name());
+            json!({"path": it.path, "code": code, "name": name, "text": it.text})
+        };
         json!({
             "results": self.rows.iter().map(object).collect::<Vec<_>>(),
             "errors": self.failures.iter().map(failure).collect::<Vec<_>>(),
