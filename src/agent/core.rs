@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::cwmp::rpc::{Fault, Response};
 use crate::datamodel::WallTime;
 use crate::durable::{Change, Entry, Kind, Token};
 use crate::identity::{DeviceId, EndpointId};
-use crate::translation::{Discovery, Outcome, Plan, Sample, Step, View, watched_params};
+use crate::translation::{Discovery, Mapping, Outcome, Plan, Sample, Step, View, watched_params};
 use crate::usp::ErrorCode;
 use crate::usp::message::{self, Message};
 use crate::usp::record::Record;
@@ -27,6 +28,8 @@ pub struct Agent {
     pub(super) local: LocalAgent,
     pub(super) outbox: Outbox,
     pub(super) operations: Vec<Operation>,
+    /// The event that ended an operation may have come while nobody was there to note it.
+    pub(super) recheck: bool,
     /// Whether the watched values have been read in this session.
     pub(super) sampled: bool,
     pub(super) queue: Queue,
@@ -51,6 +54,7 @@ impl Agent {
             shadow.cpe.decode_into(&entry.value)?;
         }
         let endpoint = stored.device.endpoint_id();
+        let operations = Operation::restore(entries);
         let local = LocalAgent::restore(&endpoint, &config, entries);
         let agent = Self {
             endpoint,
@@ -58,7 +62,8 @@ impl Agent {
             stored,
             local,
             outbox: Outbox::restore(entries),
-            operations: Operation::restore(entries),
+            recheck: operations.iter().any(|operation| operation.started),
+            operations,
             sampled: true,
             queue: Queue::default(),
             last_seen: None,
@@ -84,22 +89,8 @@ impl Agent {
                 self.observed(env, shadow, request, response, out);
                 self.tell_news(env, shadow, out);
             }
-            Input::Answer { rpc, response } => {
-                if let Some(job) = self.queue.of(rpc) {
-                    job.rpc = None;
-                    let local = &mut self.local;
-                    let mut view = View { cpe: &mut shadow.cpe, local, wall: env.wall };
-                    job.plan.answered(&mut view, response);
-                }
-            }
-            Input::Faulted { rpc, fault } => {
-                if let Some(job) = self.queue.of(rpc) {
-                    job.rpc = None;
-                    let local = &mut self.local;
-                    let mut view = View { cpe: &mut shadow.cpe, local, wall: env.wall };
-                    job.plan.faulted(&mut view, fault);
-                }
-            }
+            Input::Answer { rpc, response } => self.answered(env, shadow, rpc, response),
+            Input::Faulted { rpc, fault } => self.faulted(env, shadow, rpc, fault),
             Input::Lost { rpc } => self.lost(env, rpc, out),
             Input::SessionEnded => {
                 self.tell_news(env, shadow, out);
@@ -114,6 +105,7 @@ impl Agent {
     /// The next RPC when it is USP's turn; finished requests are answered on the way.
     pub fn next_rpc(&mut self, env: &Env, shadow: &mut Shadow, out: &mut Vec<Output>) -> Option<Rpc> {
         self.plan_own_work(env, shadow);
+        let mapping = self.mapping();
         while let Some(job) = self.queue.front() {
             if job.work == Work::Discovery && self.booting {
                 return None;
@@ -122,6 +114,19 @@ impl Agent {
             let mut view = View { cpe: &mut shadow.cpe, local: &mut self.local, wall: env.wall };
             match job.plan.next(&mut view) {
                 Step::Call(request) => {
+                    // Discovery walks the CPE's own tree; all others speak of TR-181.
+                    let mapping = mapping.filter(|_| job.work != Work::Discovery);
+                    let said = match mapping {
+                        Some(mapping) => mapping.outgoing(request),
+                        None => Ok(request),
+                    };
+                    let request = match said {
+                        Ok(request) => request,
+                        Err(unmapped) => {
+                            job.plan.faulted(&mut view, &unmapped.fault());
+                            continue;
+                        }
+                    };
                     self.next += 1;
                     let id = RpcId(self.next);
                     job.rpc = Some(id);
@@ -130,13 +135,32 @@ impl Agent {
                 }
                 Step::Done(outcome) => {
                     if let Some(job) = self.queue.pop() {
-                        self.finish(env, job, outcome, out);
+                        let kept = self.keep_structure(&job, shadow, out);
+                        self.finish(env, job, outcome, kept, out);
                     }
                     self.tell_news(env, shadow, out);
                 }
             }
         }
         None
+    }
+
+    /// The RPC that ends the session has been answered: its request is through, and nothing may follow it now.
+    pub fn conclude(&mut self, env: &Env, shadow: &mut Shadow, out: &mut Vec<Output>) {
+        let Some(job) = self.queue.front().filter(|job| job.rpc.is_none() && job.plan.ends_session()) else {
+            return;
+        };
+        let mut view = View { cpe: &mut shadow.cpe, local: &mut self.local, wall: env.wall };
+        match job.plan.next(&mut view) {
+            Step::Done(outcome) => {
+                if let Some(job) = self.queue.pop() {
+                    self.finish(env, job, outcome, None, out);
+                }
+            }
+            // It wants more of the device: in the next session.
+            Step::Call(_) => job.plan.repeat(),
+        }
+        self.flush_local(out);
     }
 
     pub fn has_work(&self) -> bool {
@@ -150,6 +174,33 @@ impl Agent {
     /// Whether nothing would be lost if this were rebuilt from the store.
     pub fn is_idle(&self) -> bool {
         self.queue.is_empty() && self.outbox.is_empty()
+    }
+
+    fn answered(&mut self, env: &Env, shadow: &mut Shadow, rpc: RpcId, response: &Response<'_>) {
+        let mapping = self.mapping();
+        let Some(job) = self.queue.of(rpc) else { return };
+        job.rpc = None;
+        let mut view = View { cpe: &mut shadow.cpe, local: &mut self.local, wall: env.wall };
+        match mapping.filter(|_| job.work != Work::Discovery) {
+            Some(mapping) => job.plan.answered(&mut view, &mapping.incoming(response)),
+            None => job.plan.answered(&mut view, response),
+        }
+    }
+
+    fn faulted(&mut self, env: &Env, shadow: &mut Shadow, rpc: RpcId, fault: &Fault<'_>) {
+        let mapping = self.mapping();
+        let Some(job) = self.queue.of(rpc) else { return };
+        job.rpc = None;
+        let mut view = View { cpe: &mut shadow.cpe, local: &mut self.local, wall: env.wall };
+        match mapping.filter(|_| job.work != Work::Discovery) {
+            Some(mapping) => job.plan.faulted(&mut view, &mapping.fault(fault)),
+            None => job.plan.faulted(&mut view, fault),
+        }
+    }
+
+    /// What stands between the agent, which speaks of TR-181, and a CPE that does not.
+    pub(super) fn mapping(&self) -> Option<&'static Mapping> {
+        (self.stored.root == TR_098_ROOT).then(Mapping::tr098)
     }
 
     /// Work that no controller asked for by itself: discovery, sampling, operations under way.
@@ -183,30 +234,65 @@ impl Agent {
             return;
         }
         let waiting = self.stored.discovery_left.clone().unwrap_or_else(|| vec![self.stored.root.clone()]);
-        let plan = Discovery::resume(waiting, self.config.discovery_names_per_session);
+        let plan = Discovery::resume(waiting, self.config.discovery_names_per_session, self.mapping());
         // The rest is known only to the plan: until it is through, a restart begins again.
-        self.push_own(env, Box::new(plan), Work::Discovery);
+        let deadline = env.now + self.config.request_timeout_ms;
+        let job = Job { asker: None, plan: Box::new(plan), deadline, rpc: None, work: Work::Discovery };
+        if self.is_discovered() {
+            self.queue.push(job);
+        } else {
+            // Nobody can be answered before it is known what the device has.
+            self.queue.push_first(job);
+        }
+    }
+
+    /// Whether a discovery has come to its end at least once for this firmware.
+    pub(super) fn is_discovered(&self) -> bool {
+        !self.config.discovery || self.stored.discovery_left.is_some()
     }
 
     fn wants_discovery(&self) -> bool {
-        let left = self.stored.discovery_left.as_ref().is_none_or(|left| !left.is_empty());
-        self.config.discovery && self.has_agent() && left
+        let left =
+            self.config.discovery && self.stored.discovery_left.as_ref().is_none_or(|left| !left.is_empty());
+        self.has_agent() && left
     }
 
-    /// Whether the device is one whose data model USP can show: Device:2.
+    /// Whether the device's data model is known to be one that USP can show, and there is somebody to show
+    /// it to. Without controllers the gateway only relays, and asks CPEs nothing.
     pub(super) fn has_agent(&self) -> bool {
-        self.stored.root == USP_ROOT
+        !self.stored.root.is_empty() && !self.config.controllers.is_empty()
     }
 
-    pub(super) fn finish(&mut self, env: &Env, job: Job, outcome: Outcome, out: &mut Vec<Output>) {
+    /// What objects there are must be durable before anybody is told of them, and before discovery counts as
+    /// done. Values may be lost: they are read again.
+    fn keep_structure(&mut self, job: &Job, shadow: &mut Shadow, out: &mut Vec<Output>) -> Option<Token> {
+        let discovered = job.work == Work::Discovery;
+        if !discovered && !shadow.cpe.is_restructured() {
+            return None;
+        }
+        let mut changes = shadow_changes(shadow);
+        if discovered {
+            self.stored.discovery_left = Some(job.plan.left());
+            changes.push(self.stored.change());
+        }
+        Some(self.persist(changes, out))
+    }
+
+    /// A job is through: its asker is told, once what it changed is durable (`kept` is the commit of that).
+    pub(super) fn finish(
+        &mut self,
+        env: &Env,
+        job: Job,
+        outcome: Outcome,
+        kept: Option<Token>,
+        out: &mut Vec<Output>,
+    ) {
         match job.work {
-            Work::Discovery => {
-                self.stored.discovery_left = Some(job.plan.left());
-                self.persist(vec![self.stored.change()], out);
-            }
             Work::Start(instance) => self.started(env, instance, &outcome, out),
+            // Silent: the device is still at it.
+            Work::Finish(_) if outcome == Outcome::Silent => {}
             Work::Finish(instance) => self.completed(env, instance, outcome.clone(), out),
-            Work::Asked | Work::Sample => {}
+            Work::Asked | Work::Sample | Work::Discovery => {}
         }
         let Some(asker) = job.asker else { return };
         let message = match outcome {
@@ -217,7 +303,7 @@ impl Agent {
             Outcome::Silent | Outcome::Completed(_) => return,
         };
         // What is told must be durable first.
-        let after = self.flush_local(out);
+        let after = self.flush_local(out).or(kept);
         if asker.wants_answer {
             self.send(&asker.controller, message, after, out);
         }
@@ -232,7 +318,7 @@ impl Agent {
         }
         if let Some(job) = self.queue.pop() {
             let why = "the session broke before the device answered: outcome unknown";
-            self.finish(env, job, Outcome::error(ErrorCode::INTERNAL_ERROR, why), out);
+            self.finish(env, job, Outcome::error(ErrorCode::INTERNAL_ERROR, why), None, out);
         }
     }
 
@@ -244,24 +330,21 @@ impl Agent {
             };
             let why = format!("the device could not be reached in time ({seen})");
             if job.work == Work::Asked {
-                self.finish(env, job, Outcome::error(ErrorCode::REQUEST_DENIED, why), out);
+                self.finish(env, job, Outcome::error(ErrorCode::REQUEST_DENIED, why), None, out);
             }
         }
         self.local.acting_for(None, env.wall);
         self.local.end_subscriptions(|subscription| subscription.ends_at.is_some_and(|at| at <= env.wall));
         self.retry_notifications(env, out);
+        if self.has_work() {
+            out.push(Output::WantSession);
+        }
     }
 
-    fn keep_shadow(&mut self, shadow: &mut Shadow, out: &mut Vec<Output>) {
-        let tops = shadow.cpe.take_dirty();
-        let blobs = tops.into_iter().map(|top| {
-            let blob = shadow.cpe.encode_top(&top);
-            Change::put(Kind::Shadow, top, blob)
-        });
-        let changes: Vec<Change> = blobs.collect();
-        if !changes.is_empty() {
-            self.persist(changes, out);
-        }
+    /// Makes durable what is new in the shadow.
+    pub(super) fn keep_shadow(&mut self, shadow: &mut Shadow, out: &mut Vec<Output>) -> Option<Token> {
+        let changes = shadow_changes(shadow);
+        if changes.is_empty() { None } else { Some(self.persist(changes, out)) }
     }
 
     pub(super) fn controller(&self, endpoint: &str) -> Option<&ControllerConfig> {
@@ -293,7 +376,19 @@ impl Agent {
     }
 }
 
-/// The root that USP knows.
-pub(super) const USP_ROOT: &str = "Device.";
+/// The blobs of the top-level objects that changed.
+fn shadow_changes(shadow: &mut Shadow) -> Vec<Change> {
+    let tops = shadow.cpe.take_dirty().into_iter();
+    tops.map(|top| {
+        let blob = shadow.cpe.encode_top(&top);
+        Change::put(Kind::Shadow, top, blob)
+    })
+    .collect()
+}
+
+/// The root of TR-181, which is USP's.
+pub(super) const TR_181_ROOT: &str = "Device.";
+/// The root of TR-098.
+pub(super) const TR_098_ROOT: &str = "InternetGatewayDevice.";
 /// Values read in one session for subscriptions.
 const MAX_SAMPLED: usize = 256;

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::identity::EndpointId;
 use crate::translation::{
-    Add, Delete, Diagnostic, Get, Operate, Outcome, Plan, Set, Step, View, get_instances,
+    Add, Delete, Diagnostic, Get, Lookup, Operate, Outcome, Plan, Searched, Set, Step, View,
 };
 use crate::usp::message::{self, Message, MessageBody, MessageError, Request, Response};
 use crate::usp::record::{Payload, Record};
@@ -97,13 +97,27 @@ impl Agent {
             let why = "this controller's role may only read";
             return self.refuse(controller, msg_id, ErrorCode::PERMISSION_DENIED, why, out);
         }
+        // GetSupportedDM takes no searches, and what needs none is answered from the index.
+        let mut from_index = matches!(request, Request::GetSupportedDm(_));
         let mut wants_answer = true;
         let key = self.parameter_key.clone();
         let plan: Box<dyn Plan> = match request {
-            Request::Get(request) => Box::new(Get::new(request)),
-            Request::Set(request) => Box::new(Set::new(request, key)),
-            Request::Add(request) => Box::new(Add::new(request, key)),
-            Request::Delete(request) => Box::new(Delete::new(request, key)),
+            Request::Get(request) => {
+                let paths = request.param_paths.clone();
+                Box::new(Searched::new(paths.iter().map(String::as_str), Get::new(request)))
+            }
+            Request::Set(request) => {
+                let paths: Vec<String> = request.update_objs.iter().map(|it| it.obj_path.clone()).collect();
+                Box::new(Searched::new(paths.iter().map(String::as_str), Set::new(request, key)))
+            }
+            Request::Add(request) => {
+                let paths: Vec<String> = request.create_objs.iter().map(|it| it.obj_path.clone()).collect();
+                Box::new(Searched::new(paths.iter().map(String::as_str), Add::new(request, key)))
+            }
+            Request::Delete(request) => {
+                let paths = request.obj_paths.clone();
+                Box::new(Searched::new(paths.iter().map(String::as_str), Delete::new(request, key)))
+            }
             Request::Operate(request) => {
                 wants_answer = request.send_resp;
                 if let Some(diagnostic) = Diagnostic::of(&request.command) {
@@ -115,42 +129,30 @@ impl Agent {
                 };
                 Box::new(plan)
             }
-            other => return self.answer(env, shadow, controller, msg_id, other, out),
-        };
-        let asker = Asker { controller: controller.clone(), msg_id, wants_answer };
-        if plan.is_local() {
-            self.carry_out(env, shadow, asker, plan, out);
-        } else {
-            self.enqueue(env, asker, plan, out);
-        }
-    }
-
-    /// Requests that need no plan.
-    fn answer(
-        &mut self,
-        env: &Env,
-        shadow: &mut Shadow,
-        controller: &EndpointId,
-        msg_id: String,
-        request: Request,
-        out: &mut Vec<Output>,
-    ) {
-        let response = match request {
             Request::GetInstances(request) => {
-                let view = View { cpe: &mut shadow.cpe, local: &mut self.local, wall: env.wall };
-                get_instances(&request, &view)
+                let paths = request.obj_paths.clone();
+                let plan = Searched::new(paths.iter().map(String::as_str), Lookup::Instances(request));
+                from_index = plan.needs_no_search();
+                Box::new(plan)
             }
+            Request::GetSupportedDm(request) => Box::new(Lookup::SupportedDm(request)),
             Request::GetSupportedProtocol(_) => {
-                Response::GetSupportedProtocolResp(message::GetSupportedProtocolResp {
-                    agent_supported_protocol_versions: SUPPORTED_VERSIONS.into(),
-                })
+                let agent_supported_protocol_versions = SUPPORTED_VERSIONS.into();
+                let resp = message::GetSupportedProtocolResp { agent_supported_protocol_versions };
+                let response = Response::GetSupportedProtocolResp(resp);
+                return self.send(controller, Message::response(msg_id, response), None, out);
             }
-            _ => {
+            Request::Notify(_) | Request::Register(_) | Request::Deregister(_) => {
                 let code = ErrorCode::MESSAGE_NOT_SUPPORTED;
                 return self.refuse(controller, msg_id, code, code.name(), out);
             }
         };
-        self.send(controller, Message::response(msg_id, response), None, out);
+        let asker = Asker { controller: controller.clone(), msg_id, wants_answer };
+        if plan.is_local() || (from_index && self.is_discovered()) {
+            self.carry_out(env, shadow, asker, plan, out);
+        } else {
+            self.enqueue(env, asker, plan, out);
+        }
     }
 
     /// A request about the gateway's own objects: answered at once, without the device.
@@ -172,7 +174,7 @@ impl Agent {
             Step::Call(_) => Outcome::error(ErrorCode::INTERNAL_ERROR, "the request asked for the device"),
         };
         let job = Job { asker: Some(asker), plan, deadline: 0, rpc: None, work: Work::Asked };
-        self.finish(env, job, outcome, out);
+        self.finish(env, job, outcome, None, out);
     }
 
     fn enqueue(&mut self, env: &Env, asker: Asker, plan: Box<dyn Plan>, out: &mut Vec<Output>) {

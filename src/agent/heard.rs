@@ -3,7 +3,7 @@
 use crate::cwmp::rpc::{Inform, Request, Response};
 use crate::datamodel::{Source, Value, ValueType, path};
 
-use super::core::{Agent, USP_ROOT};
+use super::core::{Agent, TR_098_ROOT, TR_181_ROOT};
 use super::io::{Env, Output, Shadow};
 
 impl Agent {
@@ -21,6 +21,10 @@ impl Agent {
         self.sampled = false;
         let before = self.stored.clone();
         for parameter in inform.parameter_list.iter() {
+            self.learn(&parameter.name, &parameter.value);
+        }
+        let mapped = self.mapping().map(|mapping| mapping.inform(inform));
+        for parameter in mapped.as_ref().unwrap_or(inform).parameter_list.iter() {
             let value = Value {
                 text: parameter.value.as_ref().into(),
                 value_type: parameter.value_type,
@@ -28,14 +32,13 @@ impl Agent {
                 source: Source::Inform,
             };
             shadow.cpe.set_value(&parameter.name, value);
-            self.learn(&parameter.name, &parameter.value);
         }
         if self.booting {
             let firmware = before.software_version != self.stored.software_version;
             self.booted(env, shadow, inform, first_contact, firmware && !first_contact, out);
         }
         if code("8 ") {
-            self.diagnostics_complete(env);
+            self.read_results(env);
         }
         if first_contact || before != self.stored {
             self.persist(vec![self.stored.change()], out);
@@ -50,7 +53,7 @@ impl Agent {
 
     /// What the parameters of an Inform tell about the device as such.
     fn learn(&mut self, name: &str, value: &str) {
-        for root in [USP_ROOT, "InternetGatewayDevice."] {
+        for root in [TR_181_ROOT, TR_098_ROOT] {
             if self.stored.root.is_empty() && name.starts_with(root) {
                 self.stored.root = root.to_owned();
             }
@@ -67,8 +70,29 @@ impl Agent {
         }
     }
 
-    /// Keeps the shadow true to what the ACS read and wrote.
+    /// An RPC of the ACS's that the CPE carried out.
     pub(super) fn observed(
+        &mut self,
+        env: &Env,
+        shadow: &mut Shadow,
+        request: &Request<'_>,
+        response: &Response<'_>,
+        out: &mut Vec<Output>,
+    ) {
+        let Some(mapping) = self.mapping() else { return self.follow(env, shadow, request, response, out) };
+        let response = mapping.incoming(response);
+        match mapping.observed(request) {
+            Some(request) => self.follow(env, shadow, &request, &response, out),
+            // What was asked has no counterpart, but something of the answer may have.
+            None if matches!(response, Response::GetParameterValuesResponse(_)) => {
+                self.follow(env, shadow, request, &response, out);
+            }
+            None => {}
+        }
+    }
+
+    /// Keeps the shadow true to what the ACS read and wrote.
+    fn follow(
         &mut self,
         env: &Env,
         shadow: &mut Shadow,

@@ -18,3 +18,6 @@ pub use config::{AgentConfig, ControllerConfig, Role};
 pub use core::Agent;
 pub use io::{Env, Input, Output, Rpc, RpcId, Shadow};
 pub use stored::{RestoreError, stored_device_id};
+
+#[cfg(test)]
+mod tests;

@@ -34,7 +34,7 @@ impl Agent {
             return;
         }
         // What discovery finds was there before: only afterwards is a new instance news.
-        let known = !self.config.discovery || self.stored.discovery_left.is_some();
+        let known = self.is_discovered();
         let mut told = Vec::new();
         for subscription in self.local.subscriptions() {
             for item in &news {
@@ -43,7 +43,12 @@ impl Agent {
                 }
             }
         }
+        if told.is_empty() {
+            return;
+        }
         self.tell(env, told, out);
+        // What was told counts as known after a crash as well, so that only other values are news.
+        self.keep_shadow(shadow, out);
     }
 
     /// `1 BOOT` and `0 BOOTSTRAP`: the end of subscriptions that are not persistent, and Boot!.

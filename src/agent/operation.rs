@@ -101,7 +101,7 @@ impl Agent {
     }
 
     pub(super) fn wants_start(&self) -> bool {
-        self.operations.iter().any(|operation| !operation.started)
+        self.recheck || self.operations.iter().any(|operation| !operation.started)
     }
 
     /// Puts the starts of operations that have not begun in the queue.
@@ -115,6 +115,9 @@ impl Agent {
         for (instance, diagnostic, args) in waiting {
             let plan = diagnostic.start(&args, self.parameter_key.clone());
             self.push_own(env, Box::new(plan), Work::Start(instance));
+        }
+        if std::mem::take(&mut self.recheck) {
+            self.read_results(env);
         }
     }
 
@@ -130,8 +133,8 @@ impl Agent {
         self.persist(vec![change], out);
     }
 
-    /// `8 DIAGNOSTICS COMPLETE`: the results of ours are read in this session.
-    pub(super) fn diagnostics_complete(&mut self, env: &Env) {
+    /// `8 DIAGNOSTICS COMPLETE`, or a restart of the gateway: the results of ours are read in this session.
+    pub(super) fn read_results(&mut self, env: &Env) {
         let started: Vec<(u32, &'static Diagnostic)> = self
             .operations
             .iter()

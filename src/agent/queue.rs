@@ -51,6 +51,12 @@ impl Queue {
         self.jobs.push_back(job);
     }
 
+    /// Goes before all others, but for one that is under way.
+    pub fn push_first(&mut self, job: Job) {
+        let busy = self.jobs.front().is_some_and(|first| first.rpc.is_some());
+        self.jobs.insert(usize::from(busy), job);
+    }
+
     pub fn len(&self) -> usize {
         self.jobs.len()
     }

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod config;
+mod sandbox;
 mod serve;
 mod sim;
 mod usp;
@@ -26,6 +27,8 @@ struct Arguments {
 enum Command {
     /// Run the gateway until SIGTERM or Ctrl-C.
     Serve(serve::ServeArgs),
+    /// See it work: gateway, ACS, CPEs and a USP controller in one process.
+    Sandbox(sandbox::SandboxArgs),
     /// Show or check a configuration.
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -41,6 +44,7 @@ pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match arguments.command {
         Command::Serve(arguments) => run(serve::serve(arguments)),
+        Command::Sandbox(arguments) => run(sandbox::run(arguments)),
         Command::Config(command) => config::run(&command),
         Command::Sim(arguments) => run(sim::run(*arguments)),
         Command::Usp(arguments) => run(usp::run(*arguments)),

@@ -66,6 +66,7 @@ pub enum News {
 pub struct Instantiated {
     nodes: BTreeMap<CompactString, Node>,
     dirty: Vec<CompactString>,
+    restructured: bool,
     watched: bool,
     news: Vec<News>,
 }
@@ -85,6 +86,7 @@ impl Instantiated {
             }
             Entry::Vacant(slot) => {
                 slot.insert(Node::Object { writable });
+                self.restructured = true;
                 self.touch(object);
                 self.created(object);
                 self.put_ancestors(object);
@@ -103,6 +105,7 @@ impl Instantiated {
             }
             _ => {
                 self.nodes.insert(name.into(), Node::Param(Param { writable, value: None }));
+                self.restructured = true;
                 self.touch(name);
                 self.put_ancestors(name);
             }
@@ -193,6 +196,7 @@ impl Instantiated {
             self.nodes.remove(name);
         }
         if !gone.is_empty() {
+            self.restructured = true;
             self.touch(object);
             self.tell(|| News::Removed(object.into()));
         }
@@ -203,8 +207,14 @@ impl Instantiated {
         self.nodes.is_empty()
     }
 
+    /// Whether objects or parameters came or went, not only values, since the changes were last taken.
+    pub fn is_restructured(&self) -> bool {
+        self.restructured
+    }
+
     /// The top-level objects that changed since this was last asked.
     pub fn take_dirty(&mut self) -> Vec<CompactString> {
+        self.restructured = false;
         std::mem::take(&mut self.dirty)
     }
 

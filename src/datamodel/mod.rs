@@ -1,10 +1,12 @@
-//! Data model words: paths, values and types, and the instantiated model (what one CPE has, the *shadow*).
+//! Data model words: paths, values and types, the instantiated model (what one CPE has, the *shadow*)
+//! and the supported ones (what the standards define).
 //!
 //! Layer 0: no protocol, no I/O, no clock.
 
 mod blob;
 mod instantiated;
 pub mod path;
+pub mod supported;
 mod value;
 
 pub use blob::BlobError;

@@ -1,5 +1,7 @@
 //! The log: one line per event, as text for people or as JSON for a collector.
 
+use std::io::IsTerminal as _;
+
 use tracing_subscriber::EnvFilter;
 
 /// How a line looks.
@@ -16,6 +18,8 @@ pub fn start_log(filter: &str, format: LogFormat) {
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let builder =
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    // Colours are for people at a terminal, not for files.
+    let builder = builder.with_ansi(std::io::stderr().is_terminal());
     // The only error is that somebody has started it before.
     let _ = match format {
         LogFormat::Text => builder.try_init(),

@@ -67,7 +67,7 @@ impl Device {
         out: &mut Vec<Output>,
     ) -> CpeSaid {
         if let Some(session) = &mut self.session {
-            session.note(name_of(&envelope.message));
+            session.note(&name_of(&envelope.message));
         }
         match &envelope.message {
             Message::Request(Request::Inform(_)) => {
@@ -160,6 +160,7 @@ impl Device {
         let closing = ours.closing;
         let mut said = Vec::new();
         let rpc = if closing || self.stopping {
+            self.agent.conclude(env, &mut self.shadow, &mut said);
             None
         } else {
             self.agent.next_rpc(env, &mut self.shadow, &mut said)
@@ -305,7 +306,7 @@ fn read_acs(reply: &AcsReply) -> (AcsSaid, Option<String>, Option<Request<'stati
     }
     let read = decoded(reply.text(), reply.content_type(), |envelope| {
         let hold_requests = envelope.header.hold_requests;
-        let name = name_of(&envelope.message).to_owned();
+        let name = name_of(&envelope.message);
         match &envelope.message {
             Message::Response(Response::InformResponse(_)) => {
                 (AcsSaid::InformResponse { hold_requests }, None, None)

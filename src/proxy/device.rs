@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::agent::{self, Agent, AgentConfig, Env, RestoreError, Shadow};
+use crate::cwmp::rpc::Request;
 use crate::cwmp::soap::{self, Message};
 use crate::durable::{Change, Entry, Kind, Token};
 use crate::identity::DeviceId;
@@ -306,12 +307,16 @@ pub(super) fn decoded<T>(
     Some(then(&envelope))
 }
 
-/// The name of a message for the operator's line.
-pub(super) fn name_of<'m>(message: &'m Message<'_>) -> &'m str {
+/// What a message is, for the operator's line; of an Inform, why the CPE calls.
+pub(super) fn name_of(message: &Message<'_>) -> String {
     match message {
-        Message::Request(request) => request.name(),
-        Message::Response(response) => response.name(),
-        Message::Fault(_) => "Fault",
+        Message::Request(Request::Inform(inform)) => {
+            let codes: Vec<&str> = inform.event.iter().map(|event| event.event_code.as_ref()).collect();
+            format!("Inform({})", codes.join(", "))
+        }
+        Message::Request(request) => request.name().to_owned(),
+        Message::Response(response) => response.name().to_owned(),
+        Message::Fault(fault) => format!("Fault({})", fault.fault_code),
     }
 }
 

@@ -7,6 +7,7 @@ use crate::cwmp::rpc::{
     AddObject, Array, DeleteObject, Fault, GetParameterNames, ParameterValueStruct, Request, Response,
     SetParameterValues,
 };
+use crate::datamodel::supported::standard;
 use crate::datamodel::{ValueType, path};
 use crate::usp::ErrorCode;
 use crate::usp::message::{self, add, add_resp};
@@ -420,13 +421,14 @@ fn check(
     Ok(errors)
 }
 
-/// The type of a parameter as its sisters in the table have it.
+/// The type of a parameter as its sisters in the table have it, or else as the standard has it.
 fn type_of(table: &str, param: &str, view: &View<'_>) -> ValueType {
     let sister = view.cpe.instances(table).into_iter().find_map(|instance| {
         let known = view.cpe.param(&format!("{table}{instance}.{param}"))?;
         known.value.as_ref()?.value_type
     });
-    sister.unwrap_or(ValueType::String)
+    let standard = || standard(&format!("{table}1.{param}")).and_then(|row| row.value_type());
+    sister.or_else(standard).unwrap_or(ValueType::String)
 }
 
 /// Parameters of a new object that are read back.

@@ -87,7 +87,7 @@ impl Diagnostic {
         DiagnosticStart { list, key, asked: false, result: None }
     }
 
-    /// Reads what came of it.
+    /// Reads what came of it; silent while the CPE is at it.
     pub fn finish(&'static self) -> DiagnosticFinish {
         DiagnosticFinish { diagnostic: self, reading: None }
     }
@@ -158,6 +158,15 @@ impl DiagnosticFinish {
 
     fn outcome(&self, view: &View<'_>) -> Outcome {
         let state = view.cpe.value(&self.name("DiagnosticsState")).unwrap_or("");
+        match state {
+            // Still at it: its event will come.
+            "Requested" => return Outcome::Silent,
+            "None" | "" => {
+                let why = "the device has forgotten the diagnostic";
+                return Outcome::error(ErrorCode::COMMAND_FAILURE, why);
+            }
+            _ => {}
+        }
         let outputs = self.diagnostic.outputs.iter().filter_map(|output| {
             Some(((*output).to_owned(), view.cpe.value(&self.name(output))?.to_owned()))
         });

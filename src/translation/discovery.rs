@@ -6,21 +6,31 @@ use std::collections::VecDeque;
 use crate::cwmp::rpc::{Fault, GetParameterNames, Request, Response};
 use crate::datamodel::path;
 
+use super::mapping::Mapping;
 use super::plan::{Outcome, Plan, Step, View};
 
-/// A discovery on its way.
+/// A discovery on its way. It walks the tree that the CPE has; what it learns is told in TR-181 terms.
 #[derive(Debug, Default)]
 pub struct Discovery {
     waiting: VecDeque<String>,
     asked: Option<String>,
     names: usize,
     budget: usize,
+    mapping: Option<&'static Mapping>,
 }
 
 impl Discovery {
     /// Goes on with the given paths; `budget` names at most are taken in this run.
-    pub fn resume(waiting: Vec<String>, budget: usize) -> Self {
-        Self { waiting: waiting.into(), budget, ..Self::default() }
+    ///
+    /// With a mapping the paths are the CPE's own, the first its root. Those in TR-181 terms, of objects that
+    /// the ACS has added to, are turned into the CPE's, and what no rule is about is not asked for.
+    pub fn resume(waiting: Vec<String>, budget: usize, mapping: Option<&'static Mapping>) -> Self {
+        let on_the_cpe = |path: String| match mapping {
+            Some(mapping) if !mapping.reaches(&path) => mapping.to_cpe(&path),
+            _ => Some(path),
+        };
+        let waiting = waiting.into_iter().filter_map(on_the_cpe).collect();
+        Self { waiting, budget, mapping, ..Self::default() }
     }
 
     fn take(&mut self, view: &mut View<'_>, asked: &str, response: &Response<'_>) {
@@ -32,16 +42,26 @@ impl Discovery {
                 continue;
             }
             self.names += 1;
-            if !path::is_object(&info.name) {
-                view.cpe.put_param(&info.name, info.writable);
-                continue;
+            match self.mapping {
+                None => note(view, &info.name, info.writable),
+                Some(mapping) => mapping
+                    .names(&info.name, info.writable)
+                    .for_each(|(name, writable)| note(view, &name, writable)),
             }
-            view.cpe.put_object(&info.name, info.writable);
             // NextLevel may have been ignored (quirk B01): only direct children are branches.
-            if top && path::parent(&info.name) == Some(asked) {
+            let is_branch = path::is_object(&info.name) && path::parent(&info.name) == Some(asked);
+            if top && is_branch && self.mapping.is_none_or(|mapping| mapping.reaches(&info.name)) {
                 self.waiting.push_back(info.name.to_string());
             }
         }
+    }
+}
+
+fn note(view: &mut View<'_>, name: &str, writable: bool) {
+    if path::is_object(name) {
+        view.cpe.put_object(name, writable);
+    } else {
+        view.cpe.put_param(name, writable);
     }
 }
 

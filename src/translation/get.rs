@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::cwmp::rpc::{Fault, Response};
 use crate::datamodel::{Instantiated, path};
+use crate::usp::ErrorCode;
 use crate::usp::message::{self, get_resp};
 use crate::usp::path::PathExpr;
 
@@ -13,11 +14,12 @@ use super::plan::{Outcome, Plan, Step, View};
 use super::reading::Reading;
 use super::resolve::{self, Unresolved};
 
-/// A Get on its way: first the parameters that decide search expressions are read, then what was asked.
+/// A Get on its way.
 pub struct Get {
     max_depth: u32,
     paths: Vec<Requested>,
-    phase: Phase,
+    /// None before the paths are resolved.
+    reading: Option<Reading>,
 }
 
 struct Requested {
@@ -26,24 +28,13 @@ struct Requested {
     names: Result<Vec<String>, Unresolved>,
 }
 
-enum Phase {
-    Start,
-    Searching(Reading),
-    Reading(Reading),
-}
-
 impl Get {
     pub fn new(request: message::Get) -> Self {
         let parsed = request.param_paths.into_iter().map(|text| {
             let expr = resolve::parse(&text);
             Requested { text, expr, names: Ok(Vec::new()) }
         });
-        Self { max_depth: request.max_depth, paths: parsed.collect(), phase: Phase::Start }
-    }
-
-    fn search(&self, view: &View<'_>) -> Reading {
-        let paths = self.paths.iter().filter_map(|requested| requested.expr.as_ref().ok());
-        Reading::of(paths.flat_map(|expr| resolve::search_params(expr, view.cpe)).collect())
+        Self { max_depth: request.max_depth, paths: parsed.collect(), reading: None }
     }
 
     fn resolve(&mut self, view: &View<'_>) -> Reading {
@@ -68,35 +59,26 @@ impl Get {
 
 impl Plan for Get {
     fn next(&mut self, view: &mut View<'_>) -> Step {
-        if let Phase::Start = self.phase {
-            self.phase = Phase::Searching(self.search(view));
+        if self.reading.is_none() {
+            self.reading = Some(self.resolve(view));
         }
-        if let Phase::Searching(reading) = &mut self.phase {
-            if let Some(request) = reading.next() {
-                return Step::Call(request);
+        match self.reading.as_mut().and_then(Reading::next) {
+            Some(request) => Step::Call(request),
+            None => {
+                let reading = self.reading.take().unwrap_or_default();
+                Step::Done(self.fold(view, &reading))
             }
-            self.phase = Phase::Reading(self.resolve(view));
-        }
-        match &mut self.phase {
-            Phase::Reading(reading) => match reading.next() {
-                Some(request) => Step::Call(request),
-                None => {
-                    let reading = std::mem::take(reading);
-                    Step::Done(self.fold(view, &reading))
-                }
-            },
-            Phase::Start | Phase::Searching(_) => Step::Done(Outcome::Silent),
         }
     }
 
     fn answered(&mut self, view: &mut View<'_>, response: &Response<'_>) {
-        if let Phase::Searching(reading) | Phase::Reading(reading) = &mut self.phase {
+        if let Some(reading) = &mut self.reading {
             reading.answered(view, response);
         }
     }
 
     fn faulted(&mut self, _: &mut View<'_>, fault: &Fault<'_>) {
-        if let Phase::Searching(reading) | Phase::Reading(reading) = &mut self.phase {
+        if let Some(reading) = &mut self.reading {
             reading.faulted(fault);
         }
     }
@@ -110,7 +92,7 @@ impl Plan for Get {
     }
 
     fn repeat(&mut self) {
-        if let Phase::Searching(reading) | Phase::Reading(reading) = &mut self.phase {
+        if let Some(reading) = &mut self.reading {
             reading.repeat();
         }
     }
@@ -163,7 +145,9 @@ fn resolve_both(expr: &PathExpr, max_depth: u32, view: &View<'_>) -> Result<Vec<
         }
         (Ok(own), Err(_)) => Ok(own),
         (Err(_), Ok(cpe)) => Ok(cpe.into_iter().filter(|name| !is_hidden(name)).collect()),
-        (Err(_), Err(unresolved)) => Err(unresolved),
+        // Who lacks only the instance knows the table: that is the better answer.
+        (Err(own), Err(_)) if own.code == ErrorCode::OBJECT_DOES_NOT_EXIST => Err(own),
+        (Err(_), Err(cpe)) => Err(cpe),
     }
 }
 

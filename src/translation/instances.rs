@@ -1,13 +1,11 @@
 //! GetInstances (TR-369 6.1.4.3), from the instance index.
 
-use std::collections::BTreeMap;
-
 use crate::datamodel::{Instantiated, path};
 use crate::usp::ErrorCode;
 use crate::usp::message::{self, get_instances_resp};
 
 use super::get::is_hidden;
-use super::local::is_local;
+use super::keys::unique_keys;
 use super::plan::View;
 use super::resolve::{self, Unresolved};
 
@@ -39,20 +37,100 @@ fn instances_of(
         let why = "GetInstances takes object paths, which end in a dot".to_owned();
         return Err(Unresolved { code: ErrorCode::INVALID_PATH, why });
     }
-    let model: &Instantiated = if is_local(text) { view.local.model() } else { view.cpe };
+    // The gateway's own tables stand for the CPE's of the same name, which are hidden.
+    let own = resolve::objects(&expr, view.local.model());
+    let cpe = resolve::objects(&expr, view.cpe).map(|objects| {
+        let shown = objects.into_iter().filter(|object| !is_hidden(object));
+        shown.collect::<Vec<_>>()
+    });
     let mut found = Vec::new();
-    for object in resolve::objects(&expr, model)? {
-        for below in model.objects_below(&object).filter(|below| path::instance(below).is_some()) {
-            let direct = path::parent(below) == Some(object.as_str());
-            if (direct || !first_level_only) && (is_local(text) || !is_hidden(below)) {
-                let unique_keys =
-                    if is_local(text) { view.local.unique_keys(below) } else { BTreeMap::new() };
-                found.push(get_instances_resp::CurrInstance {
-                    instantiated_obj_path: below.to_owned(),
-                    unique_keys,
-                });
-            }
-        }
+    for object in own.as_ref().unwrap_or(&Vec::new()) {
+        found.extend(below(object, first_level_only, view.local.model()));
     }
-    Ok(found)
+    for object in cpe.as_ref().unwrap_or(&Vec::new()) {
+        let all = below(object, first_level_only, view.cpe);
+        found.extend(all.filter(|instance| !is_hidden(&instance.instantiated_obj_path)));
+    }
+    match (own, cpe) {
+        // Who lacks only the instance knows the table: that is the better answer.
+        (Err(own), Err(cpe)) => Err(if own.code == ErrorCode::OBJECT_DOES_NOT_EXIST { own } else { cpe }),
+        _ => Ok(found),
+    }
+}
+
+/// The instances below an object; of a table only its own where the first level alone is asked for.
+fn below<'v>(
+    object: &'v str,
+    first_level_only: bool,
+    model: &'v Instantiated,
+) -> impl Iterator<Item = get_instances_resp::CurrInstance> {
+    let instances = model.objects_below(object).filter(|below| path::instance(below).is_some());
+    let wanted = instances.filter(move |below| !first_level_only || path::parent(below) == Some(object));
+    wanted.map(|below| get_instances_resp::CurrInstance {
+        instantiated_obj_path: below.to_owned(),
+        unique_keys: unique_keys(below, model),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::local::Fixed;
+    use super::*;
+    use crate::datamodel::{Source, Value, WallTime};
+
+    fn instances(path: &str, first_level_only: bool) -> Vec<get_instances_resp::CurrInstance> {
+        let mut cpe = Instantiated::default();
+        for (name, text) in [
+            ("Device.Bridging.Bridge.1.Alias", "lan"),
+            ("Device.Bridging.Bridge.1.VLANPort.3.VLAN", "Device.Bridging.Bridge.1.VLAN.1."),
+            ("Device.Bridging.Bridge.1.VLAN.2.VLANID", "7"),
+            ("Device.Bridging.Bridge.1.VLAN.2.Name", "guest"),
+        ] {
+            let value = Value { text: text.into(), value_type: None, at: WallTime(0), source: Source::Read };
+            cpe.set_value(name, value);
+        }
+        let mut local = Fixed::default();
+        let view = View { cpe: &mut cpe, local: &mut local, wall: WallTime(0) };
+        instances_of(path, first_level_only, &view).unwrap()
+    }
+
+    #[test]
+    fn tp469_1_66_1_67_first_level_only_leaves_out_what_is_below_an_instance() {
+        let paths = |first_level_only| {
+            let found = instances("Device.Bridging.Bridge.", first_level_only).into_iter();
+            found.map(|instance| instance.instantiated_obj_path).collect::<Vec<_>>()
+        };
+        assert_eq!(paths(true), ["Device.Bridging.Bridge.1."]);
+        let all = ["Bridge.1.", "Bridge.1.VLAN.2.", "Bridge.1.VLANPort.3."];
+        assert_eq!(paths(false), all.map(|path| format!("Device.Bridging.{path}")));
+    }
+
+    #[test]
+    fn tp469_1_66_the_gateways_own_tables_are_told_and_not_the_cpes_of_that_name() {
+        let (mut cpe, mut local) = (Instantiated::default(), Fixed::default());
+        cpe.put_object("Device.LocalAgent.Controller.5.", true);
+        cpe.put_object("Device.WiFi.SSID.1.", true);
+        local.0.put_object("Device.LocalAgent.Controller.1.", false);
+        let view = View { cpe: &mut cpe, local: &mut local, wall: WallTime(0) };
+        let paths = |path| {
+            let found = instances_of(path, false, &view);
+            let paths = found.map(|all| all.into_iter().map(|instance| instance.instantiated_obj_path));
+            paths.map(Vec::from_iter).map_err(|unresolved| unresolved.code)
+        };
+        let controller = "Device.LocalAgent.Controller.1.".to_owned();
+        assert_eq!(paths("Device.LocalAgent.Controller."), Ok(vec![controller.clone()]));
+        assert_eq!(paths("Device."), Ok(vec![controller, "Device.WiFi.SSID.1.".to_owned()]));
+        assert_eq!(paths("Device.LocalAgent.Controller.9."), Err(ErrorCode::OBJECT_DOES_NOT_EXIST));
+        assert_eq!(paths("Device.LocalAgent.Nope."), Err(ErrorCode::INVALID_PATH));
+        assert_eq!(paths("Device.WiFi.SSID.2."), Err(ErrorCode::OBJECT_DOES_NOT_EXIST));
+    }
+
+    #[test]
+    fn unique_keys_are_told_only_where_all_their_values_are_known() {
+        let known = |path| instances(path, true).remove(0).unique_keys.into_iter().collect::<Vec<_>>();
+        assert_eq!(known("Device.Bridging.Bridge."), [("Alias".to_owned(), "lan".to_owned())]);
+        let vlan = known("Device.Bridging.Bridge.1.VLAN.");
+        assert_eq!(vlan, [("VLANID".to_owned(), "7".to_owned())], "a name is no key");
+        assert!(known("Device.Bridging.Bridge.1.VLANPort.").is_empty(), "half a key is none");
+    }
 }

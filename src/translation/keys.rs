@@ -1,16 +1,21 @@
-//! The unique keys of objects on the CPE.
+//! The unique keys of object instances.
 
 use std::collections::BTreeMap;
 
 use crate::datamodel::Instantiated;
+use crate::datamodel::supported::Supported;
 
-/// The unique keys of an instance as far as their values are known. Which parameters are keys is the
-/// standard's to say; the ones that every table has that has any are known here.
+/// The parameters of the standard's unique keys with their values, of the keys that are known whole. The
+/// values are those last seen: nothing is asked of the CPE for them.
 pub fn unique_keys(instance: &str, model: &Instantiated) -> BTreeMap<String, String> {
-    let known = KEYS
-        .iter()
-        .filter_map(|name| Some(((*name).to_owned(), model.value(&format!("{instance}{name}"))?.to_owned())));
-    known.collect()
+    let mut known = BTreeMap::new();
+    let keys = Supported::device2().of_instance(instance).into_iter().flat_map(|row| row.unique_keys());
+    for key in keys {
+        let values = key.params.into_iter().map(|param| {
+            let value = model.value(&format!("{instance}{param}"))?;
+            Some((param.to_owned(), value.to_owned()))
+        });
+        known.extend(values.collect::<Option<Vec<_>>>().unwrap_or_default());
+    }
+    known
 }
-
-const KEYS: [&str; 2] = ["Alias", "Name"];

@@ -43,3 +43,43 @@ pub trait Local {
 pub fn is_local(path: &str) -> bool {
     path.starts_with("Device.LocalAgent.")
 }
+
+/// Objects that are there and refuse every change: what tests of plans about the CPE need.
+#[cfg(test)]
+#[derive(Default)]
+pub(super) struct Fixed(pub Instantiated);
+
+#[cfg(test)]
+impl Local for Fixed {
+    fn model(&self) -> &Instantiated {
+        &self.0
+    }
+
+    fn check_set(&self, _: &str, _: &str) -> Result<(), Refusal> {
+        Err(Refusal::new(ErrorCode::NON_WRITEABLE_PARAMETER, "fixed"))
+    }
+
+    fn set(&mut self, _: &str, _: &str) {}
+
+    fn check_add(&self, _: &str) -> Result<(), Refusal> {
+        Err(Refusal::new(ErrorCode::NON_CREATABLE_OBJECT, "fixed"))
+    }
+
+    fn check_setting(&self, _: &str, _: &str, _: &str) -> Result<(), Refusal> {
+        self.check_add("")
+    }
+
+    fn add(&mut self, table: &str, _: &[(&str, &str)]) -> Result<String, Refusal> {
+        self.check_add(table).map(|()| String::new())
+    }
+
+    fn check_delete(&self, _: &str) -> Result<(), Refusal> {
+        self.check_add("")
+    }
+
+    fn delete(&mut self, _: &str) {}
+
+    fn unique_keys(&self, _: &str) -> BTreeMap<String, String> {
+        BTreeMap::new()
+    }
+}

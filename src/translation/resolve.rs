@@ -2,7 +2,7 @@
 
 use crate::datamodel::{Instantiated, path};
 use crate::usp::ErrorCode;
-use crate::usp::path::{Condition, PathExpr, Segment};
+use crate::usp::path::{Condition, Follow, PathExpr, Segment};
 
 /// Why a path names nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,22 +17,76 @@ pub(super) fn parse(text: &str) -> Result<PathExpr, Unresolved> {
         .map_err(|error| Unresolved { code: ErrorCode::INVALID_PATH_SYNTAX, why: error.to_string() })
 }
 
-/// The parameters whose values decide the search expressions of a path: full names, as far as the index
-/// knows them. Empty for paths without searches.
+/// The parameters whose values decide where a path leads: those of search conditions and references to be
+/// followed. Full names, as far as the index knows them; more may be known when these have been read.
 pub(super) fn search_params(expr: &PathExpr, model: &Instantiated) -> Vec<String> {
     let mut needed = Vec::new();
     let mut at = vec![String::new()];
     for segment in &expr.segments {
-        if let Segment::Search(conditions) = segment {
-            for instance in at.iter().flat_map(|table| instances(table, model)) {
-                let named = conditions.iter().map(|condition| format!("{instance}{}", condition.param));
-                needed.extend(named.filter(|name| model.param(name).is_some()));
+        match segment {
+            Segment::Search(conditions) => {
+                for instance in at.iter().flat_map(|table| instances(table, model)) {
+                    for condition in conditions {
+                        needed.extend(condition_params(&instance, &condition.param, model, &mut Vec::new()));
+                        condition_params(&instance, &condition.param, model, &mut needed);
+                    }
+                }
             }
+            Segment::Follow(follow) => {
+                needed.extend(at.iter().map(|object| format!("{object}{}", follow.param)));
+            }
+            Segment::Name(_) | Segment::Instance(_) | Segment::Wildcard => {}
         }
         // All instances go on: which of them match is known only after the values were read.
         at = at.iter().flat_map(|object| step(object, segment, model, false)).collect();
     }
+    needed.retain(|name| model.param(name).is_some());
     needed
+}
+
+/// The parameters that a condition is about, and in `references` those that lead there.
+fn condition_params(
+    instance: &str,
+    param: &str,
+    model: &Instantiated,
+    references: &mut Vec<String>,
+) -> Vec<String> {
+    let mut at = vec![instance.to_owned()];
+    let mut parts = param.split('.').peekable();
+    while let Some(part) = parts.next() {
+        if parts.peek().is_none() {
+            return at.into_iter().map(|object| format!("{object}{part}")).collect();
+        }
+        at = match Follow::parse(part) {
+            Some(follow) => {
+                references.extend(at.iter().map(|object| format!("{object}{}", follow.param)));
+                at.iter().flat_map(|object| followed(object, &follow, model)).collect()
+            }
+            None => at.into_iter().map(|object| format!("{object}{part}.")).collect(),
+        };
+    }
+    Vec::new()
+}
+
+/// The objects that a reference leads to, by its last known value.
+fn followed(object: &str, follow: &Follow, model: &Instantiated) -> Vec<String> {
+    let Some(value) = model.value(&format!("{object}{}", follow.param)) else { return Vec::new() };
+    let items = value.split(',').map(str::trim);
+    let wanted = match follow.item {
+        Some(number) => items.skip(number - 1).take(1).collect::<Vec<_>>(),
+        None => items.collect(),
+    };
+    let mut found = Vec::new();
+    for item in wanted.into_iter().filter(|item| !item.is_empty()) {
+        let path = if item.ends_with('.') { item.to_owned() } else { format!("{item}.") };
+        // R-ARC.11: a reference may address by key.
+        let Ok(expr) = PathExpr::parse(&path) else { continue };
+        let plain = expr.segments.iter().all(|segment| !matches!(segment, Segment::Follow(_)));
+        if plain && expr.param.is_none() {
+            found.extend(objects(&expr, model).unwrap_or_default());
+        }
+    }
+    found
 }
 
 /// The objects that the path's object part names, in the order of their instance numbers.
@@ -54,6 +108,9 @@ pub(super) fn objects(expr: &PathExpr, model: &Instantiated) -> Result<Vec<Strin
 
 /// Whether a path's object part names this very object.
 pub fn names_object(expr: &PathExpr, object: &str, model: &Instantiated) -> bool {
+    if expr.segments.iter().any(|segment| matches!(segment, Segment::Follow(_))) {
+        return objects(expr, model).is_ok_and(|all| all.iter().any(|named| named == object));
+    }
     let mut rest = object;
     for segment in &expr.segments {
         let Some((head, tail)) = rest.split_once('.') else { return false };
@@ -65,6 +122,7 @@ pub fn names_object(expr: &PathExpr, object: &str, model: &Instantiated) -> bool
                 let instance = &object[..object.len() - tail.len()];
                 head.parse::<u32>().is_ok() && meets(instance, conditions, model)
             }
+            Segment::Follow(_) => false,
         };
         if !named {
             return false;
@@ -99,6 +157,7 @@ fn step(object: &str, segment: &Segment, model: &Instantiated, judge: bool) -> V
             let all = instances(object, model).into_iter();
             all.filter(|instance| !judge || meets(instance, conditions, model)).collect()
         }
+        Segment::Follow(follow) => followed(object, follow, model),
     }
 }
 
@@ -108,9 +167,10 @@ fn instances(table: &str, model: &Instantiated) -> Vec<String> {
 
 fn meets(instance: &str, conditions: &[Condition], model: &Instantiated) -> bool {
     conditions.iter().all(|condition| {
-        let param = model.param(&format!("{instance}{}", condition.param));
-        let value = param.and_then(|param| param.value.as_ref());
-        value.is_some_and(|value| condition.matches(&value.text, value.value_type))
+        condition_params(instance, &condition.param, model, &mut Vec::new()).iter().any(|name| {
+            let value = model.param(name).and_then(|param| param.value.as_ref());
+            value.is_some_and(|value| condition.matches(&value.text, value.value_type))
+        })
     })
 }
 
@@ -182,6 +242,33 @@ mod tests {
         assert_eq!(names("Device.WiFi.SSID.[SSID==\"guest\"].SSID", 0).unwrap(), ["Device.WiFi.SSID.2.SSID"]);
         assert_eq!(names("Device.WiFi.SSID.[Stats.BytesSent>4].SSID", 0).unwrap().len(), 1);
         assert_eq!(names("Device.WiFi.SSID.[SSID==\"none\"].", 0).unwrap(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn r_arc_11_references_are_followed_by_item_by_all_and_by_key() {
+        let mut model = model();
+        for (name, text) in [
+            ("Device.WiFi.AccessPoint.1.SSIDReference", "Device.WiFi.SSID.2"),
+            ("Device.WiFi.AccessPoint.2.SSIDReference", "Device.WiFi.SSID.[SSID==\"home\"]."),
+            ("Device.WiFi.SSID.1.LowerLayers", "Device.WiFi.SSID.2, Device.WiFi.SSID.1."),
+        ] {
+            let value_type = Some(ValueType::String);
+            let value = Value { text: text.into(), value_type, at: WallTime(0), source: Source::Read };
+            model.set_value(name, value);
+        }
+        let names = |path: &str| params(&parse(path).unwrap(), 0, &model).unwrap();
+        let (home, guest) = ("Device.WiFi.SSID.1.SSID", "Device.WiFi.SSID.2.SSID");
+        assert_eq!(names("Device.WiFi.AccessPoint.1.SSIDReference+.SSID"), [guest]);
+        assert_eq!(names("Device.WiFi.AccessPoint.2.SSIDReference+.SSID"), [home]);
+        assert_eq!(names("Device.WiFi.SSID.1.LowerLayers+.SSID"), [guest]);
+        assert_eq!(names("Device.WiFi.SSID.1.LowerLayers#2+.SSID"), [home]);
+        assert_eq!(names("Device.WiFi.SSID.1.LowerLayers#*+.SSID"), [guest, home]);
+        assert!(names("Device.WiFi.SSID.1.LowerLayers#3+.SSID").is_empty());
+        let found = names("Device.WiFi.AccessPoint.[SSIDReference+.SSID==\"guest\"].SSIDReference");
+        assert_eq!(found, ["Device.WiFi.AccessPoint.1.SSIDReference"]);
+        let needed = search_params(&parse("Device.WiFi.AccessPoint.*.SSIDReference+.SSID").unwrap(), &model);
+        assert_eq!(needed.len(), 2);
+        assert!(parse("Device.WiFi.SSID.1.LowerLayers#0+.").is_err());
     }
 
     #[test]

@@ -5,7 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cwmp::rpc::{Array, Fault, ParameterValueStruct, Request, Response, SetParameterValues};
-use crate::datamodel::{Source, Value, ValueType};
+use crate::datamodel::supported::{self, Access};
+use crate::datamodel::{Param, Source, Value, ValueType};
 use crate::usp::ErrorCode;
 use crate::usp::message::{self, set, set_resp};
 
@@ -79,7 +80,7 @@ impl Set {
         for index in &asked {
             let update = &mut self.objects[*index];
             for (name, setting) in update.writes.iter().filter(|(name, _)| !is_local(name)) {
-                let known = view.cpe.param(name).and_then(|param| param.value.as_ref()?.value_type);
+                let known = view.cpe.param(name).and_then(|param| value_type(name, param));
                 let text = update.request.param_settings[*setting].value.clone();
                 list.push(ParameterValueStruct::new(name.clone(), text, known.unwrap_or(ValueType::String)));
             }
@@ -186,6 +187,30 @@ impl Plan for Set {
     }
 }
 
+/// Why a value cannot be written, as far as that is known without asking the CPE.
+fn problem(name: &str, known: Option<&Param>, wanted: &str) -> Option<(ErrorCode, &'static str)> {
+    let Some(known) = known else {
+        return Some((ErrorCode::UNSUPPORTED_PARAMETER, "the device has no such parameter"));
+    };
+    if is_read_only(name, known) {
+        return Some((ErrorCode::NON_WRITEABLE_PARAMETER, "the parameter can only be read"));
+    }
+    let mismatch = value_type(name, known).is_some_and(|known| !known.accepts(wanted));
+    mismatch.then_some((ErrorCode::INVALID_TYPE, "the value is not of the parameter's type"))
+}
+
+/// The type that the device states, else the standard's.
+fn value_type(name: &str, known: &Param) -> Option<ValueType> {
+    let stated = known.value.as_ref().and_then(|value| value.value_type);
+    stated.or_else(|| supported::standard(name)?.value_type())
+}
+
+/// Device and standard must agree: before discovery a parameter counts as read-only because nothing else is
+/// known of it, and then the CPE decides.
+fn is_read_only(name: &str, known: &Param) -> bool {
+    !known.writable && supported::standard(name).is_some_and(|row| row.access == Access::ReadOnly)
+}
+
 impl Update {
     fn prepare(&mut self, view: &View<'_>) {
         let path = self.request.obj_path.clone();
@@ -212,24 +237,14 @@ impl Update {
             for setting in 0..self.request.param_settings.len() {
                 let wanted = &self.request.param_settings[setting];
                 let name = format!("{target}{}", wanted.param);
-                let known = view.cpe.param(&name);
-                let value_type = known.and_then(|param| param.value.as_ref()?.value_type);
                 if is_local(&name) {
-                    let checked = view.local.check_set(&name, &wanted.value);
-                    match checked {
+                    match view.local.check_set(&name, &wanted.value) {
                         Err(refusal) => self.fail(name, setting, refusal.code, &refusal.why),
                         Ok(()) => self.writes.push((name, setting)),
                     }
                     continue;
                 }
-                let problem = match known {
-                    None => Some((ErrorCode::UNSUPPORTED_PARAMETER, "the device has no such parameter")),
-                    _ if value_type.is_some_and(|known| !known.accepts(&wanted.value)) => {
-                        Some((ErrorCode::INVALID_TYPE, "the value is not of the parameter's type"))
-                    }
-                    _ => None,
-                };
-                match problem {
+                match problem(&name, view.cpe.param(&name), &wanted.value) {
                     Some((code, why)) => self.fail(name, setting, code, why),
                     None => self.writes.push((name, setting)),
                 }
@@ -331,5 +346,40 @@ impl Update {
             err_msg: error.why.clone(),
         });
         errors.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn param(writable: bool, value_type: Option<ValueType>) -> Param {
+        let value =
+            Value { text: "".into(), value_type, at: crate::datamodel::WallTime(0), source: Source::Read };
+        Param { writable, value: Some(value) }
+    }
+
+    fn code(name: &str, known: Option<Param>, wanted: &str) -> Option<ErrorCode> {
+        problem(name, known.as_ref(), wanted).map(|(code, _)| code)
+    }
+
+    #[test]
+    fn where_the_device_states_no_type_the_standard_does() {
+        let enable = "Device.WiFi.SSID.1.Enable";
+        assert_eq!(code(enable, Some(param(true, None)), "maybe"), Some(ErrorCode::INVALID_TYPE));
+        assert_eq!(code(enable, Some(Param { writable: true, value: None }), "true"), None);
+        assert_eq!(code(enable, Some(param(true, Some(ValueType::String))), "maybe"), None);
+        assert_eq!(code("Device.X_ACME.Enable", Some(param(true, None)), "maybe"), None);
+        let repetitions = "Device.IP.Diagnostics.IPPing.NumberOfRepetitions";
+        assert_eq!(value_type(repetitions, &param(true, None)), Some(ValueType::UnsignedInt));
+    }
+
+    #[test]
+    fn read_only_is_refused_only_when_device_and_standard_agree() {
+        let up_time = "Device.DeviceInfo.UpTime";
+        assert_eq!(code(up_time, Some(param(false, None)), "1"), Some(ErrorCode::NON_WRITEABLE_PARAMETER));
+        assert_eq!(code(up_time, Some(param(true, None)), "1"), None);
+        assert_eq!(code("Device.WiFi.SSID.1.SSID", Some(param(false, None)), "x"), None);
+        assert_eq!(code("Device.X_ACME.Name", Some(param(false, None)), "x"), None);
     }
 }

@@ -1,5 +1,5 @@
 //! Path expressions of USP requests (TR-369 2.5): objects, instances, parameters, wildcards, search
-//! expressions and unique keys. Reference following is not there yet: a `+` is refused as syntax.
+//! expressions, unique keys and references that are followed.
 
 use thiserror::Error;
 
@@ -21,12 +21,35 @@ pub enum Segment {
     Wildcard,
     /// `[A=="x"&&B>1]`: all instances that meet every condition. Unique keys are written the same way.
     Search(Vec<Condition>),
+    /// `Param+`, `Param#2+`, `Param#*+`: the object that a parameter refers to.
+    Follow(Follow),
+}
+
+/// A reference to be followed (TR-369 2.5.5).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Follow {
+    pub param: String,
+    /// Which item of a list, counted from 1; `None` is all of them.
+    pub item: Option<usize>,
+}
+
+impl Follow {
+    /// Parses `Param+`, `Param#n+` and `Param#*+`; `None` for anything else.
+    pub fn parse(segment: &str) -> Option<Self> {
+        let reference = segment.strip_suffix('+')?;
+        let (param, item) = match reference.split_once('#') {
+            None => (reference, Some(1)),
+            Some((param, "*")) => (param, None),
+            Some((param, number)) => (param, Some(number.parse().ok().filter(|number| *number > 0)?)),
+        };
+        is_name(param).then(|| Self { param: param.to_owned(), item })
+    }
 }
 
 /// One comparison in a search expression.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Condition {
-    /// A parameter, relative to the instance.
+    /// A parameter, relative to the instance; references on the way are followed.
     pub param: String,
     pub op: Op,
     pub value: String,
@@ -160,11 +183,17 @@ fn parse_segment(segment: &str) -> Result<Segment, PathError> {
         let number = segment.parse().ok().filter(|number| *number > 0);
         return number.map(Segment::Instance).ok_or_else(|| PathError::Segment(segment.into()));
     }
-    let letter = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
-    if segment.bytes().all(letter) {
+    if is_name(segment) {
         return Ok(Segment::Name(segment.into()));
     }
+    if let Some(follow) = Follow::parse(segment) {
+        return Ok(Segment::Follow(follow));
+    }
     Err(PathError::Segment(segment.into()))
+}
+
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
 }
 
 fn parse_search(search: &str) -> Result<Vec<Condition>, PathError> {
@@ -174,7 +203,7 @@ fn parse_search(search: &str) -> Result<Vec<Condition>, PathError> {
         let malformed = || PathError::Search(search.into());
         let at = rest.find(['=', '!', '<', '>', '~']).ok_or_else(malformed)?;
         let param = rest[..at].trim();
-        let known = param.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'));
+        let known = param.split('.').all(|part| is_name(part) || Follow::parse(part).is_some());
         if param.is_empty() || !known || conditions.len() == MAX_CONDITIONS {
             return Err(malformed());
         }

@@ -25,3 +25,7 @@ pub use quirks::Quirks;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) use bench::Bench;
+#[cfg(test)]
+mod bench;

@@ -1,0 +1,291 @@
+//! Stories: an agent and a simulated CPE on a clock that the test holds. No sockets, no waiting.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::datamodel::WallTime;
+use crate::durable::{Change, Entry, Kind};
+use crate::identity::EndpointId;
+use crate::sim::cpe::Bench;
+use crate::usp::ErrorCode;
+use crate::usp::message::notify::Notification;
+use crate::usp::message::{self, Message, MessageBody, Request, Response};
+use crate::usp::record::{Payload, Record};
+
+use super::{Agent, AgentConfig, ControllerConfig, Env, Input, Output, Role, Shadow};
+
+mod stories;
+
+const MODEL: &str = include_str!("../../fixtures/models/tr181-small.csv");
+
+/// An agent, its device, the store it believes in and the controllers it speaks to.
+struct Story {
+    agent: Agent,
+    shadow: Shadow,
+    cpe: Bench,
+    config: Arc<AgentConfig>,
+    now: u64,
+    stored: BTreeMap<(Kind, String), Bytes>,
+    /// What was said to controllers and not looked at yet.
+    said: Vec<(EndpointId, Message)>,
+    wanted: bool,
+    /// Restart the gateway before everything that happens.
+    restless: bool,
+    next: u32,
+}
+
+fn controller() -> EndpointId {
+    EndpointId::parse("self::ctl").unwrap()
+}
+
+fn reader() -> EndpointId {
+    EndpointId::parse("self::reader").unwrap()
+}
+
+impl Story {
+    /// A device that has been onboarded and discovered.
+    fn begin() -> Self {
+        let mut story = Self::fresh();
+        story.session();
+        story.session();
+        story.said.clear();
+        story
+    }
+
+    fn restless() -> Self {
+        let mut story = Self::begin();
+        story.restless = true;
+        story
+    }
+
+    fn fresh() -> Self {
+        let known = |endpoint_id, role| ControllerConfig { endpoint_id, role, onboard: true };
+        let controllers = vec![known(controller(), Role::FullAccess), known(reader(), Role::ReadOnly)];
+        let config = Arc::new(AgentConfig { controllers, ..AgentConfig::default() });
+        let cpe = Bench::new(MODEL);
+        let (agent, shadow) = Agent::restore(&cpe.id(), Arc::clone(&config), &[]).unwrap();
+        Self {
+            agent,
+            shadow,
+            cpe,
+            config,
+            now: 1_000,
+            stored: BTreeMap::new(),
+            said: Vec::new(),
+            wanted: false,
+            restless: false,
+            next: 0,
+        }
+    }
+
+    fn env(&self) -> Env {
+        Env { now: self.now, wall: WallTime(1_700_000_000_000 + self.now), seed: self.now * 31 }
+    }
+
+    /// The gateway dies and comes back: what is left is what was stored.
+    fn restart(&mut self) {
+        let entries = self.stored.iter().map(|((kind, key), value)| Entry {
+            kind: *kind,
+            key: key.as_str().into(),
+            value: value.clone(),
+        });
+        let entries: Vec<Entry> = entries.collect();
+        let restored = Agent::restore(&self.cpe.id(), Arc::clone(&self.config), &entries).unwrap();
+        (self.agent, self.shadow) = restored;
+    }
+
+    fn handle(&mut self, input: Input<'_>) {
+        let mut out = Vec::new();
+        self.agent.handle(&self.env(), &mut self.shadow, input, &mut out);
+        self.carry_out(out);
+    }
+
+    fn carry_out(&mut self, out: Vec<Output>) {
+        for output in out {
+            match output {
+                Output::Persist { changes, .. } => changes.into_iter().for_each(|change| self.store(change)),
+                Output::Send { controller, record, .. } => {
+                    let record = Record::decode(record).unwrap();
+                    assert_eq!(record.to_id, controller.as_str());
+                    let Payload::NoSession(payload) = record.payload else { continue };
+                    self.said.push((controller, Message::decode(payload).unwrap()));
+                }
+                Output::WantSession => self.wanted = true,
+                Output::Onboarded | Output::Log(_) => {}
+            }
+        }
+    }
+
+    fn store(&mut self, change: Change) {
+        match change {
+            Change::Put(entry) => {
+                self.stored.insert((entry.kind, entry.key.to_string()), entry.value);
+            }
+            Change::Delete { kind, key } => {
+                self.stored.remove(&(kind, key.to_string()));
+            }
+        }
+    }
+
+    /// One CWMP session: the Inform, then the agent's RPCs. Returns their names.
+    fn session(&mut self) -> Vec<String> {
+        self.wanted = false;
+        let first_contact = self.stored.is_empty();
+        let inform = self.cpe.open();
+        self.handle(Input::Informed { inform: &inform, first_contact });
+        let mut rpcs = Vec::new();
+        loop {
+            let mut out = Vec::new();
+            let rpc = self.agent.next_rpc(&self.env(), &mut self.shadow, &mut out);
+            self.carry_out(out);
+            let Some(rpc) = rpc else { break };
+            rpcs.push(rpc.request.name().to_owned());
+            match self.cpe.handle(&rpc.request) {
+                Ok(response) => self.handle(Input::Answer { rpc: rpc.id, response: &response }),
+                Err(fault) => self.handle(Input::Faulted { rpc: rpc.id, fault: &fault }),
+            }
+            if rpc.ends_session {
+                let mut out = Vec::new();
+                self.agent.conclude(&self.env(), &mut self.shadow, &mut out);
+                self.carry_out(out);
+                break;
+            }
+        }
+        self.handle(Input::SessionEnded);
+        self.cpe.close();
+        rpcs
+    }
+
+    /// Lets the device speak until it has nothing more to say.
+    fn settle(&mut self) {
+        while self.wanted || self.cpe.wants_session() {
+            self.session();
+        }
+    }
+
+    fn pass(&mut self, milliseconds: u64) {
+        self.now += milliseconds;
+        self.handle(Input::Tick);
+    }
+
+    /// Sends a request without giving the device a session.
+    fn send(&mut self, from: &EndpointId, request: Request) -> String {
+        if self.restless {
+            self.restart();
+        }
+        self.next += 1;
+        let msg_id = format!("q{}", self.next);
+        let message = Message::request(msg_id.clone(), request).encode();
+        let to = self.cpe.id().endpoint_id();
+        self.handle(Input::Record { bytes: Record::plain(from, &to, message).encode() });
+        msg_id
+    }
+
+    /// Sends a request, gives the device its session if it is needed, and takes the answer.
+    fn ask(&mut self, request: Request) -> Result<Response, message::Error> {
+        self.ask_as(&controller(), request)
+    }
+
+    fn ask_as(&mut self, from: &EndpointId, request: Request) -> Result<Response, message::Error> {
+        let msg_id = self.send(from, request);
+        if self.wanted {
+            self.session();
+        }
+        let at = self.said.iter().position(|(to, message)| to == from && message.msg_id == msg_id);
+        match self.said.remove(at.expect("no answer")).1.body {
+            MessageBody::Response(response) => Ok(response),
+            MessageBody::Error(error) => Err(error),
+            MessageBody::Request(request) => panic!("a request for an answer: {request:?}"),
+        }
+    }
+
+    /// The notifications since this was last asked, with their message ids.
+    fn notifications(&mut self) -> Vec<(String, message::Notify)> {
+        let (notifies, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut self.said)
+            .into_iter()
+            .partition(|(_, it)| matches!(it.body, MessageBody::Request(Request::Notify(_))));
+        self.said = rest;
+        let read = notifies.into_iter().filter_map(|(_, message)| match message.body {
+            MessageBody::Request(Request::Notify(notify)) => Some((message.msg_id, notify)),
+            _ => None,
+        });
+        read.collect()
+    }
+
+    fn acknowledge(&mut self, msg_id: &str) {
+        let resp = message::NotifyResp { subscription_id: String::new() };
+        let message = Message::response(msg_id, Response::NotifyResp(resp)).encode();
+        let to = self.cpe.id().endpoint_id();
+        self.handle(Input::Record { bytes: Record::plain(&controller(), &to, message).encode() });
+    }
+
+    fn subscribe(&mut self, notif_type: &str, reference: &str, more: &[(&str, &str)]) -> String {
+        let mut settings = vec![
+            ("Enable", "true"),
+            ("ID", notif_type),
+            ("NotifType", notif_type),
+            ("ReferenceList", reference),
+        ];
+        settings.extend(more);
+        let response = self.ask(add("Device.LocalAgent.Subscription.", &settings)).unwrap();
+        created(&response)
+    }
+
+    fn get(&mut self, path: &str) -> Result<BTreeMap<String, String>, ErrorCode> {
+        let request = message::Get { param_paths: vec![path.into()], max_depth: 0 };
+        let Ok(Response::GetResp(resp)) = self.ask(Request::Get(request)) else { panic!("no GetResp") };
+        let result = resp.req_path_results.into_iter().next().unwrap();
+        if result.err_code != 0 {
+            return Err(ErrorCode(result.err_code));
+        }
+        let objects = result.resolved_path_results.into_iter();
+        Ok(objects
+            .flat_map(|object| {
+                let path = object.resolved_path;
+                object.result_params.into_iter().map(move |(name, value)| (format!("{path}{name}"), value))
+            })
+            .collect())
+    }
+}
+
+fn add(table: &str, settings: &[(&str, &str)]) -> Request {
+    let settings = settings.iter().map(|(param, value)| message::add::CreateParamSetting {
+        param: (*param).into(),
+        value: (*value).into(),
+        required: true,
+    });
+    let object = message::add::CreateObject { obj_path: table.into(), param_settings: settings.collect() };
+    Request::Add(message::Add { allow_partial: false, create_objs: vec![object] })
+}
+
+fn set(object: &str, settings: &[(&str, &str)]) -> Request {
+    let settings = settings.iter().map(|(param, value)| message::set::UpdateParamSetting {
+        param: (*param).into(),
+        value: (*value).into(),
+        required: true,
+    });
+    let object = message::set::UpdateObject { obj_path: object.into(), param_settings: settings.collect() };
+    Request::Set(message::Set { allow_partial: false, update_objs: vec![object] })
+}
+
+fn operate(command: &str, args: &[(&str, &str)]) -> Request {
+    Request::Operate(message::Operate {
+        command: command.into(),
+        command_key: "key".into(),
+        send_resp: true,
+        input_args: args.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),
+    })
+}
+
+/// The path of the one object that was created.
+fn created(response: &Response) -> String {
+    use message::add_resp::created_object_result::operation_status::OperStatus;
+    let Response::AddResp(resp) = response else { panic!("{response:?}") };
+    let status = resp.created_obj_results[0].oper_status.as_ref().and_then(|it| it.oper_status.as_ref());
+    match status {
+        Some(OperStatus::OperSuccess(success)) => success.instantiated_path.clone(),
+        other => panic!("{other:?}"),
+    }
+}

@@ -1,0 +1,73 @@
+//! One simulated CPE on a test's own clock: sessions without sockets.
+
+use std::sync::Arc;
+
+use crate::cwmp::rpc::{Fault, Inform, Request, Response};
+use crate::datamodel::WallTime;
+use crate::identity::DeviceId;
+
+use super::core::{Cpe, Due, Settings};
+use super::model::Model;
+use super::quirks::Quirks;
+
+/// A CPE whose time stands still until it is told.
+pub(crate) struct Bench {
+    cpe: Cpe,
+    due: Vec<(u64, Due)>,
+    now: WallTime,
+}
+
+impl Bench {
+    pub fn new(model: &str) -> Self {
+        let settings = Settings {
+            model: Arc::new(Model::parse(model).unwrap()),
+            acs_url: "http://acs/".into(),
+            connection_request_base: "http://127.0.0.1:7547".into(),
+            credentials: None,
+            quirks: Quirks::default(),
+        };
+        let id = DeviceId { serial_number: "S1".into(), oui: "00256D".into(), ..DeviceId::default() };
+        let mut cpe = Cpe::new(Arc::new(settings), id);
+        cpe.boot(None, WallTime(0));
+        Self { cpe, due: Vec::new(), now: WallTime(0) }
+    }
+
+    pub fn id(&self) -> DeviceId {
+        self.cpe.id.clone()
+    }
+
+    pub fn value(&self, name: &str) -> Option<&str> {
+        self.cpe.data.value(name)
+    }
+
+    /// A change on the device itself.
+    pub fn change(&mut self, name: &str, value: &str) {
+        self.cpe.change(name, value);
+    }
+
+    /// Opens a session: the Inform is taken as acknowledged.
+    pub fn open(&mut self) -> Inform<'static> {
+        let inform = self.cpe.open(self.now);
+        self.cpe.informed();
+        inform
+    }
+
+    pub fn handle(&mut self, request: &Request<'_>) -> Result<Response<'static>, Fault<'static>> {
+        self.cpe.handle(request, self.now)
+    }
+
+    /// The session is over; what the device does next takes its time and is then waiting to be told.
+    pub fn close(&mut self) {
+        let after = self.cpe.close(true);
+        self.due.extend(after);
+        for (milliseconds, due) in std::mem::take(&mut self.due) {
+            self.now.0 += milliseconds;
+            self.cpe.due(due, self.now);
+        }
+    }
+
+    /// Whether the device has a reason to call by itself.
+    pub fn wants_session(&self) -> bool {
+        self.cpe.wants_session()
+    }
+}

@@ -1,0 +1,115 @@
+//! What a device was seen to have, in supported notation: its instances laid over each other, and the
+//! gateway's own tables beside what the CPE told.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+
+use crate::datamodel::supported::{Access, Kind, Row, Status, Supported, generic};
+use crate::datamodel::{Instantiated, ValueType, path};
+
+use super::get::is_hidden;
+use super::plan::View;
+
+/// The supported data model of one device, by object path (`Device.WiFi.SSID.{i}.`).
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    objects: BTreeMap<String, SeenObject>,
+}
+
+/// An object, or a table with what its instances have.
+#[derive(Debug, Default)]
+pub(super) struct SeenObject {
+    pub can_create: bool,
+    pub can_delete: bool,
+    /// Instances were seen; without any, whether they can be deleted is not known.
+    pub has_instances: bool,
+    pub params: BTreeMap<String, SeenParam>,
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct SeenParam {
+    pub writable: bool,
+    pub value_type: Option<ValueType>,
+}
+
+impl Seen {
+    pub fn of(view: &View<'_>) -> Self {
+        let mut seen = Self::default();
+        seen.take(view.cpe, |name| !is_hidden(name));
+        seen.take(view.local.model(), |_| true);
+        seen.fill_tables();
+        seen
+    }
+
+    pub fn object(&self, object: &str) -> Option<&SeenObject> {
+        self.objects.get(object)
+    }
+
+    /// An object with all that is below it, in byte order of the paths.
+    pub fn below<'s>(&'s self, object: &'s str) -> impl Iterator<Item = (&'s str, &'s SeenObject)> {
+        let from = self.objects.range::<str, _>((Bound::Included(object), Bound::Unbounded));
+        from.take_while(move |(path, _)| path.starts_with(object)).map(|(path, seen)| (path.as_str(), seen))
+    }
+
+    fn take(&mut self, model: &Instantiated, shown: impl Fn(&str) -> bool) {
+        let objects: Vec<&str> = model.objects_below("").filter(|name| shown(name)).collect();
+        let instances = objects.iter().filter(|name| path::instance(name).is_some());
+        let with_instances: BTreeSet<&str> = instances.filter_map(|name| path::parent(name)).collect();
+        for name in objects {
+            let writable = model.is_writable_object(name);
+            let general = generic(name);
+            if path::instance(name).is_some() {
+                let object = self.objects.entry(general).or_default();
+                object.has_instances = true;
+                object.can_delete |= writable;
+            } else if with_instances.contains(name) || is_empty_table(model, name, &general, writable) {
+                self.objects.entry(general + "{i}.").or_default().can_create |= writable;
+            } else {
+                self.objects.entry(general).or_default();
+            }
+        }
+        for (name, param) in model.params_below("").filter(|(name, _)| shown(name)) {
+            let Some(object) = path::parent(name).and_then(|object| self.objects.get_mut(&generic(object)))
+            else {
+                continue;
+            };
+            let seen = object.params.entry(path::name(name).to_owned()).or_default();
+            seen.writable |= param.writable;
+            seen.value_type = param.value.as_ref().and_then(|value| value.value_type).or(seen.value_type);
+        }
+    }
+
+    /// What the instances of a table have that nobody has seen yet is as the standard says.
+    fn fill_tables(&mut self) {
+        let unknown = self
+            .objects
+            .iter_mut()
+            .filter(|(path, object)| path.ends_with(".{i}.") && object.params.is_empty());
+        for (path, object) in unknown {
+            let standard = Supported::device2().children(path);
+            let current = standard.filter(|row| row.kind == Kind::Param && row.status == Status::Current);
+            object.params = current
+                .map(|row| {
+                    let seen = SeenParam { writable: row.access != Access::ReadOnly, value_type: None };
+                    (path::name(row.path).to_owned(), seen)
+                })
+                .collect();
+        }
+    }
+}
+
+/// Whether an object without instances is a table all the same: by the standard, or, of a vendor's, because
+/// instances can be added or are counted.
+fn is_empty_table(model: &Instantiated, name: &str, general: &str, writable: bool) -> bool {
+    let standard = |path: &str| -> Option<&Row> {
+        Supported::device2().find(path).or_else(|| Supported::device2_cwmp().find(path))
+    };
+    if standard(&format!("{general}{{i}}.")).is_some() {
+        return true;
+    }
+    if standard(general).is_some() {
+        return false;
+    }
+    let count = format!("{}NumberOfEntries", name.trim_end_matches('.'));
+    writable || model.param(&count).is_some()
+}

@@ -1,0 +1,53 @@
+//! What people type, and how the gateway is watched and stopped.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::process::Command;
+
+use super::gateway::{BINARY, Setup};
+
+fn http_get(address: SocketAddr, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    text
+}
+
+#[test]
+fn the_example_configuration_is_accepted_and_a_wrong_key_is_shown_with_its_line() {
+    let folder = super::mosquitto::folder("config");
+    let example = Command::new(BINARY).args(["config", "example"]).output().unwrap();
+    let text = String::from_utf8(example.stdout).unwrap();
+    let file = folder.join("x.toml");
+    std::fs::write(&file, &text).unwrap();
+    let checked = Command::new(BINARY).args(["config", "check"]).arg(&file).output().unwrap();
+    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
+    std::fs::write(&file, text.replace("[store]", "[stroe]")).unwrap();
+    let refused = Command::new(BINARY).args(["config", "check"]).arg(&file).output().unwrap();
+    let why = String::from_utf8(refused.stderr).unwrap();
+    let line = text.lines().position(|line| line.starts_with("[store]")).unwrap() + 1;
+    assert!(!refused.status.success());
+    assert!(why.contains(&format!("x.toml:{line}:")) && why.contains("stroe"), "{why}");
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn health_and_metrics_are_served_and_sigterm_ends_in_order() {
+    let setup = Setup::new(0, "");
+    let gateway = setup.start();
+    assert!(http_get(gateway.admin, "/healthz").starts_with("HTTP/1.1 200"));
+    assert!(http_get(gateway.admin, "/readyz").starts_with("HTTP/1.1 200"));
+    let metrics = http_get(gateway.admin, "/metrics");
+    assert!(metrics.contains("dragoman_cwmp_session_seconds_count 0") && metrics.contains("# EOF"));
+    assert!(http_get(gateway.admin, "/nope").starts_with("HTTP/1.1 404"));
+    assert_eq!(gateway.terminate(), Some(0));
+}
+
+#[test]
+fn the_sandbox_tells_its_story_to_the_end() {
+    let run = Command::new(BINARY).args(["sandbox", "--once"]).output().unwrap();
+    let transcript = String::from_utf8(run.stdout).unwrap();
+    assert!(run.status.success(), "{transcript}\n{}", String::from_utf8_lossy(&run.stderr));
+    assert!(transcript.contains("The end"), "{transcript}");
+}

@@ -1,0 +1,15 @@
+//! The whole gateway as its users run it: the binary, a real broker, simulated CPEs and ACS, a controller.
+//! Few tests, each a way through everything. What they start they end; traffic stays on 127.0.0.1.
+
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on must fail loudly")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "waiting for a process of its own is all that these threads do"
+)]
+
+mod command_line;
+mod gateway;
+mod kill;
+mod mosquitto;
+mod relay;
+mod usp;

@@ -1,0 +1,65 @@
+//! A mosquitto of the test's own.
+
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A running broker; dropping it ends it.
+pub struct Mosquitto {
+    child: Child,
+    pub port: u16,
+    folder: PathBuf,
+}
+
+impl Mosquitto {
+    pub fn start() -> Self {
+        let port = free_port();
+        let folder = folder("mosquitto");
+        let file = folder.join("mosquitto.conf");
+        let text = format!("listener {port} 127.0.0.1\nallow_anonymous true\nmax_inflight_messages 0\n");
+        std::fs::write(&file, text).unwrap();
+        let program = ["/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto", "/usr/bin/mosquitto"].into_iter();
+        let program = program.filter(|path| std::path::Path::new(path).exists());
+        let child = Command::new(program.last().expect("mosquitto is not installed: see scripts/test"))
+            .arg("-c")
+            .arg(&file)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("mosquitto does not start");
+        let broker = Self { child, port, folder };
+        wait_for_port(port);
+        broker
+    }
+}
+
+impl Drop for Mosquitto {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// A port that was free a moment ago.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// A folder of the test's own.
+pub fn folder(name: &str) -> PathBuf {
+    static NUMBER: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+    let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    let folder = std::env::temp_dir().join(format!("dragoman-{name}-{}-{number}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+pub fn wait_for_port(port: u16) {
+    let started = Instant::now();
+    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(started.elapsed() < Duration::from_secs(10), "nothing listens on port {port}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
