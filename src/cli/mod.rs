@@ -32,7 +32,7 @@ enum Command {
     /// Show or check a configuration.
     #[command(subcommand)]
     Config(config::ConfigCommand),
-    /// Run simulated CPEs, or a stub ACS.
+    /// Run simulated CPEs, a stub ACS, or an MQTT broker.
     #[command(subcommand)]
     Sim(Box<sim::SimArgs>),
     /// Speak with agents as a USP controller.

@@ -1,4 +1,4 @@
-//! `dragoman sim`: simulated CPEs and a stub ACS on the command line.
+//! `dragoman sim`: simulated CPEs, a stub ACS and a broker on the command line.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -11,6 +11,7 @@ use tokio::sync::broadcast::error::RecvError;
 
 use crate::cwmp::rpc::{Array, GetParameterValues, Request};
 use crate::sim::acs::{Acs, AcsConfig};
+use crate::sim::broker::{Broker, BrokerConfig};
 use crate::sim::cpe::{Fleet, FleetConfig, Model, Statistics};
 
 /// What is simulated.
@@ -20,6 +21,8 @@ pub enum SimArgs {
     Cpe(CpeArgs),
     /// An ACS that accepts every CPE and shows what it says.
     Acs(AcsArgs),
+    /// An MQTT broker that lets everybody in and forgets all when it ends.
+    Broker(BrokerArgs),
 }
 
 /// A fleet.
@@ -85,11 +88,22 @@ pub struct AcsArgs {
     duration_seconds: Option<u64>,
 }
 
+/// A broker.
+#[derive(Debug, Args)]
+pub struct BrokerArgs {
+    #[arg(long, default_value = "127.0.0.1:1883")]
+    listen: SocketAddr,
+    /// Ends after this time; without it at Ctrl-C.
+    #[arg(long)]
+    duration_seconds: Option<u64>,
+}
+
 /// Runs a simulator until its time is over or Ctrl-C is pressed.
 pub async fn run(args: SimArgs) -> anyhow::Result<()> {
     match args {
         SimArgs::Cpe(args) => run_cpes(args).await,
         SimArgs::Acs(args) => run_acs(args).await,
+        SimArgs::Broker(args) => run_broker(args).await,
     }
 }
 
@@ -178,6 +192,15 @@ async fn run_acs(args: AcsArgs) -> anyhow::Result<()> {
         }
     }
     acs.stop().await;
+    Ok(())
+}
+
+async fn run_broker(args: BrokerArgs) -> anyhow::Result<()> {
+    let broker = Broker::start(BrokerConfig { listen: args.listen }).await;
+    let broker = broker.with_context(|| format!("failed to listen on {}", args.listen))?;
+    println!("broker at mqtt://{}", broker.address());
+    end(args.duration_seconds).await;
+    broker.stop().await;
     Ok(())
 }
 

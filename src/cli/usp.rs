@@ -338,6 +338,9 @@ impl Console {
         for agent in self.controller.agents() {
             report.row([agent.as_str()]);
         }
+        if report.rows.is_empty() {
+            eprintln!("no agent showed up; agents do when they connect, notify or answer");
+        }
         self.print(&report)
     }
 
