@@ -9,7 +9,9 @@
 
 mod command_line;
 mod gateway;
+mod interop;
 mod kill;
 mod mosquitto;
 mod relay;
 mod usp;
+mod websocket;

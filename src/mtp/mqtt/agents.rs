@@ -1,6 +1,5 @@
 //! Which agent speaks over which connection.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -113,10 +112,32 @@ impl Mqtt {
                 })
                 .clone();
         }
-        let mut hasher = DefaultHasher::new();
-        agent.hash(&mut hasher);
-        let count = u64::try_from(self.few.len()).unwrap_or(1);
-        let index = usize::try_from(hasher.finish() % count).unwrap_or(0);
+        let index = share_of(agent, self.few.len());
         self.few[index].clone()
     }
+}
+
+/// The shared connection of an agent: FNV-1a of its endpoint id, 64 bits, modulo the number of connections.
+/// It is part of the agent's topic, so it must be the same in every release.
+fn share_of(agent: &EndpointId, count: usize) -> usize {
+    let hash = agent.as_str().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    let count = u64::try_from(count.max(1)).unwrap_or(1);
+    usize::try_from(hash % count).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_share_of_an_agent_never_moves() {
+        let share = |id: &str| share_of(&EndpointId::parse(id).unwrap(), 4);
+        let shares = ["ops::00256D-A-1", "ops::00256D-A-2", "ops::00256D-A-3", "ops::00256D-A-4"].map(share);
+        assert_eq!(shares, SHARES);
+    }
+
+    /// Computed by another implementation of FNV-1a.
+    const SHARES: [usize; 4] = [0, 1, 2, 3];
 }

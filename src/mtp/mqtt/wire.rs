@@ -51,6 +51,7 @@ impl Wire {
 
     /// Reads or writes something. Cancelling it loses nothing.
     pub async fn round(&mut self) -> Round {
+        self.incoming.reserve(READ);
         let (mut reader, mut writer) = tokio::io::split(&mut self.stream);
         let moved: io::Result<Round> = tokio::select! {
             read = reader.read_buf(&mut self.incoming) => match read {
@@ -58,7 +59,11 @@ impl Wire {
                 read => read.map(|_| Round::Read),
             },
             written = writer.write_buf(&mut self.outgoing), if !self.outgoing.is_empty() => {
-                written.map(|_| Round::Written)
+                // TLS may hold back what the socket did not take.
+                match written {
+                    Ok(_) if self.outgoing.is_empty() => writer.flush().await.map(|()| Round::Written),
+                    written => written.map(|_| Round::Written),
+                }
             }
         };
         moved.unwrap_or_else(|error| Round::Over(error.to_string()))
@@ -85,5 +90,7 @@ impl Wire {
     }
 }
 
+/// Room for what one read may bring.
+const READ: usize = 2 << 10;
 /// Bytes encoded ahead of the socket.
 const OUTGOING: usize = 64 << 10;

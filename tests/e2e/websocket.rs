@@ -1,0 +1,49 @@
+//! Agents that connect to a controller by WebSocket.
+
+use std::net::SocketAddr;
+
+use dragoman::identity::EndpointId;
+use dragoman::sim::acs::{Acs, AcsConfig};
+use dragoman::sim::controller::{Controller, ControllerConfig, ControllerMtp, requests};
+
+use super::gateway::{CONTROLLER, Setup};
+use super::mosquitto::free_port;
+use super::usp::{PATIENCE, SSID, fleet, value};
+
+async fn controller(listen: SocketAddr) -> Controller {
+    let mtp = ControllerMtp::WebSocketServer { listen, path: "/usp".into(), tls: None };
+    let endpoint_id = EndpointId::parse(CONTROLLER).unwrap();
+    Controller::start(ControllerConfig { endpoint_id, mtp }).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_get_by_websocket_is_answered_and_agents_come_back_to_a_controller_that_was_gone() {
+    let acs = Acs::start(AcsConfig::default()).await.unwrap();
+    let listen = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let tables = format!(
+        "[acs]\nurl = \"{}\"\n[[controller]]\nendpoint_id = \"{CONTROLLER}\"\n\
+         websocket = {{ url = \"ws://{listen}/usp\", retry_seconds = 0.1, max_retry_seconds = 0.5 }}\n",
+        acs.url()
+    );
+    let setup = Setup::new(0, &tables);
+    let gateway = setup.start();
+    let first = controller(listen).await;
+    let fleet = fleet(&gateway, 2).await;
+    assert!(first.wait_for_agents(2, PATIENCE).await, "agents did not onboard");
+    let agent = fleet.device_ids()[1].endpoint_id();
+    fleet.set(1, SSID, "over websocket");
+    assert_eq!(value(&first, &agent, SSID).await.as_deref(), Ok("over websocket"));
+    first.request(&agent, requests::set(&[(SSID, "again")], false), PATIENCE).await.unwrap();
+    assert_eq!(fleet.value(1, SSID).as_deref(), Some("again"));
+    first.stop().await;
+    let second = controller(listen).await;
+    let started = std::time::Instant::now();
+    while second.agents().len() < 2 {
+        assert!(started.elapsed() < PATIENCE, "agents did not come back");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert_eq!(value(&second, &agent, SSID).await.as_deref(), Ok("again"));
+    fleet.stop().await;
+    second.stop().await;
+    acs.stop().await;
+}
