@@ -103,6 +103,10 @@ impl Agent {
         let key = self.parameter_key.clone();
         let plan: Box<dyn Plan> = match request {
             Request::Get(request) => {
+                let asker = Asker { controller: controller.clone(), msg_id: msg_id.clone(), wants_answer };
+                if self.answer_fresh(env, shadow, &request, asker, out) {
+                    return;
+                }
                 let paths = request.param_paths.clone();
                 Box::new(Searched::new(paths.iter().map(String::as_str), Get::new(request)))
             }
@@ -153,6 +157,26 @@ impl Agent {
         } else {
             self.enqueue(env, asker, plan, out);
         }
+    }
+
+    /// Answers a Get from the shadow, where the operator lets values be so old and all of them are known.
+    fn answer_fresh(
+        &mut self,
+        env: &Env,
+        shadow: &mut Shadow,
+        request: &message::Get,
+        asker: Asker,
+        out: &mut Vec<Output>,
+    ) -> bool {
+        if self.config.fresh_ms == 0 || !self.is_discovered() {
+            return false;
+        }
+        let mut plan = Get::new(request.clone());
+        let view = View { cpe: &mut shadow.cpe, local: &mut self.local, wall: env.wall };
+        let Some(outcome) = plan.answer_from_shadow(&view, self.config.fresh_ms) else { return false };
+        let job = Job { asker: Some(asker), plan: Box::new(plan), deadline: 0, rpc: None, work: Work::Asked };
+        self.finish(env, job, outcome, None, out);
+        true
     }
 
     /// A request about the gateway's own objects: answered at once, without the device.

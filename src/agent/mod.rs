@@ -14,7 +14,7 @@ mod outbox;
 mod queue;
 mod stored;
 
-pub use config::{AgentConfig, ControllerConfig, Role};
+pub use config::{AgentConfig, ControllerConfig, ControllerMtp, Role};
 pub use core::Agent;
 pub use io::{Env, Input, Output, Rpc, RpcId, Shadow};
 pub use stored::{RestoreError, stored_device_id};

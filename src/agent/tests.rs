@@ -14,7 +14,7 @@ use crate::usp::message::notify::Notification;
 use crate::usp::message::{self, Message, MessageBody, Request, Response};
 use crate::usp::record::{Payload, Record};
 
-use super::{Agent, AgentConfig, ControllerConfig, Env, Input, Output, Role, Shadow};
+use super::{Agent, AgentConfig, ControllerConfig, ControllerMtp, Env, Input, Output, Role, Shadow};
 
 mod stories;
 
@@ -61,9 +61,16 @@ impl Story {
     }
 
     fn fresh() -> Self {
-        let known = |endpoint_id, role| ControllerConfig { endpoint_id, role, onboard: true };
+        Self::with(AgentConfig::default())
+    }
+
+    fn with(settings: AgentConfig) -> Self {
+        let known = |endpoint_id, role| {
+            let mtp = ControllerMtp::Mqtt { topic: "usp/controller".into() };
+            ControllerConfig { endpoint_id, role, onboard: true, mtp }
+        };
         let controllers = vec![known(controller(), Role::FullAccess), known(reader(), Role::ReadOnly)];
-        let config = Arc::new(AgentConfig { controllers, ..AgentConfig::default() });
+        let config = Arc::new(AgentConfig { controllers, ..settings });
         let cpe = Bench::new(MODEL);
         let (agent, shadow) = Agent::restore(&cpe.id(), Arc::clone(&config), &[]).unwrap();
         Self {

@@ -84,6 +84,8 @@ pub(super) struct Acs {
     pub ca: Option<PathBuf>,
     pub certificate: Option<PathBuf>,
     pub key: Option<PathBuf>,
+    pub username: Option<String>,
+    pub password: Option<String>,
     #[serde(default)]
     pub keep_target: bool,
     pub answer_seconds: Option<Seconds>,
@@ -105,6 +107,7 @@ pub(super) struct Device {
     pub session_idle_seconds: Option<Seconds>,
     pub rest_after_seconds: Option<Seconds>,
     pub discovery: Option<bool>,
+    pub fresh_seconds: Option<Seconds>,
     pub connection_request_username: Option<String>,
     pub connection_request_password: Option<String>,
     pub connection_request_retry_seconds: Option<Vec<Seconds>>,

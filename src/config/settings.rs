@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::agent::{AgentConfig, ControllerConfig, Role};
+use crate::agent::{AgentConfig, ControllerConfig, ControllerMtp, Role};
 use crate::mtp::mqtt::{MqttConfig, Sharing};
 use crate::mtp::websocket::WebSocketConfig;
 use crate::net::{HttpLimits, TlsClient, TlsServer};
@@ -65,6 +65,7 @@ impl Settings {
             controllers: file.controller.iter().map(controller).collect(),
             request_timeout_ms: device.request_timeout_seconds.unwrap_or(Seconds::of(60)).ms(),
             discovery: device.discovery.unwrap_or(true),
+            fresh_ms: device.fresh_seconds.map_or(0, Seconds::ms),
             ..AgentConfig::default()
         };
         let format = match file.log.format {
@@ -147,7 +148,12 @@ fn acs(acs: file::Acs) -> Result<Acs, Refusal> {
         answer: acs.answer_seconds.unwrap_or(Seconds::of(30)).0,
         body: MAX_ACS_BODY,
     };
-    Ok(Acs { url: acs.url.0, tls, keep_target: acs.keep_target, limits })
+    let credentials = match (acs.username, acs.password) {
+        (Some(user), Some(password)) => Some((user, password)),
+        (None, None) => None,
+        _ => return refuse("acs.username", "and acs.password belong together"),
+    };
+    Ok(Acs { url: acs.url.0, tls, keep_target: acs.keep_target, credentials, limits })
 }
 
 fn client_tls(
@@ -199,8 +205,20 @@ fn controller(controller: &file::Controller) -> ControllerConfig {
         file::RoleName::FullAccess => Role::FullAccess,
         file::RoleName::ReadOnly => Role::ReadOnly,
     };
+    let mtp = match (&controller.websocket, &controller.mqtt) {
+        (Some(file::ControllerWebSocket { url, .. }), _) => ControllerMtp::WebSocket {
+            host: url.0.host.clone(),
+            port: url.0.port,
+            path: url.0.target.clone(),
+            encrypted: url.0.tls,
+        },
+        (None, mqtt) => {
+            let topic = mqtt.as_ref().map_or_else(String::new, |mqtt| mqtt.topic.clone());
+            ControllerMtp::Mqtt { topic }
+        }
+    };
     let onboard = controller.onboard.unwrap_or(true);
-    ControllerConfig { endpoint_id: controller.endpoint_id.clone(), role, onboard }
+    ControllerConfig { endpoint_id: controller.endpoint_id.clone(), role, onboard, mtp }
 }
 
 fn check_controllers(

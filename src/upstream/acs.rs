@@ -10,6 +10,8 @@ pub struct Acs {
     pub tls: Option<TlsClient>,
     /// Whether path and query are the CPE's, so that its digest answer stays true, or the URL's own.
     pub keep_target: bool,
+    /// Answers the ACS's challenge with these, in place of the CPE.
+    pub credentials: Option<(String, String)>,
     pub limits: HttpLimits,
 }
 

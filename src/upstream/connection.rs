@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tracing::debug;
 
 use crate::net::{HttpClient, HttpError, HttpReply, HttpRequest, decode_body};
+use crate::transport::http::{Challenge, Credentials, basic_answer};
 
 use super::acs::{Acs, AcsReply, AcsRequest};
 use super::cookies::Cookies;
@@ -14,11 +15,19 @@ pub struct Connection {
     acs: Arc<Acs>,
     client: Option<HttpClient>,
     cookies: Cookies,
+    /// The ACS's challenge, where the gateway answers it, and how often its nonce was used.
+    scheme: Option<Scheme>,
+    uses: u32,
+}
+
+enum Scheme {
+    Basic,
+    Digest(Challenge),
 }
 
 impl Connection {
     pub fn new(acs: Arc<Acs>) -> Self {
-        Self { acs, client: None, cookies: Cookies::default() }
+        Self { acs, client: None, cookies: Cookies::default(), scheme: None, uses: 0 }
     }
 
     /// Sends one POST and awaits the answer.
@@ -26,7 +35,19 @@ impl Connection {
     /// A connection that the ACS has closed between two requests is opened again. Once a request may have
     /// been heard it is not repeated: the CPE retries its session (TR-069 3.2.1.1).
     pub async fn send(&mut self, request: AcsRequest) -> Result<AcsReply, HttpError> {
-        let request = self.rewrite(request);
+        let mut request = self.rewrite(request);
+        request.headers.extend(self.authorization(&request.target));
+        let reply = self.exchange(request.clone()).await?;
+        if reply.status != 401 || !self.take_challenge(&reply) {
+            return Ok(self.take_in(reply));
+        }
+        request.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("authorization"));
+        request.headers.extend(self.authorization(&request.target));
+        let reply = self.exchange(request).await?;
+        Ok(self.take_in(reply))
+    }
+
+    async fn exchange(&mut self, request: HttpRequest) -> Result<HttpReply, HttpError> {
         if self.client.as_ref().is_some_and(|client| !client.is_open()) {
             self.client = None;
         }
@@ -39,7 +60,43 @@ impl Connection {
         if reply.as_ref().map_or(true, |reply| reply.close) {
             self.client = None;
         }
-        Ok(self.take_in(reply?))
+        reply
+    }
+
+    /// Keeps the ACS's challenge if it is ours to answer; false where it is the CPE's, or is the same again.
+    fn take_challenge(&mut self, reply: &HttpReply) -> bool {
+        if self.acs.credentials.is_none() {
+            return false;
+        }
+        let offers = reply.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("www-authenticate"));
+        let offers: Vec<&str> = offers.map(|(_, value)| value.as_str()).collect();
+        let digest = offers.iter().find_map(|offer| Challenge::parse(offer));
+        let basic = offers.iter().any(|offer| offer.trim_start().to_ascii_lowercase().starts_with("basic"));
+        let scheme = digest.map(Scheme::Digest).or_else(|| basic.then_some(Scheme::Basic));
+        // A first challenge, or a nonce that has become stale; anything else means wrong credentials.
+        let stale = matches!(&scheme, Some(Scheme::Digest(challenge)) if challenge.stale);
+        let answers = scheme.is_some() && (self.scheme.is_none() || stale);
+        if answers {
+            (self.scheme, self.uses) = (scheme, 0);
+        }
+        answers
+    }
+
+    fn authorization(&mut self, target: &str) -> Option<(String, String)> {
+        let (user, password) = self.acs.credentials.as_ref()?;
+        let answer = match self.scheme.as_ref()? {
+            Scheme::Basic => basic_answer(user, password),
+            Scheme::Digest(challenge) => {
+                self.uses += 1;
+                let mut random = [0; 8];
+                // A nonce of zeros would only cost the protection against chosen challenges.
+                let _ = aws_lc_rs::rand::fill(&mut random);
+                let cnonce = format!("{:016x}", u64::from_be_bytes(random));
+                let who = Credentials { user, password, cnonce: &cnonce, count: self.uses };
+                challenge.answer(who, "POST", target)
+            }
+        };
+        Some(("Authorization".into(), answer))
     }
 
     fn rewrite(&self, request: AcsRequest) -> HttpRequest {

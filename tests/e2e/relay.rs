@@ -147,3 +147,35 @@ async fn without_an_acs_the_gateway_answers_the_cpe_itself() {
     assert!(String::from_utf8_lossy(&inform.1).contains("InformResponse"));
     assert_eq!(empty, (204, Vec::new()));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_acs_that_asks_for_digest_is_answered_by_the_cpe_or_by_the_gateway() {
+    let credentials = Some(("dragoman".to_owned(), "secret".to_owned()));
+    let acs = Acs::start(AcsConfig { credentials, ..AcsConfig::default() }).await.unwrap();
+    let own = format!("[acs]\nurl = \"{}\"\nusername = \"dragoman\"\npassword = \"secret\"\n", acs.url());
+    let setup = Setup::new(0, &own);
+    let gateway = setup.start();
+    let address = gateway.cwmp;
+    let session = move || {
+        let mut cpe = RawCpe::connect(address);
+        [cpe.post(odd_inform("RAW5").as_bytes()), cpe.post(b"")]
+    };
+    let [inform, empty] = tokio::task::spawn_blocking(session).await.unwrap();
+    assert_eq!((inform.0, empty.0), (200, 204), "the CPE saw a challenge that was the gateway's to answer");
+    // Passed through: the CPE sees the ACS's own challenge.
+    let setup = Setup::new(0, &format!("[acs]\nurl = \"{}\"\n", acs.url()));
+    let gateway = setup.start();
+    let address = gateway.cwmp;
+    let post = move || RawCpe::connect(address).post(odd_inform("RAW6").as_bytes());
+    let (status, _) = tokio::task::spawn_blocking(post).await.unwrap();
+    assert_eq!(status, 401);
+    let model = std::sync::Arc::new(dragoman::sim::cpe::Model::parse(super::usp::TR_181).unwrap());
+    let mut config = dragoman::sim::cpe::FleetConfig::new(gateway.url(), model, 1);
+    config.acs_credentials = Some(("dragoman".into(), "secret".into()));
+    config.first_serial = 77;
+    let fleet = dragoman::sim::cpe::Fleet::start(config).await.unwrap();
+    let informed = |seen: &[Seen]| seen.iter().any(|it| it.is_inform_with("1 BOOT"));
+    assert!(acs.until("00000077", super::usp::PATIENCE, informed).await, "the CPE's digest did not pass");
+    fleet.stop().await;
+    acs.stop().await;
+}

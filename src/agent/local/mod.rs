@@ -1,6 +1,7 @@
 //! `Device.LocalAgent.`: the tables that a virtual agent holds itself, a file per table.
 
 mod controller;
+mod mtp;
 mod request;
 mod subscription;
 mod table;

@@ -12,6 +12,7 @@ use crate::translation::{Local, Refusal};
 use crate::usp::ErrorCode;
 
 use super::controller::CONTROLLER;
+use super::mtp::{Params, agent_rows, controller_row};
 use super::request::REQUEST;
 use super::subscription::{SUBSCRIPTION, Subscription};
 use super::table::{Access, Table};
@@ -53,6 +54,7 @@ impl LocalAgent {
             local.restore_row(entry);
         }
         local.place_controllers(config);
+        local.place_mtps(config);
         for table in TABLES {
             local.recount(table);
         }
@@ -87,6 +89,25 @@ impl LocalAgent {
                 let params = [("EndpointID".to_owned(), endpoint.to_owned())].into();
                 self.put_row(&CONTROLLER, row, &params);
                 self.save(&CONTROLLER, row);
+            }
+        }
+    }
+
+    fn place_mtps(&mut self, config: &AgentConfig) {
+        let mut rows: Vec<(String, Params)> = Vec::new();
+        for (number, params) in (1..).zip(agent_rows(&config.controllers)) {
+            rows.push((format!("Device.LocalAgent.MTP.{number}."), params));
+        }
+        let count = rows.len().to_string();
+        self.put("Device.LocalAgent.MTPNumberOfEntries", &count, ValueType::UnsignedInt);
+        for controller in &config.controllers {
+            let Some(row) = self.row_of(&controller.endpoint_id) else { continue };
+            self.put(&format!("{row}MTPNumberOfEntries"), "1", ValueType::UnsignedInt);
+            rows.push((format!("{row}MTP.1."), controller_row(&controller.mtp)));
+        }
+        for (row, params) in rows {
+            for (name, value, value_type) in params {
+                self.put(&format!("{row}{name}"), &value, value_type);
             }
         }
     }

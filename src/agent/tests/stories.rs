@@ -220,3 +220,34 @@ fn rest_and_wake_change_nothing() {
     };
     assert_eq!(tell(Story::begin()), tell(Story::restless()));
 }
+
+#[test]
+fn a_get_is_answered_from_what_is_known_where_the_operator_lets_values_be_so_old() {
+    let mut story = Story::with(AgentConfig { fresh_ms: 10_000, ..AgentConfig::default() });
+    story.session();
+    story.session();
+    story.get(HOSTNAME).unwrap();
+    story.cpe.change(HOSTNAME, "newer");
+    assert_ne!(story.get(HOSTNAME).unwrap()[HOSTNAME], "newer", "the device was asked for a fresh value");
+    assert!(!story.wanted);
+    story.now += 11_000;
+    assert_eq!(story.get(HOSTNAME).unwrap()[HOSTNAME], "newer");
+    assert!(story.get("Device.Nope.").is_err());
+}
+
+#[test]
+fn the_tables_of_the_local_agent_profile_are_there() {
+    let mut story = Story::begin();
+    let all = story.get("Device.LocalAgent.").unwrap();
+    for (name, value) in [
+        ("MTPNumberOfEntries", "1"),
+        ("MTP.1.Protocol", "MQTT"),
+        ("ControllerNumberOfEntries", "2"),
+        ("Controller.1.EndpointID", "self::ctl"),
+        ("Controller.1.MTP.1.MQTT.Topic", "usp/controller"),
+        ("SubscriptionNumberOfEntries", "0"),
+        ("RequestNumberOfEntries", "0"),
+    ] {
+        assert_eq!(all[&format!("Device.LocalAgent.{name}")], value, "{name}");
+    }
+}
