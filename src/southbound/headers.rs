@@ -29,6 +29,12 @@ pub(super) fn cookie(headers: &HeaderMap, wanted: &str) -> Option<String> {
         .map(|(_, value)| value.trim().trim_matches('"').to_owned())
 }
 
+/// The content codings of a body, all lines of them: one that is left out would pass for decoded.
+pub(super) fn content_coding(headers: &HeaderMap) -> Option<String> {
+    let lines = headers.get_all("content-encoding").iter();
+    lines.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).reduce(|a, b| a + "," + &b)
+}
+
 fn named_by_connection(headers: &HeaderMap) -> Vec<String> {
     let all = headers.get_all("connection").iter().filter_map(|value| value.to_str().ok());
     all.flat_map(|value| value.split(',')).map(|name| name.trim().to_ascii_lowercase()).collect()

@@ -12,3 +12,6 @@ mod watched;
 pub use auth::{DoorAuth, DoorScheme};
 pub use contract::{ConnectionId, CpeHandler, CpeReply, CpeRequest};
 pub use server::{Door, DoorConfig, DoorLimits};
+
+#[cfg(test)]
+mod tests;

@@ -14,7 +14,6 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::net::{CodingError, Incoming, TlsServer, decode_body, listen};
@@ -23,7 +22,7 @@ use crate::observe::Metrics;
 use super::auth::{DoorAuth, Verdict};
 use super::contract::{ConnectionId, CpeHandler, CpeReply, CpeRequest};
 use super::headers;
-use super::watched::Watched;
+use super::watched::{Exchange, Watched};
 
 /// Where the door is and whom it lets in.
 pub struct DoorConfig {
@@ -111,11 +110,17 @@ impl Door {
 async fn serve<H: CpeHandler>(shared: Arc<Shared<H>>, accepted: Incoming, stop: CancellationToken) {
     let connection = ConnectionId(shared.next.fetch_add(1, Ordering::Relaxed));
     let peer = accepted.peer;
-    let ended = Arc::new(Notify::new());
-    let stream = Watched::new(accepted.stream, Arc::clone(&ended));
+    let exchange = Arc::new(Exchange::default());
+    let stream = Watched::new(accepted.stream, Arc::clone(&exchange));
     let service = service_fn(|request: Request<Body>| {
-        let shared = Arc::clone(&shared);
-        async move { Ok::<_, std::convert::Infallible>(shared.exchange(connection, peer, request).await) }
+        // Before anything more is read: the peer's end must find the request under way.
+        exchange.asked();
+        let (shared, exchange) = (Arc::clone(&shared), Arc::clone(&exchange));
+        async move {
+            let response = shared.exchange(connection, peer, request, &exchange).await;
+            exchange.answered();
+            Ok::<_, std::convert::Infallible>(response)
+        }
     });
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -125,7 +130,7 @@ async fn serve<H: CpeHandler>(shared: Arc<Shared<H>>, accepted: Incoming, stop: 
         .max_buf_size(BUFFER)
         .serve_connection(TokioIo::new(stream), service);
     let mut serving = std::pin::pin!(serving);
-    let mut stopping = false;
+    let (mut stopping, mut half_closed) = (false, false);
     loop {
         tokio::select! {
             result = serving.as_mut() => {
@@ -134,7 +139,10 @@ async fn serve<H: CpeHandler>(shared: Arc<Shared<H>>, accepted: Incoming, stop: 
                 }
                 break;
             }
-            () = ended.notified() => shared.handler.half_closed(connection),
+            () = exchange.ended.cancelled(), if !half_closed => {
+                half_closed = true;
+                shared.handler.half_closed(connection);
+            }
             () = stop.cancelled(), if !stopping => {
                 stopping = true;
                 serving.as_mut().graceful_shutdown();
@@ -151,8 +159,9 @@ impl<H: CpeHandler> Shared<H> {
         connection: ConnectionId,
         peer: SocketAddr,
         request: Request<Body>,
+        exchange: &Exchange,
     ) -> Response<Full<Bytes>> {
-        match self.take_in(connection, peer, request).await {
+        match self.take_in(connection, peer, request, exchange).await {
             Ok(request) => respond(self.handler.request(request).await),
             Err(refusal) => {
                 self.metrics.cwmp_refused(peer, refusal.reason);
@@ -167,6 +176,7 @@ impl<H: CpeHandler> Shared<H> {
         connection: ConnectionId,
         peer: SocketAddr,
         request: Request<Body>,
+        exchange: &Exchange,
     ) -> Result<CpeRequest, Refusal> {
         let (head, body) = request.into_parts();
         if head.method != Method::POST {
@@ -178,14 +188,14 @@ impl<H: CpeHandler> Shared<H> {
             let now = self.started.elapsed().as_secs();
             if let Verdict::Challenge(challenge) = auth.judge(&head.headers, "POST", &target, now) {
                 // The body is read first: many CPEs cannot bear an answer before they have sent all.
-                self.collect(body).await?;
+                self.collect(body, exchange).await?;
                 let header = Some(("WWW-Authenticate", challenge));
                 return Err(Refusal { header, close: false, ..Refusal::new(401, "unauthenticated") });
             }
         }
-        let received = self.collect(body).await?;
-        let coding = head.headers.get("content-encoding").and_then(|value| value.to_str().ok());
-        let decoded = decode_body(coding, &received, self.limits.body).map_err(Refusal::from)?;
+        let received = self.collect(body, exchange).await?;
+        let coding = headers::content_coding(&head.headers);
+        let decoded = decode_body(coding.as_deref(), &received, self.limits.body).map_err(Refusal::from)?;
         let headers = headers::end_to_end(&head.headers, self.auth.is_some());
         let cookie = headers::cookie(&head.headers, COOKIE);
         let (body, original_body) = match decoded {
@@ -195,17 +205,26 @@ impl<H: CpeHandler> Shared<H> {
         Ok(CpeRequest { connection, peer, cookie, target, headers, body, original_body })
     }
 
-    async fn collect(&self, body: Body) -> Result<Bytes, Refusal> {
+    async fn collect(&self, body: Body, exchange: &Exchange) -> Result<Bytes, Refusal> {
         let most = self.limits.body;
         if body.size_hint().lower() > u64::try_from(most).unwrap_or(u64::MAX) {
             return Err(Refusal::new(413, "body is too large"));
         }
         let collecting = Limited::new(body, most).collect();
-        match tokio::time::timeout(self.limits.body_time, collecting).await {
-            Ok(Ok(collected)) => Ok(collected.to_bytes()),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refusal::new(413, "body is too large")),
-            Ok(Err(_)) => Err(Refusal::new(400, "body is broken")),
-            Err(_) => Err(Refusal::new(408, "body came too slowly")),
+        let cut_off = async {
+            exchange.ended.cancelled().await;
+            // All that the peer has sent is in the server's hands: only what is on its way to us is missing.
+            tokio::time::sleep(LAST_BYTES).await;
+        };
+        tokio::select! {
+            biased;
+            collected = collecting => match collected {
+                Ok(collected) => Ok(collected.to_bytes()),
+                Err(error) if error.is::<LengthLimitError>() => Err(Refusal::new(413, "body is too large")),
+                Err(_) => Err(Refusal::new(400, "body is broken")),
+            },
+            () = cut_off => Err(Refusal::new(400, "body is cut off")),
+            () = tokio::time::sleep(self.limits.body_time) => Err(Refusal::new(408, "body came too slowly")),
         }
     }
 }
@@ -266,5 +285,7 @@ fn respond(reply: CpeReply) -> Response<Full<Bytes>> {
 
 /// The name of our session cookie.
 const COOKIE: &str = "dragoman";
-/// Bytes buffered for a request's head.
+/// Bytes buffered for a request's head. One read may go beyond it, so a head of up to twice that may pass.
 const BUFFER: usize = 64 << 10;
+/// How long the rest of a body may be on its way within the door once the peer has sent all.
+const LAST_BYTES: Duration = Duration::from_millis(500);

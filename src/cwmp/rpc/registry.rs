@@ -23,6 +23,11 @@ macro_rules! registry {
             Unknown(Text<'a>),
         }
 
+        impl Request<'static> {
+            /// The names of all methods known.
+            pub const NAMES: &'static [&'static str] = &[$(stringify!($name)),*];
+        }
+
         impl<'a> Request<'a> {
             /// The method's name.
             pub fn name(&self) -> &str {

@@ -1,0 +1,9 @@
+//! The door as CPEs and attackers meet it: over real sockets, byte by byte. Quirk numbers in the names.
+
+mod auth;
+mod bodies;
+mod endings;
+mod framing;
+mod limits;
+mod rig;
+mod tls;
