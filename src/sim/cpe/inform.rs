@@ -2,7 +2,6 @@
 
 use crate::cwmp::rpc::{Array, EventStruct, Inform, ParameterValueStruct};
 use crate::datamodel::WallTime;
-use crate::sim::time::iso8601;
 
 use super::core::{Cpe, Event, TRANSFER_COMPLETE, VALUE_CHANGE};
 
@@ -18,7 +17,7 @@ impl Cpe {
             device_id: self.id.clone(),
             event: Array(events),
             max_envelopes: 1,
-            current_time: iso8601(now).into(),
+            current_time: now.to_string().into(),
             retry_count: self.retry_count,
             parameter_list: Array(parameters),
         }

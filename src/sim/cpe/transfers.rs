@@ -6,7 +6,6 @@ use crate::cwmp::rpc::{
     GetAllQueuedTransfersResponse, Request, TransferComplete, Upload, UploadResponse,
 };
 use crate::datamodel::WallTime;
-use crate::sim::time::iso8601;
 
 use super::core::{BOOT, Cpe, Due};
 use super::model::UNKNOWN_TIME;
@@ -85,7 +84,7 @@ impl Cpe {
             let version = self.rooted("DeviceInfo.SoftwareVersion");
             self.change(&version, &transfer.file_name);
         }
-        self.transfers.push_back(Transfer { complete_time: iso8601(now), ..transfer });
+        self.transfers.push_back(Transfer { complete_time: now.to_string(), ..transfer });
         self.want_session();
     }
 

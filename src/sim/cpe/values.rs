@@ -8,7 +8,6 @@ use crate::cwmp::rpc::{
     SetParameterValuesFault, SetParameterValuesResponse,
 };
 use crate::datamodel::{ValueType, WallTime, path};
-use crate::sim::time::iso8601;
 
 use super::core::{BOOTSTRAP, Cpe};
 use super::diagnostics;
@@ -41,7 +40,7 @@ impl Cpe {
         let value_type = self.data.value_type(name)?;
         let value = match name.strip_prefix(self.data.root()) {
             Some("DeviceInfo.UpTime") => (now.0.saturating_sub(self.booted_at.0) / 1_000).to_string(),
-            Some("Time.CurrentLocalTime") => iso8601(now),
+            Some("Time.CurrentLocalTime") => now.to_string(),
             _ if HIDDEN.contains(&path::name(name)) => String::new(),
             _ => self.data.value(name)?.to_owned(),
         };
