@@ -13,5 +13,6 @@ mod interop;
 mod kill;
 mod mosquitto;
 mod relay;
+mod tls;
 mod usp;
 mod websocket;

@@ -14,10 +14,16 @@ pub struct Mosquitto {
 
 impl Mosquitto {
     pub fn start() -> Self {
+        Self::with("")
+    }
+
+    /// With more lines in its configuration.
+    pub fn with(more: &str) -> Self {
         let port = free_port();
         let folder = folder("mosquitto");
         let file = folder.join("mosquitto.conf");
-        let text = format!("listener {port} 127.0.0.1\nallow_anonymous true\nmax_inflight_messages 0\n");
+        let common = "allow_anonymous true\nmax_inflight_messages 0";
+        let text = format!("{common}\nlistener {port} 127.0.0.1\n{more}");
         std::fs::write(&file, text).unwrap();
         let program = ["/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto", "/usr/bin/mosquitto"];
         let program = program.into_iter().find(|path| std::path::Path::new(path).exists());
