@@ -130,7 +130,8 @@ impl Agent {
     fn tell(&mut self, env: &Env, told: Vec<Told>, out: &mut Vec<Output>) {
         let mut changes = Vec::new();
         let mut kept = Vec::new();
-        for Told { subscription, notification } in told {
+        let lives = |told: &Told| told.subscription.ends_at.is_none_or(|at| at > env.wall);
+        for Told { subscription, notification } in told.into_iter().filter(lives) {
             let controller = self.local.controller_of(&subscription.recipient).map(EndpointId::parse);
             let Some(Ok(controller)) = controller else { continue };
             let msg_id = self.fresh_msg_id(env);

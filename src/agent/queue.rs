@@ -78,8 +78,10 @@ impl Queue {
         self.jobs.iter_mut().find(|job| job.rpc == Some(rpc))
     }
 
+    /// When the first job is overdue. One whose RPC is under way waits for its answer, however long the
+    /// session lets it.
     pub fn next_deadline(&self) -> Option<u64> {
-        self.jobs.iter().map(|job| job.deadline).min()
+        self.jobs.iter().filter(|job| job.rpc.is_none()).map(|job| job.deadline).min()
     }
 
     /// Takes out what has waited too long. A job whose RPC is under way is left to its answer.

@@ -83,7 +83,8 @@ impl Device {
     /// When [`Input::Tick`] is next needed, in monotonic milliseconds.
     pub fn next_deadline(&self) -> Option<u64> {
         let session = self.session.as_ref().map(|session| self.session_deadline(session));
-        [self.agent.next_deadline(), self.wake.next_deadline(), session].into_iter().flatten().min()
+        let wake = self.wake.next_deadline().filter(|_| !self.stopping);
+        [self.agent.next_deadline(), wake, session].into_iter().flatten().min()
     }
 
     /// Whether the device can be dropped and rebuilt from the store without anything being lost.

@@ -251,3 +251,16 @@ fn the_tables_of_the_local_agent_profile_are_there() {
         assert_eq!(all[&format!("Device.LocalAgent.{name}")], value, "{name}");
     }
 }
+
+#[test]
+fn an_overdue_request_whose_rpc_is_under_way_keeps_no_clock_spinning() {
+    let mut story = Story::begin();
+    let get = message::Get { param_paths: vec![HOSTNAME.into()], max_depth: 0 };
+    story.send(&controller(), Request::Get(get));
+    let inform = story.cpe.open();
+    story.handle(Input::Informed { inform: &inform, first_contact: false });
+    let rpc = story.agent.next_rpc(&story.env(), &mut story.shadow, &mut Vec::new());
+    assert!(rpc.is_some());
+    story.pass(story.config.request_timeout_ms * 2);
+    assert!(story.agent.next_deadline().is_none_or(|at| at > story.now), "it would tick without end");
+}
