@@ -59,7 +59,7 @@ impl AcsReply {
 pub struct AcsFailure(pub String);
 
 /// The HTTP answer to a CPE.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
     pub status: u16,
     pub headers: Vec<(String, String)>,

@@ -14,3 +14,6 @@ mod wake;
 pub use config::ProxyConfig;
 pub use device::Device;
 pub use io::{AcsFailure, AcsReply, ExchangeId, Input, Output, Post, Reply, SessionId};
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ pub mod broker;
 pub mod controller;
 pub mod cpe;
 mod digest;
-mod soap;
+pub(crate) mod soap;
 mod time;
 mod wire;
 

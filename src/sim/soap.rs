@@ -7,7 +7,7 @@ use crate::cwmp::soap::{Envelope, Header, Limits, Message, SoapError, decode, de
 
 /// A message that owns its text.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Owned {
+pub(crate) enum Owned {
     Request(Request<'static>),
     Response(Response<'static>),
     Fault(Fault<'static>),
@@ -15,7 +15,7 @@ pub(super) enum Owned {
 
 /// An envelope that owns its text, as far as the simulators look at it.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Received {
+pub(crate) struct Received {
     pub namespace: String,
     pub id: Option<String>,
     pub hold_requests: bool,
@@ -23,7 +23,7 @@ pub(super) struct Received {
 }
 
 /// Reads an envelope.
-pub(super) fn read(body: &[u8], content_type: Option<&str>) -> Result<Received, SoapError> {
+pub(crate) fn read(body: &[u8], content_type: Option<&str>) -> Result<Received, SoapError> {
     let text = decode_charset(body, content_type)?;
     let envelope = decode(&text, &Limits::default())?;
     let message = match envelope.message {
@@ -40,7 +40,7 @@ pub(super) fn read(body: &[u8], content_type: Option<&str>) -> Result<Received, 
 }
 
 /// Writes an envelope; `id` is that of the request that it makes or answers.
-pub(super) fn write(namespace: &str, id: Option<&str>, message: Owned) -> Bytes {
+pub(crate) fn write(namespace: &str, id: Option<&str>, message: Owned) -> Bytes {
     let header = Header { id: id.map(Into::into), ..Header::default() };
     let message = match message {
         Owned::Request(it) => Message::Request(it),
@@ -53,6 +53,6 @@ pub(super) fn write(namespace: &str, id: Option<&str>, message: Owned) -> Bytes 
 }
 
 /// Whether a body says nothing: CPEs and ACSs have been seen to send blanks for it.
-pub(super) fn is_empty(body: &[u8]) -> bool {
+pub(crate) fn is_empty(body: &[u8]) -> bool {
     body.iter().all(u8::is_ascii_whitespace)
 }
