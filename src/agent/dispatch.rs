@@ -66,8 +66,13 @@ impl Agent {
             }
             Ok(_) => {}
             Err(MessageError::Unparseable(why)) => {
-                // R-MSG.4 knows no way to answer what has no message id.
                 out.push(Output::Log(format!("dropped a USP message: {why}")));
+            }
+            // R-MSG.4 knows no way to answer what has no message id.
+            Err(MessageError::Missing { msg_id, .. } | MessageError::Mismatch { msg_id })
+                if msg_id.is_empty() =>
+            {
+                out.push(Output::Log("dropped a USP message without a message id".into()));
             }
             Err(error) => {
                 let (MessageError::Missing { msg_id, .. } | MessageError::Mismatch { msg_id }) = &error

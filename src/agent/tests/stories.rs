@@ -264,3 +264,35 @@ fn an_overdue_request_whose_rpc_is_under_way_keeps_no_clock_spinning() {
     story.pass(story.config.request_timeout_ms * 2);
     assert!(story.agent.next_deadline().is_none_or(|at| at > story.now), "it would tick without end");
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(200))]
+
+    /// A controller that sends junk, or a message with a byte changed, disturbs nobody.
+    #[test]
+    fn hostile_records_never_panic_and_the_next_request_is_served(
+        junk in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200),
+        at in 0_usize..400,
+        byte in proptest::prelude::any::<u8>(),
+        path in "[A-Za-z0-9.*\\[\\]=\"+#&!<>~ ]{0,60}",
+    ) {
+        let mut story = Story::begin();
+        story.handle(Input::Record { bytes: junk.into() });
+        let to = story.cpe.id().endpoint_id();
+        for request in [
+            Request::Get(message::Get { param_paths: vec![path.clone()], max_depth: 0 }),
+            add(&path, &[("Alias", &path)]),
+            set(&path, &[("SSID", &path)]),
+            operate(&path, &[]),
+        ] {
+            let message = Message::request("m", request).encode();
+            let mut record = Record::plain(&controller(), &to, message).encode().to_vec();
+            story.handle(Input::Record { bytes: record.clone().into() });
+            let place = at % record.len();
+            record[place] = byte;
+            story.handle(Input::Record { bytes: record.into() });
+        }
+        story.session();
+        proptest::prop_assert!(story.get("Device.DeviceInfo.SerialNumber").is_ok());
+    }
+}
