@@ -32,36 +32,50 @@ impl<'a> Fault<'a> {
         }
     }
 
-    /// Finds the code by local name wherever it stands (quirk F08). A fault without any counts as 9002
-    /// (quirk F07).
+    /// Finds the code by local name wherever it stands; the first one counts (quirk F08). A fault without any
+    /// counts as 9002 (quirk F07).
     pub(in crate::cwmp) fn decode(cursor: &mut Cursor<'a>) -> Result<Self, SoapError> {
-        let mut found = Fault { fault_code: 9002, ..Fault::default() };
+        let mut found = Self::default();
+        let mut code = None;
+        let mut soap_text = Text::default();
         cursor.children(|name, cursor| match name.to_ascii_lowercase().as_str() {
-            "faultstring" if found.fault_string.is_empty() => {
-                found.fault_string = cursor.trimmed()?;
+            "faultstring" => {
+                soap_text = cursor.trimmed()?;
                 Ok(())
             }
-            "detail" => cursor.children(|name, cursor| match name {
-                "Fault" => found.decode_detail(cursor),
-                _ => cursor.skip(),
-            }),
+            "detail" => found.decode_detail(&mut code, cursor),
             _ => cursor.skip(),
         })?;
+        found.fault_code = code.unwrap_or(9002);
+        if found.fault_string.is_empty() {
+            found.fault_string = soap_text;
+        }
         Ok(found)
     }
 
-    fn decode_detail(&mut self, cursor: &mut Cursor<'a>) -> Result<(), SoapError> {
-        cursor.children(|name, cursor| {
-            match name {
-                "FaultCode" => self.fault_code = cursor.trimmed()?.parse().unwrap_or(9002),
-                "FaultString" => self.fault_string = cursor.trimmed()?,
-                "SetParameterValuesFault" => {
-                    self.set_parameter_values_fault.push(SetParameterValuesFault::decode(cursor)?);
-                }
-                _ => cursor.skip()?,
-            }
-            Ok(())
+    fn decode_detail(&mut self, code: &mut Option<u32>, cursor: &mut Cursor<'a>) -> Result<(), SoapError> {
+        cursor.children(|name, cursor| match name {
+            // Nesting is bounded by the cursor.
+            "Fault" => self.decode_detail(code, cursor),
+            _ => self.decode_part(name, code, cursor),
         })
+    }
+
+    fn decode_part(
+        &mut self,
+        name: &str,
+        code: &mut Option<u32>,
+        cursor: &mut Cursor<'a>,
+    ) -> Result<(), SoapError> {
+        match name {
+            "FaultCode" if code.is_none() => *code = Some(leading_number(&cursor.trimmed()?).unwrap_or(9002)),
+            "FaultString" if self.fault_string.is_empty() => self.fault_string = cursor.trimmed()?,
+            "SetParameterValuesFault" => {
+                self.set_parameter_values_fault.push(SetParameterValuesFault::decode(cursor)?);
+            }
+            _ => cursor.skip()?,
+        }
+        Ok(())
     }
 
     pub(in crate::cwmp) fn encode(&self, sink: &mut Sink<'_>) {
@@ -89,4 +103,10 @@ impl<'a> Fault<'a> {
                 .collect(),
         }
     }
+}
+
+/// Some CPEs add the text to the code (quirk F05).
+fn leading_number(text: &str) -> Option<u32> {
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    text[..end].parse().ok()
 }

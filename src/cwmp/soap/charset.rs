@@ -43,7 +43,11 @@ pub fn decode_charset<'a>(body: &'a [u8], content_type: Option<&str>) -> Result<
         });
     }
     let label = content_type.and_then(charset_parameter).or_else(|| declared(body));
-    let encoding = label.and_then(|label| Encoding::for_label(label.as_bytes())).unwrap_or(UTF_8);
+    let named = label.and_then(|label| Encoding::for_label(label.as_bytes()));
+    // UTF-16 has a zero in one of the first two bytes of any markup: without it the name is a lie.
+    let wide = body.iter().take(2).any(|byte| *byte == 0);
+    let encoding = named.filter(|named| wide || named.is_ascii_compatible());
+    let encoding = encoding.unwrap_or(UTF_8);
     if encoding == UTF_8
         && let Ok(text) = std::str::from_utf8(body)
     {

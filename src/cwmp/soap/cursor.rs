@@ -38,11 +38,7 @@ impl<'a> Cursor<'a> {
         loop {
             match self.event()? {
                 Event::Start(start) => {
-                    self.elements += 1;
                     self.depth += 1;
-                    if self.elements > self.limits.elements {
-                        return Err(SoapError::Elements(self.limits.elements));
-                    }
                     if self.depth > self.limits.depth {
                         return Err(SoapError::Depth(self.limits.depth));
                     }
@@ -57,6 +53,7 @@ impl<'a> Cursor<'a> {
                 Event::Eof if self.depth > 0 => return Err(SoapError::Xml("it ends too early".into())),
                 Event::Eof => return Ok(None),
                 Event::Text(text) if self.depth == 0 && !is_blank(&text) => return Err(SoapError::Trailing),
+                Event::CData(_) | Event::GeneralRef(_) if self.depth == 0 => return Err(SoapError::Trailing),
                 _ => {}
             }
         }
@@ -84,8 +81,7 @@ impl<'a> Cursor<'a> {
                 Event::Text(text) => append(&mut whole, text.into_inner()),
                 Event::CData(data) => append(&mut whole, data.into_inner()),
                 Event::GeneralRef(entity) => {
-                    let resolved = resolve(&entity)?;
-                    append(&mut whole, Cow::Owned(resolved));
+                    append(&mut whole, Cow::Owned(resolve(&entity)));
                 }
                 Event::End(_) => {
                     self.depth = self.depth.saturating_sub(1);
@@ -132,7 +128,7 @@ impl<'a> Cursor<'a> {
     pub fn attribute(&self, local: &str) -> Option<String> {
         let start = self.start.as_ref()?;
         let mut attributes = start.attributes();
-        let found = attributes.with_checks(false).flatten().take(MAX_ATTRIBUTES);
+        let found = attributes.with_checks(false).flatten();
         let mut named = found.filter(|attribute| attribute.key.local_name().into_inner() == local);
         named.next().map(|attribute| attribute.value.into_owned())
     }
@@ -149,6 +145,14 @@ impl<'a> Cursor<'a> {
     fn event(&mut self) -> Result<Event<'a>, SoapError> {
         match self.reader.read_event().map_err(|error| SoapError::Xml(error.to_string()))? {
             Event::DocType(_) => Err(SoapError::DocType),
+            Event::Start(start) => {
+                self.elements += 1;
+                if self.elements > self.limits.elements {
+                    return Err(SoapError::Elements(self.limits.elements));
+                }
+                check_attributes(&start)?;
+                Ok(Event::Start(start))
+            }
             event => Ok(event),
         }
     }
@@ -170,26 +174,37 @@ fn append<'a>(whole: &mut Cow<'a, str>, part: Cow<'a, str>) {
     }
 }
 
-/// XML's own five entities and character references; nothing else is ever expanded.
-fn resolve(entity: &quick_xml::events::BytesRef<'_>) -> Result<String, SoapError> {
+/// XML's own five entities and character references. Nothing else is ever expanded: without a document type
+/// there are no others, and CPEs that write `AT&T;` mean it (quirk X28).
+fn resolve(entity: &quick_xml::events::BytesRef<'_>) -> String {
     if entity.is_char_ref() {
         // A reference to a character that XML forbids is dropped (quirk X27).
-        return Ok(entity.resolve_char_ref().ok().flatten().map(String::from).unwrap_or_default());
+        return entity.resolve_char_ref().ok().flatten().map(String::from).unwrap_or_default();
     }
-    let known = match &**entity {
-        "amp" => "&",
-        "lt" => "<",
-        "gt" => ">",
-        "quot" => "\"",
-        "apos" => "'",
-        other => return Err(SoapError::Entity(other.chars().take(32).collect())),
-    };
-    Ok(known.to_owned())
+    match &**entity {
+        "amp" => "&".to_owned(),
+        "lt" => "<".to_owned(),
+        "gt" => ">".to_owned(),
+        "quot" => "\"".to_owned(),
+        "apos" => "'".to_owned(),
+        other => format!("&{other};"),
+    }
+}
+
+/// Two attributes of one name would be read differently by the next parser (XML 1.0, 3.1).
+fn check_attributes(start: &BytesStart<'_>) -> Result<(), SoapError> {
+    for (number, attribute) in start.attributes().enumerate() {
+        if number == MAX_ATTRIBUTES {
+            return Err(SoapError::Attributes(MAX_ATTRIBUTES));
+        }
+        attribute.map_err(|error| SoapError::Xml(error.to_string()))?;
+    }
+    Ok(())
 }
 
 fn is_blank(text: &str) -> bool {
     text.chars().all(|c| c.is_whitespace() || c == '\0')
 }
 
-/// Attributes looked at on one element.
-const MAX_ATTRIBUTES: usize = 32;
+/// Attributes of one element, declarations of namespaces included.
+const MAX_ATTRIBUTES: usize = 64;

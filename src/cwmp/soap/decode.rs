@@ -34,6 +34,9 @@ pub fn decode<'a>(text: &'a Text<'_>, limits: &Limits) -> Result<Envelope<'a>, S
         return Err(SoapError::TooLarge(text.len(), limits.size));
     }
     let trimmed = text.trim_end_matches(['\0', ' ', '\t', '\r', '\n']);
+    if trimmed.contains('\0') {
+        return Err(SoapError::Nul);
+    }
     let mut cursor = Cursor::new(trimmed, limits);
     match cursor.enter()? {
         Some("Envelope") => {}

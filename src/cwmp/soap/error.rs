@@ -13,8 +13,10 @@ pub enum SoapError {
     Xml(String),
     #[error("document type declarations are refused")]
     DocType,
-    #[error("entity '{0}' is not one of XML's own")]
-    Entity(String),
+    #[error("an element has more than {0} attributes")]
+    Attributes(usize),
+    #[error("a zero byte stands within the message")]
+    Nul,
     #[error("elements are nested deeper than {0}")]
     Depth(usize),
     #[error("more than {0} elements")]
