@@ -7,8 +7,10 @@
 //! these parameters (`Device.IP.Diagnostics.IPPing.NumberOfRepetitions`, where USP has arguments of a
 //! command), and writing them with SetParameterValues takes their types.
 
+mod facets;
 mod row;
 mod table;
 
+pub use facets::Misfit;
 pub use row::{Access, Default, Kind, Row, Secured, Status, UniqueKey};
 pub use table::{Supported, generic, is_direct, standard};
