@@ -48,9 +48,18 @@ impl Drop for Mosquitto {
     }
 }
 
-/// A port that was free a moment ago.
+/// A port that nobody had a moment ago. It is below those that the system gives to clients: a client that keeps trying
+/// a port of those can end up connected to itself there.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+    loop {
+        let number = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let spread = std::process::id().wrapping_mul(2_654_435_761) >> 8;
+        let port = u16::try_from(20_000 + spread.wrapping_add(number) % 12_000).unwrap();
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// A folder of the test's own.
