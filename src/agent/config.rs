@@ -1,12 +1,20 @@
 //! What the operator decides about virtual agents.
 
+use std::sync::{Arc, OnceLock};
+
 use crate::identity::EndpointId;
+use crate::translation::Rights;
+
+use super::local::Template;
 
 /// A controller that agents know from the start.
 #[derive(Debug, Clone)]
 pub struct ControllerConfig {
+    /// The number of its row, `Device.LocalAgent.Controller.{i}.`.
+    pub instance: u32,
     pub endpoint_id: EndpointId,
-    pub role: Role,
+    /// The names of its roles.
+    pub roles: Vec<String>,
     /// Whether agents send it an OnBoardRequest until it has acknowledged one.
     pub onboard: bool,
     pub mtp: ControllerMtp,
@@ -19,18 +27,62 @@ pub enum ControllerMtp {
     WebSocket { host: String, port: u16, path: String, encrypted: bool },
 }
 
-/// What a controller may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    FullAccess,
-    /// Get, GetInstances, GetSupportedProtocol.
-    ReadOnly,
+/// A role, as `Device.LocalAgent.ControllerTrust.Role.{i}.` shows it.
+#[derive(Debug, Clone)]
+pub struct RoleConfig {
+    pub instance: u32,
+    pub name: String,
+    pub permissions: Vec<PermissionConfig>,
+    /// Who has it sees the values of `secured` parameters that it may read.
+    pub secured: bool,
+    /// The role of those that have no other.
+    pub untrusted: bool,
 }
+
+/// One permission of a role.
+#[derive(Debug, Clone)]
+pub struct PermissionConfig {
+    /// The higher one decides where targets overlap.
+    pub order: u32,
+    /// Paths, separated by commas.
+    pub targets: String,
+    /// On parameters, objects, instances, and commands and events.
+    pub rights: [Rights; 4],
+}
+
+impl RoleConfig {
+    /// The roles that are there without being configured: everything, reading, and nothing.
+    pub fn built_in() -> Vec<Self> {
+        let role = |instance, name: &str, targets: &str, rights| Self {
+            instance,
+            name: name.to_owned(),
+            permissions: vec![PermissionConfig {
+                order: 1,
+                targets: targets.to_owned(),
+                rights: [rights; 4],
+            }],
+            secured: false,
+            untrusted: false,
+        };
+        let reads = Rights::READ.with(Rights::NOTIFY);
+        vec![
+            Self { secured: true, ..role(1, FULL_ACCESS, "Device.", Rights::ALL) },
+            role(2, READ_ONLY, "Device.", reads),
+            Self { untrusted: true, permissions: Vec::new(), ..role(3, UNTRUSTED, "", Rights::NONE) },
+        ]
+    }
+}
+
+/// The names of the roles that are there without being configured.
+pub const FULL_ACCESS: &str = "full-access";
+pub const READ_ONLY: &str = "read-only";
+pub const UNTRUSTED: &str = "untrusted";
 
 /// Settings of the agent core; times in milliseconds.
 #[derive(Debug, Clone)]
 pub struct AgentConfig {
     pub controllers: Vec<ControllerConfig>,
+    pub roles: Vec<RoleConfig>,
     /// How long a request may wait for its device before its controller gets an error.
     pub request_timeout_ms: u64,
     /// How old a value may be that a Get is answered with; 0 is live: the CPE is asked each time.
@@ -41,17 +93,28 @@ pub struct AgentConfig {
     pub discovery_names_per_session: usize,
     /// Requests that may wait for one device; one more is refused with 7005.
     pub max_queue: usize,
+    /// Made of the above when it is first asked for.
+    pub template: OnceLock<Arc<Template>>,
+}
+
+impl AgentConfig {
+    /// The rows that every agent begins with.
+    pub fn template(&self) -> Arc<Template> {
+        Arc::clone(self.template.get_or_init(|| Arc::new(Template::of(self))))
+    }
 }
 
 impl Default for AgentConfig {
     fn default() -> Self {
         Self {
             controllers: Vec::new(),
+            roles: RoleConfig::built_in(),
             request_timeout_ms: 60_000,
             fresh_ms: 0,
             discovery: true,
             discovery_names_per_session: 20_000,
             max_queue: 64,
+            template: OnceLock::new(),
         }
     }
 }

@@ -8,12 +8,12 @@ use crate::cwmp::rpc::{Fault, Response};
 use crate::datamodel::WallTime;
 use crate::durable::{Change, Entry, Kind, Token};
 use crate::identity::{DeviceId, EndpointId};
-use crate::translation::{Discovery, Mapping, Outcome, Plan, Sample, Step, View, watched_params};
+use crate::translation::{Access, Discovery, Mapping, Outcome, Plan, Sample, Step, View, watched_params};
 use crate::usp::ErrorCode;
 use crate::usp::message::{self, Message};
 use crate::usp::record::Record;
 
-use super::config::{AgentConfig, ControllerConfig};
+use super::config::AgentConfig;
 use super::io::{Env, Input, Output, Rpc, RpcId, Shadow};
 use super::local::{LocalAgent, Operation};
 use super::outbox::Outbox;
@@ -78,6 +78,7 @@ impl Agent {
     pub fn handle(&mut self, env: &Env, shadow: &mut Shadow, input: Input<'_>, out: &mut Vec<Output>) {
         let watched = self.local.subscriptions().iter().any(|it| it.notif_type.is_about_data());
         shadow.cpe.watch(watched);
+        self.local.watch(watched);
         match input {
             Input::Record { bytes } => self.record(env, shadow, bytes, out),
             Input::ControllerConnected { controller } => self.connected(env, &controller, out),
@@ -110,8 +111,11 @@ impl Agent {
             if job.work == Work::Discovery && self.booting {
                 return None;
             }
-            self.local.acting_for(job.asker.as_ref().map(|asker| &asker.controller), env.wall);
-            let mut view = View { cpe: &mut shadow.cpe, local: &mut self.local, wall: env.wall };
+            let asker = job.asker.as_ref().map(|asker| &asker.controller);
+            self.local.acting_for(asker, env.wall);
+            let access = asker.map_or_else(Access::for_us, |asker| self.local.access_of(asker));
+            let mut view =
+                View { cpe: &mut shadow.cpe, local: &mut self.local, access: &access, wall: env.wall };
             match job.plan.next(&mut view) {
                 Step::Call(request) => {
                     // Discovery walks the CPE's own tree; all others speak of TR-181.
@@ -150,7 +154,8 @@ impl Agent {
         let Some(job) = self.queue.front().filter(|job| job.rpc.is_none() && job.plan.ends_session()) else {
             return;
         };
-        let mut view = View { cpe: &mut shadow.cpe, local: &mut self.local, wall: env.wall };
+        let access = Access::for_us();
+        let mut view = View { cpe: &mut shadow.cpe, local: &mut self.local, access: &access, wall: env.wall };
         match job.plan.next(&mut view) {
             Step::Done(outcome) => {
                 if let Some(job) = self.queue.pop() {
@@ -180,7 +185,9 @@ impl Agent {
         let mapping = self.mapping();
         let Some(job) = self.queue.of(rpc) else { return };
         job.rpc = None;
-        let mut view = View { cpe: &mut shadow.cpe, local: &mut self.local, wall: env.wall };
+        // What is done with an answer is decided when the plan is asked for more.
+        let access = Access::for_us();
+        let mut view = View { cpe: &mut shadow.cpe, local: &mut self.local, access: &access, wall: env.wall };
         match mapping.filter(|_| job.work != Work::Discovery) {
             Some(mapping) => job.plan.answered(&mut view, &mapping.incoming(response)),
             None => job.plan.answered(&mut view, response),
@@ -191,7 +198,9 @@ impl Agent {
         let mapping = self.mapping();
         let Some(job) = self.queue.of(rpc) else { return };
         job.rpc = None;
-        let mut view = View { cpe: &mut shadow.cpe, local: &mut self.local, wall: env.wall };
+        // What is done with an answer is decided when the plan is asked for more.
+        let access = Access::for_us();
+        let mut view = View { cpe: &mut shadow.cpe, local: &mut self.local, access: &access, wall: env.wall };
         match mapping.filter(|_| job.work != Work::Discovery) {
             Some(mapping) => job.plan.faulted(&mut view, &mapping.fault(fault)),
             None => job.plan.faulted(&mut view, fault),
@@ -260,7 +269,7 @@ impl Agent {
     /// Whether the device's data model is known to be one that USP can show, and there is somebody to show
     /// it to. Without controllers the gateway only relays, and asks CPEs nothing.
     pub(super) fn has_agent(&self) -> bool {
-        !self.stored.root.is_empty() && !self.config.controllers.is_empty()
+        !self.stored.root.is_empty() && self.local.controllers().next().is_some()
     }
 
     /// What objects there are must be durable before anybody is told of them, and before discovery counts as
@@ -345,10 +354,6 @@ impl Agent {
     pub(super) fn keep_shadow(&mut self, shadow: &mut Shadow, out: &mut Vec<Output>) -> Option<Token> {
         let changes = shadow_changes(shadow);
         if changes.is_empty() { None } else { Some(self.persist(changes, out)) }
-    }
-
-    pub(super) fn controller(&self, endpoint: &str) -> Option<&ControllerConfig> {
-        self.config.controllers.iter().find(|known| known.endpoint_id.as_str() == endpoint)
     }
 
     pub(super) fn send(

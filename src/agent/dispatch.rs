@@ -4,13 +4,13 @@ use bytes::Bytes;
 
 use crate::identity::EndpointId;
 use crate::translation::{
-    Add, Delete, Diagnostic, Get, Lookup, Operate, Outcome, Plan, Searched, Set, Step, View,
+    Add, Delete, Diagnostic, Get, Lookup, Models, Operate, Outcome, Plan, Refusal, Rights, Searched, Set,
+    Sort, Step, View,
 };
-use crate::usp::message::{self, Message, MessageBody, MessageError, Request, Response};
+use crate::usp::message::{self, Message, MessageBody, MessageError, Request, Response, operate_resp};
 use crate::usp::record::{Payload, Record};
 use crate::usp::{ErrorCode, SUPPORTED_VERSIONS};
 
-use super::config::Role;
 use super::core::Agent;
 use super::io::{Env, Output, Shadow};
 use super::queue::{Asker, Job, Work};
@@ -25,13 +25,12 @@ impl Agent {
         if record.to_id != self.endpoint.as_str() {
             return out.push(Output::Log(format!("dropped a USP record for {}", record.to_id)));
         }
-        let Some(known) = self.controller(&record.from_id) else {
+        let Some(controller) = self.local.controller(&record.from_id) else {
             let line = format!("dropped a USP record from {}, which is no controller here", record.from_id);
             return out.push(Output::Log(line));
         };
-        let (controller, role) = (known.endpoint_id.clone(), known.role);
         match record.payload {
-            Payload::NoSession(payload) => self.message(env, shadow, &controller, role, payload, out),
+            Payload::NoSession(payload) => self.message(env, shadow, &controller, payload, out),
             Payload::Session => {
                 let disconnect = Payload::Disconnect {
                     reason: ErrorCode::SESSION_CONTEXT_NOT_ALLOWED.name().into(),
@@ -50,13 +49,12 @@ impl Agent {
         env: &Env,
         shadow: &mut Shadow,
         controller: &EndpointId,
-        role: Role,
         payload: Bytes,
         out: &mut Vec<Output>,
     ) {
         match Message::decode(payload) {
             Ok(Message { msg_id, body: MessageBody::Request(request) }) => {
-                self.request(env, shadow, controller, role, msg_id, request, out);
+                self.request(env, shadow, controller, msg_id, request, out);
             }
             Ok(Message {
                 msg_id,
@@ -85,23 +83,15 @@ impl Agent {
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one call, and each of them is needed once")]
     fn request(
         &mut self,
         env: &Env,
         shadow: &mut Shadow,
         controller: &EndpointId,
-        role: Role,
         msg_id: String,
         request: Request,
         out: &mut Vec<Output>,
     ) {
-        let writes =
-            matches!(request, Request::Set(_) | Request::Add(_) | Request::Delete(_) | Request::Operate(_));
-        if writes && role == Role::ReadOnly {
-            let why = "this controller's role may only read";
-            return self.refuse(controller, msg_id, ErrorCode::PERMISSION_DENIED, why, out);
-        }
         // GetSupportedDM takes no searches, and what needs none is answered from the index.
         let mut from_index = matches!(request, Request::GetSupportedDm(_));
         let mut wants_answer = true;
@@ -129,6 +119,11 @@ impl Agent {
             }
             Request::Operate(request) => {
                 wants_answer = request.send_resp;
+                if !self.may_operate(controller, shadow, &request.command) {
+                    let why = "this controller's roles do not let it be executed";
+                    let refusal = Refusal::new(ErrorCode::PERMISSION_DENIED, why);
+                    return self.command_failed(controller, msg_id, request, refusal, out);
+                }
                 if let Some(diagnostic) = Diagnostic::of(&request.command) {
                     return self.operate(env, controller, msg_id, request, diagnostic, out);
                 }
@@ -164,6 +159,32 @@ impl Agent {
         }
     }
 
+    fn may_operate(&mut self, controller: &EndpointId, shadow: &Shadow, command: &str) -> bool {
+        let access = self.local.access_of(controller);
+        let models = Models { cpe: &shadow.cpe, local: &self.local.tree().model };
+        access.may(Rights::EXECUTE, Sort::CommandEvent, command, models)
+    }
+
+    /// A command that is refused is told so in an OperateResp (R-OPR.1).
+    fn command_failed(
+        &self,
+        controller: &EndpointId,
+        msg_id: String,
+        request: message::Operate,
+        refusal: Refusal,
+        out: &mut Vec<Output>,
+    ) {
+        use operate_resp::operation_result::{CommandFailure, OperationResp};
+        if !request.send_resp {
+            return;
+        }
+        let failure = CommandFailure { err_code: refusal.code.0, err_msg: refusal.why };
+        let operation_resp = Some(OperationResp::CmdFailure(failure));
+        let result = operate_resp::OperationResult { executed_command: request.command, operation_resp };
+        let resp = message::OperateResp { operation_results: vec![result] };
+        self.send(controller, Message::response(msg_id, Response::OperateResp(resp)), None, out);
+    }
+
     /// Answers a Get from the shadow, where the operator lets values be so old and all of them are known.
     fn answer_fresh(
         &mut self,
@@ -177,7 +198,8 @@ impl Agent {
             return false;
         }
         let mut plan = Get::new(request.clone());
-        let view = View { cpe: &mut shadow.cpe, local: &mut self.local, wall: env.wall };
+        let access = self.local.access_of(&asker.controller);
+        let view = View { cpe: &mut shadow.cpe, local: &mut self.local, access: &access, wall: env.wall };
         let Some(outcome) = plan.answer_from_shadow(&view, self.config.fresh_ms) else { return false };
         let job = Job { asker: Some(asker), plan: Box::new(plan), deadline: 0, rpc: None, work: Work::Asked };
         self.finish(env, job, outcome, None, out);
@@ -196,7 +218,8 @@ impl Agent {
         self.local.acting_for(Some(&asker.controller), env.wall);
         let up = env.wall.0.saturating_sub(self.stored.booted_at.0) / 1_000;
         self.local.set_up_time(up);
-        let mut view = View { cpe: &mut shadow.cpe, local: &mut self.local, wall: env.wall };
+        let access = self.local.access_of(&asker.controller);
+        let mut view = View { cpe: &mut shadow.cpe, local: &mut self.local, access: &access, wall: env.wall };
         let outcome = match plan.next(&mut view) {
             Step::Done(outcome) => outcome,
             // No plan asks the CPE for what is the gateway's.
@@ -204,6 +227,7 @@ impl Agent {
         };
         let job = Job { asker: Some(asker), plan, deadline: 0, rpc: None, work: Work::Asked };
         self.finish(env, job, outcome, None, out);
+        self.tell_news(env, shadow, out);
     }
 
     fn enqueue(&mut self, env: &Env, asker: Asker, plan: Box<dyn Plan>, out: &mut Vec<Output>) {

@@ -14,7 +14,10 @@ mod outbox;
 mod queue;
 mod stored;
 
-pub use config::{AgentConfig, ControllerConfig, ControllerMtp, Role};
+pub use config::{
+    AgentConfig, ControllerConfig, ControllerMtp, FULL_ACCESS, PermissionConfig, READ_ONLY, RoleConfig,
+    UNTRUSTED,
+};
 pub use core::Agent;
 pub use io::{Env, Input, Output, Rpc, RpcId, Shadow};
 pub use stored::{RestoreError, stored_device_id};

@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use crate::cwmp::rpc::Inform;
-use crate::datamodel::{News, WallTime, path};
+use crate::datamodel::{Instantiated, News, WallTime, path};
 use crate::durable::{Change, Kind};
 use crate::identity::EndpointId;
-use crate::translation::unique_keys;
+use crate::translation::{Models, Rights, Sort, unique_keys};
 use crate::usp::SUPPORTED_VERSIONS;
 use crate::usp::message::notify::{self, Notification};
 use crate::usp::message::{self, Message};
@@ -29,19 +29,16 @@ struct Told {
 impl Agent {
     /// Turns news of the data model into notifications.
     pub(super) fn tell_news(&mut self, env: &Env, shadow: &mut Shadow, out: &mut Vec<Output>) {
-        let news = shadow.cpe.take_news();
-        if news.is_empty() {
-            return;
-        }
-        // What discovery finds was there before: only afterwards is a new instance news.
-        let known = self.is_discovered();
         let mut told = Vec::new();
-        for subscription in self.local.subscriptions() {
-            for item in &news {
-                if let Some(notification) = about(subscription, item, shadow, known) {
-                    told.push(Told { subscription: subscription.clone(), notification });
-                }
-            }
+        let news = shadow.cpe.take_news();
+        if !news.is_empty() {
+            // What discovery finds was there before: only afterwards is a new instance news.
+            let known = self.is_discovered();
+            told.extend(self.about_all(&news, &shadow.cpe, shadow, known));
+        }
+        let own = self.local.take_news();
+        if !own.is_empty() {
+            told.extend(self.about_all(&own, &self.local.tree().model, shadow, true));
         }
         if told.is_empty() {
             return;
@@ -49,6 +46,37 @@ impl Agent {
         self.tell(env, told, out);
         // What was told counts as known after a crash as well, so that only other values are news.
         self.keep_shadow(shadow, out);
+    }
+
+    fn about_all(&self, news: &[News], model: &Instantiated, shadow: &Shadow, known: bool) -> Vec<Told> {
+        let models = Models { cpe: &shadow.cpe, local: &self.local.tree().model };
+        let mut told = Vec::new();
+        for subscription in self.local.subscriptions() {
+            for item in news {
+                let notification = about(subscription, item, model, known);
+                let Some(notification) = notification.filter(|it| self.may_hear(subscription, it, models))
+                else {
+                    continue;
+                };
+                told.push(Told { subscription: subscription.clone(), notification });
+            }
+        }
+        told
+    }
+
+    /// Whether the recipient's roles let it be told of this.
+    fn may_hear(&self, subscription: &Subscription, notification: &Notification, models: Models<'_>) -> bool {
+        let (sort, path) = match notification {
+            Notification::ValueChange(it) => (Sort::Param, it.param_path.clone()),
+            Notification::ObjCreation(it) => (Sort::Obj, path::parent(&it.obj_path).unwrap_or("").to_owned()),
+            Notification::ObjDeletion(it) => (Sort::InstantiatedObj, it.obj_path.clone()),
+            Notification::Event(it) => (Sort::CommandEvent, format!("{}{}", it.obj_path, it.event_name)),
+            Notification::OperComplete(it) => {
+                (Sort::CommandEvent, format!("{}{}", it.obj_path, it.command_name))
+            }
+            Notification::OnBoardReq(_) => return true,
+        };
+        self.local.access_of_row(&subscription.recipient).may(Rights::NOTIFY, sort, &path, models)
     }
 
     /// `1 BOOT` and `0 BOOTSTRAP`: the end of subscriptions that are not persistent, and Boot!.
@@ -96,13 +124,14 @@ impl Agent {
         out: &mut Vec<Output>,
     ) {
         let wants = |it: &&Subscription| it.wants_leaf(NotifType::Event, object, name, &shadow.cpe);
-        let told = self.local.subscriptions().iter().filter(wants).map(|subscription| Told {
+        let event = notify::Event { obj_path: object.to_owned(), event_name: name.to_owned(), params };
+        let notification = Notification::Event(event);
+        let models = Models { cpe: &shadow.cpe, local: &self.local.tree().model };
+        let told = self.local.subscriptions().iter().filter(wants);
+        let told = told.filter(|subscription| self.may_hear(subscription, &notification, models));
+        let told = told.map(|subscription| Told {
             subscription: subscription.clone(),
-            notification: Notification::Event(notify::Event {
-                obj_path: object.to_owned(),
-                event_name: name.to_owned(),
-                params: params.clone(),
-            }),
+            notification: notification.clone(),
         });
         self.tell(env, told.collect(), out);
     }
@@ -119,9 +148,13 @@ impl Agent {
             let (object, name) = (&complete.obj_path, &complete.command_name);
             it.wants_leaf(NotifType::OperationComplete, object, name, model)
         };
-        let told = self.local.subscriptions().iter().filter(wants).map(|subscription| Told {
+        let notification = Notification::OperComplete(complete.clone());
+        let models = Models { cpe: model, local: &self.local.tree().model };
+        let told = self.local.subscriptions().iter().filter(wants);
+        let told = told.filter(|subscription| self.may_hear(subscription, &notification, models));
+        let told = told.map(|subscription| Told {
             subscription: subscription.clone(),
-            notification: Notification::OperComplete(complete.clone()),
+            notification: notification.clone(),
         });
         self.tell(env, told.collect(), out);
     }
@@ -223,8 +256,12 @@ impl Agent {
     /// An MTP to a controller is up: what waits for it goes at once, and a controller that has not
     /// acknowledged an OnBoardRequest gets one (R-NOT.5, 6, 6a).
     pub(super) fn connected(&mut self, env: &Env, controller: &EndpointId, out: &mut Vec<Output>) {
-        let Some(known) = self.controller(controller.as_str()) else { return };
-        let onboard = known.onboard && !self.stored.onboarded.contains(controller);
+        if self.local.controller(controller.as_str()).is_none() {
+            return;
+        }
+        let configured = self.config.controllers.iter().find(|known| known.endpoint_id == *controller);
+        let wanted = configured.is_none_or(|known| known.onboard);
+        let onboard = wanted && !self.stored.onboarded.contains(controller);
         let retry = self.local.retry_of(controller);
         let mut again = Vec::new();
         for waiting in self.outbox.of(controller).filter(|waiting| waiting.durable) {
@@ -281,10 +318,9 @@ impl Agent {
 fn about(
     subscription: &Subscription,
     news: &News,
-    shadow: &Shadow,
+    model: &Instantiated,
     instances_known: bool,
 ) -> Option<Notification> {
-    let model = &shadow.cpe;
     match news {
         News::Changed(name) if subscription.wants_value(name, model) => {
             let param_value = model.value(name)?.to_owned();

@@ -14,7 +14,9 @@ use crate::usp::message::notify::Notification;
 use crate::usp::message::{self, Message, MessageBody, Request, Response};
 use crate::usp::record::{Payload, Record};
 
-use super::{Agent, AgentConfig, ControllerConfig, ControllerMtp, Env, Input, Output, Role, Shadow};
+use super::{
+    Agent, AgentConfig, ControllerConfig, ControllerMtp, Env, FULL_ACCESS, Input, Output, READ_ONLY, Shadow,
+};
 
 mod stories;
 
@@ -65,11 +67,11 @@ impl Story {
     }
 
     fn with(settings: AgentConfig) -> Self {
-        let known = |endpoint_id, role| {
+        let known = |instance, endpoint_id, role: &str| {
             let mtp = ControllerMtp::Mqtt { topic: "usp/controller".into() };
-            ControllerConfig { endpoint_id, role, onboard: true, mtp }
+            ControllerConfig { instance, endpoint_id, roles: vec![role.into()], onboard: true, mtp }
         };
-        let controllers = vec![known(controller(), Role::FullAccess), known(reader(), Role::ReadOnly)];
+        let controllers = vec![known(1, controller(), FULL_ACCESS), known(2, reader(), READ_ONLY)];
         let config = Arc::new(AgentConfig { controllers, ..settings });
         let cpe = Bench::new(MODEL);
         let (agent, shadow) = Agent::restore(&cpe.id(), Arc::clone(&config), &[]).unwrap();

@@ -62,7 +62,9 @@ broker = "mqtt://127.0.0.1:1883"     # or mqtts://
 
 [[controller]]                       # a USP controller; repeat the table for each
 endpoint_id = "self::controller"
-# role = "full-access"               # or "read-only"
+# role = "full-access"               # or "read-only", "untrusted", the name of a [[role]], or a list of names
+# instance = 1                       # its row, Device.LocalAgent.Controller.1.; by default its place in this
+                                     # file. Rows are what agents remember: give numbers before you reorder
 # onboard = true                     # send it an OnBoardRequest for each new device
 mqtt = { broker = "main", topic = "usp/controller" }
 
@@ -70,6 +72,22 @@ mqtt = { broker = "main", topic = "usp/controller" }
 # endpoint_id = "self::second"
 # websocket = { url = "ws://127.0.0.1:8183/usp" }
 #   # further keys: ca, certificate, key (needed with wss), ping_seconds, retry_seconds, max_retry_seconds
+
+# [[role]]                           # what controllers may do, beside the roles that are built in
+# name = "wifi-support"
+# secured = false                    # true: shows passwords that it may read
+# untrusted = false                  # true: the role of controllers that have no other
+# [[role.permission]]                # of those that are about a path, the one of the highest order decides
+# targets = ["Device."]
+# order = 1                          # by default the place in the list
+# param = "r--n"                     # rights on parameters; written rwxn (read, write, execute, notify),
+# obj = "r--n"                       # with - for those that are missing: on objects,
+# instantiated_obj = "r--n"          # on instances,
+# command_event = "r---"             # on commands and events
+# [[role.permission]]
+# targets = ["Device.WiFi.", "Device.Reboot()"]
+# param = "rw-n"
+# command_event = "r-xn"
 
 # [admin]
 # listen = "127.0.0.1:9090"          # /metrics, /healthz, /readyz

@@ -23,6 +23,8 @@ pub(super) struct File {
     pub mqtt: BTreeMap<String, Mqtt>,
     #[serde(default)]
     pub controller: Vec<Controller>,
+    #[serde(default)]
+    pub role: Vec<Role>,
     pub admin: Option<Admin>,
     #[serde(default)]
     pub log: Log,
@@ -148,19 +150,46 @@ pub(super) enum MqttVersion {
 #[serde(deny_unknown_fields)]
 pub(super) struct Controller {
     pub endpoint_id: EndpointId,
-    #[serde(default)]
-    pub role: RoleName,
+    /// The number of its row; by default its place in the file.
+    pub instance: Option<u32>,
+    pub role: Option<OneOrMany>,
     pub onboard: Option<bool>,
     pub mqtt: Option<ControllerMqtt>,
     pub websocket: Option<ControllerWebSocket>,
 }
 
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum RoleName {
-    #[default]
-    FullAccess,
-    ReadOnly,
+/// One name, or a list of them.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+pub(super) enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+/// A role beside those that are built in.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Role {
+    pub name: String,
+    pub instance: Option<u32>,
+    #[serde(default)]
+    pub secured: bool,
+    #[serde(default)]
+    pub untrusted: bool,
+    #[serde(default)]
+    pub permission: Vec<Permission>,
+}
+
+/// Rights on targets, each written `rwxn`; left out, there are none.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Permission {
+    pub targets: Vec<String>,
+    pub order: Option<u32>,
+    pub param: Option<String>,
+    pub obj: Option<String>,
+    pub instantiated_obj: Option<String>,
+    pub command_event: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]

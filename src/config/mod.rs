@@ -5,6 +5,7 @@
 mod error;
 mod example;
 mod file;
+mod roles;
 mod settings;
 mod values;
 

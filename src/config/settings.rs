@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::agent::{AgentConfig, ControllerConfig, ControllerMtp, Role};
+use crate::agent::{AgentConfig, ControllerConfig, ControllerMtp, RoleConfig};
 use crate::mtp::mqtt::{MqttConfig, Sharing};
 use crate::mtp::websocket::WebSocketConfig;
 use crate::net::{HttpLimits, TlsClient, TlsServer};
@@ -20,6 +20,7 @@ use crate::upstream::Acs;
 
 use super::error::ConfigError;
 use super::file::{self, File};
+use super::roles::{MAX_INSTANCE, roles, roles_of};
 use super::values::Seconds;
 
 /// Everything that the gateway is built from.
@@ -61,8 +62,11 @@ impl Settings {
         }
         let websocket = file.controller.iter().filter_map(websocket).collect::<Result<_, _>>()?;
         let device = &file.device;
+        let roles = roles(&file.role)?;
+        let controllers = (1..).zip(&file.controller).map(|(place, it)| controller(place, it, &roles));
         let agent = AgentConfig {
-            controllers: file.controller.iter().map(controller).collect(),
+            controllers: controllers.collect::<Result<_, _>>()?,
+            roles,
             request_timeout_ms: device.request_timeout_seconds.unwrap_or(Seconds::of(60)).ms(),
             discovery: device.discovery.unwrap_or(true),
             fresh_ms: device.fresh_seconds.map_or(0, Seconds::ms),
@@ -89,9 +93,9 @@ impl Settings {
 }
 
 /// Key and what is wrong with its value.
-type Refusal = (String, String);
+pub(super) type Refusal = (String, String);
 
-fn refuse<T>(key: impl Into<String>, what: impl ToString) -> Result<T, Refusal> {
+pub(super) fn refuse<T>(key: impl Into<String>, what: impl ToString) -> Result<T, Refusal> {
     Err((key.into(), what.to_string()))
 }
 
@@ -200,11 +204,17 @@ fn proxy(device: &file::Device, acs: bool) -> Result<ProxyConfig, Refusal> {
     })
 }
 
-fn controller(controller: &file::Controller) -> ControllerConfig {
-    let role = match controller.role {
-        file::RoleName::FullAccess => Role::FullAccess,
-        file::RoleName::ReadOnly => Role::ReadOnly,
-    };
+fn controller(
+    place: u32,
+    controller: &file::Controller,
+    roles: &[RoleConfig],
+) -> Result<ControllerConfig, Refusal> {
+    let key = format!("controller {}", controller.endpoint_id);
+    let instance = controller.instance.unwrap_or(place);
+    if !(1..=MAX_INSTANCE).contains(&instance) {
+        return refuse(format!("{key}: instance"), format!("is from 1 to {MAX_INSTANCE}"));
+    }
+    let roles = roles_of(&key, controller.role.as_ref(), roles)?;
     let mtp = match (&controller.websocket, &controller.mqtt) {
         (Some(file::ControllerWebSocket { url, .. }), _) => ControllerMtp::WebSocket {
             host: url.0.host.clone(),
@@ -218,16 +228,20 @@ fn controller(controller: &file::Controller) -> ControllerConfig {
         }
     };
     let onboard = controller.onboard.unwrap_or(true);
-    ControllerConfig { endpoint_id: controller.endpoint_id.clone(), role, onboard, mtp }
+    let endpoint_id = controller.endpoint_id.clone();
+    Ok(ControllerConfig { instance, endpoint_id, roles, onboard, mtp })
 }
 
 fn check_controllers(
     controllers: &[file::Controller],
     brokers: &std::collections::BTreeMap<String, file::Mqtt>,
 ) -> Result<(), Refusal> {
-    let mut seen = HashSet::new();
-    for controller in controllers {
+    let (mut seen, mut numbers) = (HashSet::new(), HashSet::new());
+    for (place, controller) in (1..).zip(controllers) {
         let key = format!("controller {}", controller.endpoint_id);
+        if !numbers.insert(controller.instance.unwrap_or(place)) {
+            return refuse(format!("{key}: instance"), "another controller has this number");
+        }
         if !seen.insert(&controller.endpoint_id) {
             return refuse(key, "is there twice");
         }
@@ -367,6 +381,8 @@ mod tests {
             ("http://127.0.0.1:8080/", "127.0.0.1:8080", "http://acs.example"),
             ("mqtt://127.0.0.1:1883", "localhost", "mqtt://broker.example"),
             ("self::controller", "controller", "authority"),
+            ("# role = \"full-access\"", "role = \"full\"", "read-only"),
+            ("# role = \"full-access\"", "instance = 101", "from 1 to 100"),
             ("broker = \"main\", topic", "broker = \"mian\", topic", "there is: main"),
             ("# park_seconds = 2 ", "park_seconds = 26 ", "25 at most"),
             ("# version = \"5.0\"", "version = \"4\"", "3.1.1"),

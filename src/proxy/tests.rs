@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::agent::{AgentConfig, ControllerConfig, ControllerMtp, Env, Role};
+use crate::agent::{AgentConfig, ControllerConfig, ControllerMtp, Env, FULL_ACCESS};
 use crate::cwmp::rpc::{Array, GetParameterValues, InformResponse, Request, Response};
 use crate::datamodel::WallTime;
 use crate::durable::{Change, Entry, Kind, Token};
@@ -62,7 +62,13 @@ struct World {
 fn configs() -> (Arc<AgentConfig>, Arc<ProxyConfig>) {
     let endpoint_id = EndpointId::parse("self::ctl").unwrap();
     let mtp = ControllerMtp::Mqtt { topic: "t".into() };
-    let controllers = vec![ControllerConfig { endpoint_id, role: Role::FullAccess, onboard: false, mtp }];
+    let controllers = vec![ControllerConfig {
+        instance: 1,
+        endpoint_id,
+        roles: vec![FULL_ACCESS.into()],
+        onboard: false,
+        mtp,
+    }];
     let agent = AgentConfig { controllers, request_timeout_ms: 600_000, ..AgentConfig::default() };
     (Arc::new(agent), Arc::new(ProxyConfig::default()))
 }

@@ -12,6 +12,7 @@ use crate::datamodel::{ValueType, path};
 use crate::usp::ErrorCode;
 use crate::usp::message::{self, add, add_resp};
 
+use super::access::{Rights, Sort};
 use super::fault;
 use super::get::is_hidden;
 use super::local::{Refusal, is_local};
@@ -27,8 +28,8 @@ pub struct Add {
     prepared: bool,
     /// Index of the creation that is being worked on.
     at: usize,
-    /// The first failure of a message without allow_partial: everything is undone, then it is told.
-    failed: Option<Refusal>,
+    /// Set when a message without allow_partial has failed: everything is undone, then it is told.
+    failed: Option<message::Error>,
     undo: VecDeque<String>,
     key: String,
 }
@@ -56,13 +57,24 @@ enum Stage {
         instance: String,
         reading: Reading,
     },
-    Undoing {
-        refusal: Refusal,
-    },
+    Undoing(Failure),
     Done {
         instance: String,
     },
-    Failed(Refusal),
+    Failed(Failure),
+}
+
+/// Why an object was not created, and the table or parameter to blame.
+#[derive(Debug, Clone)]
+struct Failure {
+    path: String,
+    refusal: Refusal,
+}
+
+impl Failure {
+    fn new(path: impl Into<String>, refusal: Refusal) -> Self {
+        Self { path: path.into(), refusal }
+    }
 }
 
 impl Add {
@@ -90,13 +102,14 @@ impl Add {
                         let checked = check(&table, &wanted.param_settings, view);
                         let (stage, errors) = match checked {
                             Ok(errors) => (Stage::Waiting, errors),
-                            Err(refusal) => (Stage::Failed(refusal), Vec::new()),
+                            Err(failure) => (Stage::Failed(failure), Vec::new()),
                         };
                         self.creations.push(Creation { errors, ..creation(table, stage) });
                     }
                 }
                 Err(refusal) => {
-                    self.creations.push(creation(wanted.obj_path.clone(), Stage::Failed(refusal)));
+                    let failed = Stage::Failed(Failure::new(wanted.obj_path.clone(), refusal));
+                    self.creations.push(creation(wanted.obj_path.clone(), failed));
                 }
             }
         }
@@ -108,17 +121,31 @@ impl Add {
         if self.allow_partial || self.failed.is_some() {
             return;
         }
-        let first = self.creations.iter().find_map(|creation| match &creation.stage {
-            Stage::Failed(refusal) => Some(refusal.clone()),
-            _ => None,
-        });
-        if let Some(refusal) = first {
+        let failures: Vec<&Failure> = self
+            .creations
+            .iter()
+            .filter_map(|creation| match &creation.stage {
+                Stage::Failed(failure) => Some(failure),
+                _ => None,
+            })
+            .collect();
+        if let Some(first) = failures.first() {
+            let errors = failures.iter().map(|failure| message::error::ParamError {
+                param_path: failure.path.clone(),
+                err_code: failure.refusal.code.0,
+                err_msg: failure.refusal.why.clone(),
+            });
+            let error = message::Error {
+                err_code: first.refusal.code.0,
+                err_msg: first.refusal.why.clone(),
+                param_errs: errors.collect(),
+            };
             let done = self.creations.iter().filter_map(|creation| match &creation.stage {
                 Stage::Done { instance } => Some(instance.clone()),
                 _ => None,
             });
             self.undo = done.collect();
-            self.failed = Some(refusal);
+            self.failed = Some(error);
         }
     }
 
@@ -170,7 +197,7 @@ impl Add {
                     None
                 }
             },
-            Stage::Adding | Stage::Undoing { .. } | Stage::Done { .. } | Stage::Failed(_) => None,
+            Stage::Adding | Stage::Undoing(_) | Stage::Done { .. } | Stage::Failed(_) => None,
         }
     }
 
@@ -183,13 +210,13 @@ impl Add {
             .collect();
         match view.local.add(&self.creations[at].table, &settings) {
             Ok(instance) => Stage::Done { instance },
-            Err(refusal) => Stage::Failed(refusal),
+            Err(refusal) => Stage::Failed(Failure::new(self.creations[at].table.clone(), refusal)),
         }
     }
 
     fn outcome(&self, view: &View<'_>) -> Outcome {
-        if let Some(refusal) = &self.failed {
-            return Outcome::error(refusal.code, refusal.why.clone());
+        if let Some(error) = &self.failed {
+            return Outcome::Error(error.clone());
         }
         use add_resp::created_object_result::{OperationStatus, operation_status as status};
         let results = self.creations.iter().map(|creation| {
@@ -199,7 +226,7 @@ impl Add {
                     param_errs: creation.errors.clone(),
                     unique_keys: self.unique_keys(creation, instance, view),
                 }),
-                Stage::Failed(refusal) => failure(refusal),
+                Stage::Failed(failed) => failure(&failed.refusal),
                 _ => failure(&Refusal::new(ErrorCode::OBJECT_COULD_NOT_BE_CREATED, "it was not created")),
             };
             add_resp::CreatedObjectResult {
@@ -212,10 +239,13 @@ impl Add {
     }
 
     fn unique_keys(&self, creation: &Creation, instance: &str, view: &View<'_>) -> BTreeMap<String, String> {
-        if is_local(&creation.table) {
-            return view.local.unique_keys(instance);
-        }
-        super::keys::unique_keys(instance, view.cpe)
+        let mut keys = match is_local(&creation.table) {
+            true => view.local.unique_keys(instance),
+            false => super::keys::unique_keys(instance, view.cpe),
+        };
+        // R-ADD.6: keys that may not be read are not told.
+        keys.retain(|name, _| view.may(Rights::READ, Sort::Param, &format!("{instance}{name}")));
+        keys
     }
 
     /// The settings could not be made: those to blame are dropped if they may be, else all is undone.
@@ -241,7 +271,10 @@ impl Add {
             errors = left.drain(..).map(|index| (index, code, why.clone())).collect();
         }
         let required = errors.iter().find(|(index, ..)| wanted[*index].required);
-        let refusal = required.map(|(_, code, why)| Refusal::new(*code, why.clone()));
+        let failed = required.map(|(index, code, why)| {
+            let path = format!("{instance}{}", wanted[*index].param);
+            Failure::new(path, Refusal::new(*code, why.clone()))
+        });
         let told = errors.iter().map(|(index, code, why)| add_resp::ParameterError {
             param: wanted[*index].param.clone(),
             err_code: code.0,
@@ -250,10 +283,10 @@ impl Add {
         let told: Vec<_> = told.collect();
         let creation = &mut self.creations[at];
         creation.errors.extend(told);
-        creation.stage = match refusal {
-            Some(refusal) => {
+        creation.stage = match failed {
+            Some(failure) => {
                 self.undo.push_back(instance);
-                Stage::Undoing { refusal }
+                Stage::Undoing(failure)
             }
             None => Stage::Setting { instance, settings: left },
         };
@@ -278,9 +311,9 @@ impl Plan for Add {
                 return Step::Call(Request::DeleteObject(request));
             }
             if let Some(creation) = self.creations.get_mut(self.at)
-                && let Stage::Undoing { refusal } = &creation.stage
+                && let Stage::Undoing(failure) = &creation.stage
             {
-                creation.stage = Stage::Failed(refusal.clone());
+                creation.stage = Stage::Failed(failure.clone());
                 self.look_for_failure();
                 continue;
             }
@@ -338,7 +371,8 @@ impl Plan for Add {
             }
             (_, _) => {
                 let why = "the device answered another RPC";
-                creation.stage = Stage::Failed(Refusal::new(ErrorCode::INTERNAL_ERROR, why));
+                let refusal = Refusal::new(ErrorCode::INTERNAL_ERROR, why);
+                creation.stage = Stage::Failed(Failure::new(creation.table.clone(), refusal));
             }
         }
     }
@@ -365,7 +399,8 @@ impl Plan for Add {
                     9005 => ErrorCode::NON_CREATABLE_OBJECT,
                     _ => ErrorCode::OBJECT_COULD_NOT_BE_CREATED,
                 };
-                creation.stage = Stage::Failed(Refusal::new(code, fault::text(fault)));
+                let refusal = Refusal::new(code, fault::text(fault));
+                creation.stage = Stage::Failed(Failure::new(creation.table.clone(), refusal));
             }
         }
     }
@@ -378,12 +413,10 @@ fn failure(refusal: &Refusal) -> add_resp::created_object_result::operation_stat
 
 /// The tables that a path names.
 fn tables(path: &str, view: &View<'_>) -> Result<Vec<String>, Refusal> {
-    let model = if is_local(path) { view.local.model() } else { &*view.cpe };
-    let expr = resolve::parse(path).map_err(|it| Refusal::new(it.code, it.why))?;
-    if expr.param.is_some() {
-        return Err(Refusal::new(ErrorCode::INVALID_PATH, "Add takes tables, which end in a dot"));
-    }
-    let found = resolve::objects(&expr, model).map_err(|it| Refusal::new(it.code, it.why))?;
+    // TP-469 2.23 leaves the last dot out.
+    let object = if path.ends_with('.') { path.to_owned() } else { format!("{path}.") };
+    let expr = resolve::parse(&object).map_err(|it| Refusal::new(it.code, it.why))?;
+    let found = resolve::objects(&expr, view.sight(path)).map_err(|it| Refusal::new(it.code, it.why))?;
     if found.is_empty() || (is_hidden(path) && !is_local(path)) {
         return Err(Refusal::new(ErrorCode::OBJECT_DOES_NOT_EXIST, "the path names no table"));
     }
@@ -395,21 +428,13 @@ fn check(
     table: &str,
     settings: &[add::CreateParamSetting],
     view: &View<'_>,
-) -> Result<Vec<add_resp::ParameterError>, Refusal> {
-    if !is_local(table) {
-        return if view.cpe.is_writable_object(table) {
-            Ok(Vec::new())
-        } else {
-            let why = format!("the device does not let objects be added to {table}");
-            Err(Refusal::new(ErrorCode::NON_CREATABLE_OBJECT, why))
-        };
-    }
-    view.local.check_add(table)?;
+) -> Result<Vec<add_resp::ParameterError>, Failure> {
+    check_table(table, view).map_err(|refusal| Failure::new(table, refusal))?;
     let mut errors = Vec::new();
     for setting in settings {
-        if let Err(refusal) = view.local.check_setting(table, &setting.param, &setting.value) {
-            if setting.required {
-                return Err(refusal);
+        if let Err(refusal) = check_setting(table, setting, view) {
+            if setting.required || is_unique_key(table, &setting.param) {
+                return Err(Failure::new(format!("{table}{}", setting.param), refusal));
             }
             errors.push(add_resp::ParameterError {
                 param: setting.param.clone(),
@@ -419,6 +444,35 @@ fn check(
         }
     }
     Ok(errors)
+}
+
+fn check_table(table: &str, view: &View<'_>) -> Result<(), Refusal> {
+    if !view.may(Rights::WRITE, Sort::Obj, table) {
+        let why = format!("this controller's roles do not let objects be added to {table}");
+        return Err(Refusal::new(ErrorCode::PERMISSION_DENIED, why));
+    }
+    if is_local(table) {
+        return view.local.check_add(table);
+    }
+    if view.cpe.is_writable_object(table) {
+        return Ok(());
+    }
+    let why = format!("the device does not let objects be added to {table}");
+    Err(Refusal::new(ErrorCode::NON_CREATABLE_OBJECT, why))
+}
+
+fn check_setting(table: &str, setting: &add::CreateParamSetting, view: &View<'_>) -> Result<(), Refusal> {
+    if !view.may(Rights::WRITE, Sort::Param, &format!("{table}0.{}", setting.param)) {
+        let why = format!("this controller's roles do not let {} be written", setting.param);
+        return Err(Refusal::new(ErrorCode::PERMISSION_DENIED, why));
+    }
+    if is_local(table) { view.local.check_setting(table, &setting.param, &setting.value) } else { Ok(()) }
+}
+
+/// A key that cannot be set as wanted fails the object, required or not (TP-469 1.88): it would have another.
+fn is_unique_key(table: &str, param: &str) -> bool {
+    let row = standard(&format!("{table}1."));
+    row.is_some_and(|row| row.unique_keys().any(|key| key.params.contains(&param)))
 }
 
 /// The type of a parameter as its sisters in the table have it, or else as the standard has it.

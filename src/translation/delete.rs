@@ -7,6 +7,7 @@ use crate::datamodel::path;
 use crate::usp::ErrorCode;
 use crate::usp::message::{self, delete_resp};
 
+use super::access::{Rights, Sort};
 use super::fault;
 use super::get::is_hidden;
 use super::local::{Refusal, is_local};
@@ -20,7 +21,7 @@ pub struct Delete {
     prepared: bool,
     /// What is still to be deleted: the request's index and the instance.
     waiting: VecDeque<(usize, String)>,
-    failed: Option<Refusal>,
+    failed: Option<message::Error>,
     key: String,
 }
 
@@ -58,8 +59,9 @@ impl Delete {
             }
         }
         if !self.allow_partial {
-            let refused = self.requested.iter().find_map(|requested| requested.result.as_ref().err());
-            self.failed = refused.cloned();
+            let refused = self.requested.iter();
+            let refused = refused.filter_map(|it| Some((it.path.as_str(), it.result.as_ref().err()?)));
+            self.failed = failure(refused.collect());
         }
     }
 
@@ -71,11 +73,11 @@ impl Delete {
         }
     }
 
-    fn outcome(&self) -> Outcome {
-        if let Some(refusal) = &self.failed {
-            return Outcome::error(refusal.code, refusal.why.clone());
+    fn outcome(&self, view: &View<'_>) -> Outcome {
+        if let Some(error) = &self.failed {
+            return Outcome::Error(error.clone());
         }
-        let results = self.requested.iter().map(Requested::result).collect();
+        let results = self.requested.iter().map(|requested| requested.result(view)).collect();
         let resp = message::DeleteResp { deleted_obj_results: results };
         Outcome::Response(message::Response::DeleteResp(resp))
     }
@@ -101,7 +103,7 @@ impl Plan for Delete {
             }
             self.waiting.pop_front();
         }
-        Step::Done(self.outcome())
+        Step::Done(self.outcome(view))
     }
 
     fn is_local(&self) -> bool {
@@ -120,7 +122,7 @@ impl Plan for Delete {
         let Some((index, instance)) = self.waiting.pop_front() else { return };
         let refusal = Refusal::new(ErrorCode::DELETE_FAILURE, fault::text(fault));
         if !self.allow_partial {
-            self.failed = Some(Refusal::new(refusal.code, format!("{instance}: {}", refusal.why)));
+            self.failed = failure(vec![(instance.as_str(), &refusal)]);
         }
         if let Ok(affected) = &mut self.requested[index].result {
             affected.left.push((instance, refusal));
@@ -128,18 +130,32 @@ impl Plan for Delete {
     }
 }
 
+/// The Error for a message that failed as a whole: what each path is to blame for (TP-469 1.26).
+fn failure(refused: Vec<(&str, &Refusal)>) -> Option<message::Error> {
+    let (_, first) = refused.first()?;
+    let errors = refused.iter().map(|(path, refusal)| message::error::ParamError {
+        param_path: (*path).to_owned(),
+        err_code: refusal.code.0,
+        err_msg: refusal.why.clone(),
+    });
+    Some(message::Error { err_code: first.code.0, err_msg: first.why.clone(), param_errs: errors.collect() })
+}
+
 impl Requested {
-    fn result(&self) -> delete_resp::DeletedObjectResult {
+    fn result(&self, view: &View<'_>) -> delete_resp::DeletedObjectResult {
         use delete_resp::deleted_object_result::{OperationStatus, operation_status as status};
         let oper_status = match &self.result {
             Ok(affected) => {
-                let errors = affected.left.iter().map(|(path, refusal)| delete_resp::UnaffectedPathError {
+                // R-DEL.2, R-DEL.4: objects that may not be read are not told of.
+                let reads = |object: &str| view.may(Rights::READ, Sort::Obj, object);
+                let left = affected.left.iter().filter(|(object, _)| reads(object));
+                let errors = left.map(|(path, refusal)| delete_resp::UnaffectedPathError {
                     unaffected_path: path.clone(),
                     err_code: refusal.code.0,
                     err_msg: refusal.why.clone(),
                 });
                 status::OperStatus::OperSuccess(status::OperationSuccess {
-                    affected_paths: affected.deleted.clone(),
+                    affected_paths: affected.deleted.iter().filter(|it| reads(it)).cloned().collect(),
                     unaffected_path_errs: errors.collect(),
                 })
             }
@@ -158,11 +174,10 @@ impl Requested {
 /// The instances that a path names; none is no error where the path is the device's (R-DEL.2a).
 fn instances(text: &str, view: &View<'_>) -> Result<Vec<String>, Refusal> {
     let expr = resolve::parse(text).map_err(|it| Refusal::new(it.code, it.why))?;
-    let model = if is_local(text) { view.local.model() } else { &*view.cpe };
     if is_hidden(text) && !is_local(text) {
         return Err(Refusal::new(ErrorCode::INVALID_PATH, "the device has no such object"));
     }
-    let found = match resolve::objects(&expr, model) {
+    let found = match resolve::objects(&expr, view.sight(text)) {
         Ok(found) => found,
         Err(it) if it.code == ErrorCode::OBJECT_DOES_NOT_EXIST => return Ok(Vec::new()),
         Err(it) => return Err(Refusal::new(it.code, it.why)),
@@ -171,6 +186,10 @@ fn instances(text: &str, view: &View<'_>) -> Result<Vec<String>, Refusal> {
         if expr.param.is_some() || path::instance(object).is_none() {
             let why = format!("{object} is no instance of a table");
             return Err(Refusal::new(ErrorCode::OBJECT_IS_NOT_A_TABLE, why));
+        }
+        if !view.may(Rights::WRITE, Sort::InstantiatedObj, object) {
+            let why = format!("this controller's roles do not let {object} be deleted");
+            return Err(Refusal::new(ErrorCode::PERMISSION_DENIED, why));
         }
         if is_local(object) {
             view.local.check_delete(object)?;

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use crate::cwmp::rpc::{Fault, Response};
-use crate::datamodel::{Instantiated, path};
+use crate::datamodel::path;
 use crate::usp::ErrorCode;
 use crate::usp::message::{self, get_resp};
 use crate::usp::path::PathExpr;
 
+use super::access::{Rights, Sort};
 use super::fault;
 use super::local::is_local;
 use super::plan::{Outcome, Plan, Step, View};
@@ -119,6 +120,14 @@ impl Plan for Get {
 }
 
 impl Requested {
+    fn value(&self, name: &str, view: &View<'_>) -> String {
+        if view.access.hides(name, view.models()) {
+            return String::new();
+        }
+        let known = view.local.model().value(name).or_else(|| view.cpe.value(name));
+        known.unwrap_or_default().to_owned()
+    }
+
     fn fold(&self, view: &View<'_>, reading: &Reading) -> get_resp::RequestedPathResult {
         let mut result =
             get_resp::RequestedPathResult { requested_path: self.text.clone(), ..Default::default() };
@@ -138,7 +147,7 @@ impl Requested {
                 return result;
             }
             let object = path::parent(name).unwrap_or("");
-            let value = value(view.local.model(), name).or_else(|| value(view.cpe, name)).unwrap_or_default();
+            let value = self.value(name, view);
             objects.entry(object).or_default().insert(path::name(name).to_owned(), value);
         }
         let resolved = objects.into_iter().map(|(object, result_params)| get_resp::ResolvedPathResult {
@@ -150,14 +159,33 @@ impl Requested {
     }
 }
 
-fn value(model: &Instantiated, name: &str) -> Option<String> {
-    model.value(name).map(str::to_owned)
+/// What a path names that the one who asked may read (R-GET.1).
+fn resolve_both(expr: &PathExpr, max_depth: u32, view: &View<'_>) -> Result<Vec<String>, Unresolved> {
+    let mut found = resolve_all(expr, max_depth, view)?;
+    if view.access.is_unlimited() {
+        return Ok(found);
+    }
+    if !expr.is_search() && !may_name(expr, view) {
+        let why = "there is nothing of this name for this controller".to_owned();
+        return Err(Unresolved { code: ErrorCode::INVALID_PATH, why });
+    }
+    let models = view.models();
+    found.retain(|name| view.access.reads(name, models));
+    Ok(found)
+}
+
+/// Whether an exact path is there for the one who asked: its object, and the parameter it ends in.
+fn may_name(expr: &PathExpr, view: &View<'_>) -> bool {
+    let object = expr.object();
+    let object_is_there = view.may(Rights::READ, Sort::Obj, &object);
+    let param_is_there = |param: &String| view.may(Rights::READ, Sort::Param, &format!("{object}{param}"));
+    object_is_there && expr.param.as_ref().is_none_or(param_is_there)
 }
 
 /// What a path names on the CPE and in the gateway's own tables; the CPE's tables of the same name are hidden.
-fn resolve_both(expr: &PathExpr, max_depth: u32, view: &View<'_>) -> Result<Vec<String>, Unresolved> {
-    let own = resolve::params(expr, max_depth, view.local.model());
-    let cpe = resolve::params(expr, max_depth, view.cpe);
+fn resolve_all(expr: &PathExpr, max_depth: u32, view: &View<'_>) -> Result<Vec<String>, Unresolved> {
+    let own = resolve::params(expr, max_depth, view.local_sight());
+    let cpe = resolve::params(expr, max_depth, view.cpe_sight());
     match (own, cpe) {
         (Ok(mut own), Ok(cpe)) => {
             own.extend(cpe.into_iter().filter(|name| !is_hidden(name)));

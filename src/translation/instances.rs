@@ -4,6 +4,7 @@ use crate::datamodel::{Instantiated, path};
 use crate::usp::ErrorCode;
 use crate::usp::message::{self, get_instances_resp};
 
+use super::access::{Rights, Sort};
 use super::get::is_hidden;
 use super::keys::unique_keys;
 use super::plan::View;
@@ -38,8 +39,8 @@ fn instances_of(
         return Err(Unresolved { code: ErrorCode::INVALID_PATH, why });
     }
     // The gateway's own tables stand for the CPE's of the same name, which are hidden.
-    let own = resolve::objects(&expr, view.local.model());
-    let cpe = resolve::objects(&expr, view.cpe).map(|objects| {
+    let own = resolve::objects(&expr, view.local_sight());
+    let cpe = resolve::objects(&expr, view.cpe_sight()).map(|objects| {
         let shown = objects.into_iter().filter(|object| !is_hidden(object));
         shown.collect::<Vec<_>>()
     });
@@ -54,8 +55,26 @@ fn instances_of(
     match (own, cpe) {
         // Who lacks only the instance knows the table: that is the better answer.
         (Err(own), Err(cpe)) => Err(if own.code == ErrorCode::OBJECT_DOES_NOT_EXIST { own } else { cpe }),
-        _ => Ok(found),
+        _ => Ok(permitted(found, view)),
     }
+}
+
+/// R-GIN.0, R-GIN.1: instances and keys that the one who asked may not read are not there.
+fn permitted(
+    mut found: Vec<get_instances_resp::CurrInstance>,
+    view: &View<'_>,
+) -> Vec<get_instances_resp::CurrInstance> {
+    if view.access.is_unlimited() {
+        return found;
+    }
+    found.retain(|it| view.may(Rights::READ, Sort::InstantiatedObj, &it.instantiated_obj_path));
+    for instance in &mut found {
+        let object = &instance.instantiated_obj_path;
+        instance
+            .unique_keys
+            .retain(|name, _| view.may(Rights::READ, Sort::Param, &format!("{object}{name}")));
+    }
+    found
 }
 
 /// The instances below an object; of a table only its own where the first level alone is asked for.
@@ -74,6 +93,7 @@ fn below<'v>(
 
 #[cfg(test)]
 mod tests {
+    use super::super::access::Access;
     use super::super::local::Fixed;
     use super::*;
     use crate::datamodel::{Source, Value, WallTime};
@@ -90,7 +110,8 @@ mod tests {
             cpe.set_value(name, value);
         }
         let mut local = Fixed::default();
-        let view = View { cpe: &mut cpe, local: &mut local, wall: WallTime(0) };
+        let access = &Access::unlimited();
+        let view = View { cpe: &mut cpe, local: &mut local, access, wall: WallTime(0) };
         instances_of(path, first_level_only, &view).unwrap()
     }
 
@@ -111,7 +132,8 @@ mod tests {
         cpe.put_object("Device.LocalAgent.Controller.5.", true);
         cpe.put_object("Device.WiFi.SSID.1.", true);
         local.0.put_object("Device.LocalAgent.Controller.1.", false);
-        let view = View { cpe: &mut cpe, local: &mut local, wall: WallTime(0) };
+        let access = &Access::unlimited();
+        let view = View { cpe: &mut cpe, local: &mut local, access, wall: WallTime(0) };
         let paths = |path| {
             let found = instances_of(path, false, &view);
             let paths = found.map(|all| all.into_iter().map(|instance| instance.instantiated_obj_path));

@@ -1,8 +1,11 @@
 //! What plans may do to the objects that the gateway itself holds for a device: `Device.LocalAgent.`.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use crate::datamodel::Instantiated;
+use crate::datamodel::{Instantiated, ValueType};
+#[cfg(test)]
+use crate::datamodel::{path, supported::generic};
 use crate::usp::ErrorCode;
 
 /// Why a change to a local object is refused.
@@ -18,10 +21,29 @@ impl Refusal {
     }
 }
 
+/// An object of the gateway's own, in supported notation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnObject {
+    pub path: String,
+    /// Whether controllers add and delete its instances.
+    pub creatable: bool,
+    pub params: Vec<OwnParam>,
+}
+
+/// One of its parameters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnParam {
+    pub name: String,
+    pub writable: bool,
+    pub value_type: ValueType,
+}
+
 /// The gateway's own objects of one device. Changes take effect at once; who carries them out makes them
 /// durable before anybody is told.
 pub trait Local {
     fn model(&self) -> &Instantiated;
+    /// All objects that there can be.
+    fn supported(&self) -> Cow<'static, [OwnObject]>;
     /// Whether this parameter of an existing object may be given this value.
     fn check_set(&self, param: &str, value: &str) -> Result<(), Refusal>;
     /// Sets what was checked.
@@ -41,8 +63,11 @@ pub trait Local {
 
 /// Whether a path is the gateway's own.
 pub fn is_local(path: &str) -> bool {
-    path.starts_with("Device.LocalAgent.")
+    OWN.iter().any(|object| path.starts_with(object))
 }
+
+/// The top-level objects that the gateway holds for every device.
+const OWN: [&str; 1] = ["Device.LocalAgent."];
 
 /// Objects that are there and refuse every change: what tests of plans about the CPE need.
 #[cfg(test)]
@@ -53,6 +78,21 @@ pub(super) struct Fixed(pub Instantiated);
 impl Local for Fixed {
     fn model(&self) -> &Instantiated {
         &self.0
+    }
+
+    fn supported(&self) -> Cow<'static, [OwnObject]> {
+        let mut objects = BTreeMap::new();
+        for (name, param) in self.0.params_below("") {
+            let general = generic(path::parent(name).unwrap_or(""));
+            let object = objects.entry(general.clone()).or_insert_with(|| OwnObject {
+                path: general,
+                creatable: false,
+                params: Vec::new(),
+            });
+            let (name, writable) = (path::name(name).to_owned(), param.writable);
+            object.params.push(OwnParam { name, writable, value_type: ValueType::String });
+        }
+        objects.into_values().collect()
     }
 
     fn check_set(&self, _: &str, _: &str) -> Result<(), Refusal> {

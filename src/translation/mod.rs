@@ -3,6 +3,7 @@
 //! Layer 2: the only place where `cwmp` and `usp` meet. A plan is a small state machine: it says the next
 //! RPC, takes its answer or fault, and in the end holds the USP response.
 
+mod access;
 mod add;
 mod delete;
 mod diagnostics;
@@ -24,13 +25,14 @@ mod seen;
 mod set;
 mod supported_dm;
 
+pub use access::{Access, Models, Permission, Rights, RightsError, Role, Sort, TargetError};
 pub use add::Add;
 pub use delete::Delete;
 pub use diagnostics::Diagnostic;
 pub use discovery::Discovery;
 pub use get::Get;
 pub use keys::unique_keys;
-pub use local::{Local, Refusal, is_local};
+pub use local::{Local, OwnObject, OwnParam, Refusal, is_local};
 pub use lookup::Lookup;
 pub use mapping::{Mapping, Refused, Unmapped};
 pub use operate::Operate;

@@ -4,14 +4,44 @@ use crate::cwmp::rpc::{Fault, Request, Response};
 use crate::datamodel::{Instantiated, WallTime};
 use crate::usp::{ErrorCode, message};
 
-use super::local::Local;
+use super::access::{Access, Models, Rights, Sort};
+use super::local::{Local, is_local};
+use super::resolve::Sight;
 
 /// What a plan sees of its device: the CPE's shadow, and what the gateway itself holds for it.
 pub struct View<'v> {
     pub cpe: &'v mut Instantiated,
     /// `Device.LocalAgent.`: answered by the gateway, never asked of the CPE.
     pub local: &'v mut dyn Local,
+    /// What the one who asked may do; of work of our own, everything.
+    pub access: &'v Access,
     pub wall: WallTime,
+}
+
+impl View<'_> {
+    pub fn models(&self) -> Models<'_> {
+        Models { cpe: self.cpe, local: self.local.model() }
+    }
+
+    /// The CPE's model as the one who asked may search it.
+    pub(super) fn cpe_sight(&self) -> Sight<'_> {
+        Sight { model: self.cpe, models: self.models(), access: self.access }
+    }
+
+    /// The gateway's own objects, likewise.
+    pub(super) fn local_sight(&self) -> Sight<'_> {
+        Sight { model: self.local.model(), ..self.cpe_sight() }
+    }
+
+    /// The model that holds a path, likewise.
+    pub(super) fn sight(&self, path: &str) -> Sight<'_> {
+        if is_local(path) { self.local_sight() } else { self.cpe_sight() }
+    }
+
+    /// Whether the one who asked has a right.
+    pub(super) fn may(&self, right: Rights, sort: Sort, path: &str) -> bool {
+        self.access.may(right, sort, path, self.models())
+    }
 }
 
 /// What a plan needs next.

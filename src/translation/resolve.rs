@@ -4,12 +4,35 @@ use crate::datamodel::{Instantiated, path};
 use crate::usp::ErrorCode;
 use crate::usp::path::{Condition, Follow, PathExpr, Segment};
 
+use super::access::{Access, Models, Rights, Sort};
+
 /// Why a path names nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Unresolved {
     pub code: ErrorCode,
     pub why: String,
 }
+
+/// A model as somebody sees it: instances are found by what its controller may read (R-GIN.0).
+#[derive(Clone, Copy)]
+pub(super) struct Sight<'v> {
+    pub model: &'v Instantiated,
+    pub models: Models<'v>,
+    pub access: &'v Access,
+}
+
+impl<'v> Sight<'v> {
+    /// All of a model.
+    pub fn whole(model: &'v Instantiated) -> Self {
+        Self { model, models: Models { cpe: model, local: model }, access: &UNLIMITED }
+    }
+
+    fn may_read(&self, param: &str) -> bool {
+        self.access.may(Rights::READ, Sort::Param, param, self.models)
+    }
+}
+
+static UNLIMITED: Access = Access::unlimited();
 
 /// Parses a path; a malformed one is 7008.
 pub(super) fn parse(text: &str) -> Result<PathExpr, Unresolved> {
@@ -38,7 +61,8 @@ pub(super) fn search_params(expr: &PathExpr, model: &Instantiated) -> Vec<String
             Segment::Name(_) | Segment::Instance(_) | Segment::Wildcard => {}
         }
         // All instances go on: which of them match is known only after the values were read.
-        at = at.iter().flat_map(|object| step(object, segment, model, false)).collect();
+        let whole = Sight::whole(model);
+        at = at.iter().flat_map(|object| step(object, segment, whole, false)).collect();
     }
     needed.retain(|name| model.param(name).is_some());
     needed
@@ -60,7 +84,7 @@ fn condition_params(
         at = match Follow::parse(part) {
             Some(follow) => {
                 references.extend(at.iter().map(|object| format!("{object}{}", follow.param)));
-                at.iter().flat_map(|object| followed(object, &follow, model)).collect()
+                at.iter().flat_map(|object| followed(object, &follow, Sight::whole(model))).collect()
             }
             None => at.into_iter().map(|object| format!("{object}{part}.")).collect(),
         };
@@ -69,8 +93,8 @@ fn condition_params(
 }
 
 /// The objects that a reference leads to, by its last known value.
-fn followed(object: &str, follow: &Follow, model: &Instantiated) -> Vec<String> {
-    let Some(value) = model.value(&format!("{object}{}", follow.param)) else { return Vec::new() };
+fn followed(object: &str, follow: &Follow, sight: Sight<'_>) -> Vec<String> {
+    let Some(value) = sight.model.value(&format!("{object}{}", follow.param)) else { return Vec::new() };
     let items = value.split(',').map(str::trim);
     let wanted = match follow.item {
         Some(number) => items.skip(number - 1).take(1).collect::<Vec<_>>(),
@@ -83,7 +107,7 @@ fn followed(object: &str, follow: &Follow, model: &Instantiated) -> Vec<String> 
         let Ok(expr) = PathExpr::parse(&path) else { continue };
         let plain = expr.segments.iter().all(|segment| !matches!(segment, Segment::Follow(_)));
         if plain && expr.param.is_none() {
-            found.extend(objects(&expr, model).unwrap_or_default());
+            found.extend(objects(&expr, sight).unwrap_or_default());
         }
     }
     found
@@ -94,10 +118,10 @@ fn followed(object: &str, follow: &Follow, model: &Instantiated) -> Vec<String> 
 /// A path without wildcard and search that names nothing is 7016 where only an instance is missing and
 /// 7026 where the device has no such object; with a wildcard or search an empty result is a success
 /// (R-GET.0 and R-ARC.9).
-pub(super) fn objects(expr: &PathExpr, model: &Instantiated) -> Result<Vec<String>, Unresolved> {
+pub(super) fn objects(expr: &PathExpr, sight: Sight<'_>) -> Result<Vec<String>, Unresolved> {
     let mut at = vec![String::new()];
     for segment in &expr.segments {
-        let next: Vec<String> = at.iter().flat_map(|object| step(object, segment, model, true)).collect();
+        let next: Vec<String> = at.iter().flat_map(|object| step(object, segment, sight, true)).collect();
         if next.is_empty() {
             return missing(expr, segment, &at);
         }
@@ -109,7 +133,7 @@ pub(super) fn objects(expr: &PathExpr, model: &Instantiated) -> Result<Vec<Strin
 /// Whether a path's object part names this very object.
 pub fn names_object(expr: &PathExpr, object: &str, model: &Instantiated) -> bool {
     if expr.segments.iter().any(|segment| matches!(segment, Segment::Follow(_))) {
-        return objects(expr, model).is_ok_and(|all| all.iter().any(|named| named == object));
+        return objects(expr, Sight::whole(model)).is_ok_and(|all| all.iter().any(|named| named == object));
     }
     let mut rest = object;
     for segment in &expr.segments {
@@ -120,7 +144,7 @@ pub fn names_object(expr: &PathExpr, object: &str, model: &Instantiated) -> bool
             Segment::Wildcard => head.parse::<u32>().is_ok(),
             Segment::Search(conditions) => {
                 let instance = &object[..object.len() - tail.len()];
-                head.parse::<u32>().is_ok() && meets(instance, conditions, model)
+                head.parse::<u32>().is_ok() && meets(instance, conditions, Sight::whole(model))
             }
             Segment::Follow(_) => false,
         };
@@ -147,7 +171,8 @@ fn missing(expr: &PathExpr, segment: &Segment, at: &[String]) -> Result<Vec<Stri
     }
 }
 
-fn step(object: &str, segment: &Segment, model: &Instantiated, judge: bool) -> Vec<String> {
+fn step(object: &str, segment: &Segment, sight: Sight<'_>, judge: bool) -> Vec<String> {
+    let model = sight.model;
     let known = |candidate: String| if model.has_object(&candidate) { vec![candidate] } else { Vec::new() };
     match segment {
         Segment::Name(name) => known(format!("{object}{name}.")),
@@ -155,9 +180,9 @@ fn step(object: &str, segment: &Segment, model: &Instantiated, judge: bool) -> V
         Segment::Wildcard => instances(object, model),
         Segment::Search(conditions) => {
             let all = instances(object, model).into_iter();
-            all.filter(|instance| !judge || meets(instance, conditions, model)).collect()
+            all.filter(|instance| !judge || meets(instance, conditions, sight)).collect()
         }
-        Segment::Follow(follow) => followed(object, follow, model),
+        Segment::Follow(follow) => followed(object, follow, sight),
     }
 }
 
@@ -165,22 +190,20 @@ fn instances(table: &str, model: &Instantiated) -> Vec<String> {
     model.instances(table).into_iter().map(|number| format!("{table}{number}.")).collect()
 }
 
-fn meets(instance: &str, conditions: &[Condition], model: &Instantiated) -> bool {
+fn meets(instance: &str, conditions: &[Condition], sight: Sight<'_>) -> bool {
     conditions.iter().all(|condition| {
-        condition_params(instance, &condition.param, model, &mut Vec::new()).iter().any(|name| {
-            let value = model.param(name).and_then(|param| param.value.as_ref());
+        condition_params(instance, &condition.param, sight.model, &mut Vec::new()).iter().any(|name| {
+            let value = sight.model.param(name).and_then(|param| param.value.as_ref());
             value.is_some_and(|value| condition.matches(&value.text, value.value_type))
+                && sight.may_read(name)
         })
     })
 }
 
 /// The parameters that a path names: itself, or those of its objects down to `max_depth` levels (0: all).
-pub(super) fn params(
-    expr: &PathExpr,
-    max_depth: u32,
-    model: &Instantiated,
-) -> Result<Vec<String>, Unresolved> {
-    let objects = objects(expr, model)?;
+pub(super) fn params(expr: &PathExpr, max_depth: u32, sight: Sight<'_>) -> Result<Vec<String>, Unresolved> {
+    let model = sight.model;
+    let objects = objects(expr, sight)?;
     let mut found = Vec::new();
     for object in &objects {
         match &expr.param {
@@ -233,7 +256,7 @@ mod tests {
     }
 
     fn names(path: &str, max_depth: u32) -> Result<Vec<String>, ErrorCode> {
-        params(&parse(path).unwrap(), max_depth, &model()).map_err(|unresolved| unresolved.code)
+        params(&parse(path).unwrap(), max_depth, Sight::whole(&model())).map_err(|unresolved| unresolved.code)
     }
 
     #[test]
@@ -256,7 +279,7 @@ mod tests {
             let value = Value { text: text.into(), value_type, at: WallTime(0), source: Source::Read };
             model.set_value(name, value);
         }
-        let names = |path: &str| params(&parse(path).unwrap(), 0, &model).unwrap();
+        let names = |path: &str| params(&parse(path).unwrap(), 0, Sight::whole(&model)).unwrap();
         let (home, guest) = ("Device.WiFi.SSID.1.SSID", "Device.WiFi.SSID.2.SSID");
         assert_eq!(names("Device.WiFi.AccessPoint.1.SSIDReference+.SSID"), [guest]);
         assert_eq!(names("Device.WiFi.AccessPoint.2.SSIDReference+.SSID"), [home]);

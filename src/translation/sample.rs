@@ -7,7 +7,7 @@ use crate::usp::path::PathExpr;
 use super::get::is_hidden;
 use super::plan::{Outcome, Plan, Step, View};
 use super::reading::Reading;
-use super::resolve;
+use super::resolve::{self, Sight};
 
 /// A reading of many parameters for nobody in particular: the shadow learns them.
 pub struct Sample {
@@ -52,7 +52,7 @@ pub fn watched_params<'p>(
     most: usize,
 ) -> Vec<String> {
     let mut names: Vec<String> = paths
-        .filter_map(|expr| resolve::params(expr, 0, model).ok())
+        .filter_map(|expr| resolve::params(expr, 0, Sight::whole(model)).ok())
         .flatten()
         .filter(|name| !is_hidden(name))
         .collect();

@@ -7,7 +7,9 @@ use std::ops::Bound;
 use crate::datamodel::supported::{Access, Kind, Row, Status, Supported, generic};
 use crate::datamodel::{Instantiated, ValueType, path};
 
+use super::access::{Rights, Sort};
 use super::get::is_hidden;
+use super::local::OwnObject;
 use super::plan::View;
 
 /// The supported data model of one device, by object path (`Device.WiFi.SSID.{i}.`).
@@ -36,9 +38,37 @@ impl Seen {
     pub fn of(view: &View<'_>) -> Self {
         let mut seen = Self::default();
         seen.take(view.cpe, |name| !is_hidden(name));
-        seen.take(view.local.model(), |_| true);
         seen.fill_tables();
+        seen.take_own(&view.local.supported());
+        if !view.access.is_unlimited() {
+            seen.withhold(view);
+        }
         seen
+    }
+
+    fn take_own(&mut self, own: &[OwnObject]) {
+        for object in own {
+            let params = object.params.iter().map(|param| {
+                let seen = SeenParam { writable: param.writable, value_type: Some(param.value_type) };
+                (param.name.to_owned(), seen)
+            });
+            let seen = SeenObject {
+                can_create: object.creatable,
+                can_delete: object.creatable,
+                has_instances: false,
+                params: params.collect(),
+            };
+            self.objects.insert(object.path.to_owned(), seen);
+        }
+    }
+
+    /// R-GSP.0: what the one who asked may not read is not there.
+    fn withhold(&mut self, view: &View<'_>) {
+        self.objects.retain(|object, seen| {
+            let anywhere = object.replace("{i}", "0");
+            seen.params.retain(|name, _| view.may(Rights::READ, Sort::Param, &format!("{anywhere}{name}")));
+            view.may(Rights::READ, Sort::Obj, &anywhere)
+        });
     }
 
     pub fn object(&self, object: &str) -> Option<&SeenObject> {

@@ -10,11 +10,12 @@ use crate::datamodel::{Param, Source, Value, ValueType};
 use crate::usp::ErrorCode;
 use crate::usp::message::{self, set, set_resp};
 
+use super::access::{Rights, Sort};
 use super::fault;
 use super::get::is_hidden;
 use super::local::is_local;
 use super::plan::{Outcome, Plan, Step, View};
-use super::resolve;
+use super::resolve::{self, Unresolved};
 
 /// A Set on its way.
 pub struct Set {
@@ -26,6 +27,12 @@ pub struct Set {
     /// Set when an allow_partial=false message has failed as a whole.
     failure: Option<message::Error>,
     key: String,
+}
+
+/// The answer's results for one instance that was changed, without what may not be read (R-SET.3).
+fn readable(target: &str, params: BTreeMap<String, String>, view: &View<'_>) -> BTreeMap<String, String> {
+    let reads = |name: &String| view.may(Rights::READ, Sort::Param, &format!("{target}{name}"));
+    params.into_iter().filter(|(name, _)| reads(name)).collect()
 }
 
 /// One entry of `update_objs`.
@@ -126,11 +133,11 @@ impl Set {
         });
     }
 
-    fn outcome(&self) -> Outcome {
+    fn outcome(&self, view: &View<'_>) -> Outcome {
         match &self.failure {
             Some(error) => Outcome::Error(error.clone()),
             None => {
-                let results = self.objects.iter().map(Update::result).collect();
+                let results = self.objects.iter().map(|update| update.result(view)).collect();
                 Outcome::Response(message::Response::SetResp(message::SetResp {
                     updated_obj_results: results,
                 }))
@@ -150,7 +157,7 @@ impl Plan for Set {
         {
             return Step::Call(request);
         }
-        Step::Done(self.outcome())
+        Step::Done(self.outcome(view))
     }
 
     fn is_local(&self) -> bool {
@@ -214,16 +221,17 @@ fn is_read_only(name: &str, known: &Param) -> bool {
 impl Update {
     fn prepare(&mut self, view: &View<'_>) {
         let path = self.request.obj_path.clone();
-        let model = if is_local(&path) { view.local.model() } else { &*view.cpe };
-        let found = resolve::parse(&path).and_then(|expr| resolve::objects(&expr, model));
+        let found = resolve::parse(&path).and_then(|expr| {
+            if expr.param.is_some() {
+                let why = "Set takes objects, whose paths end in a dot".to_owned();
+                return Err(Unresolved { code: ErrorCode::INVALID_PATH, why });
+            }
+            resolve::objects(&expr, view.sight(&path))
+        });
         let hidden = is_hidden(&path) && !is_local(&path);
         match found {
-            Ok(targets) if targets.is_empty() || hidden => {
-                self.fail_object(
-                    ErrorCode::OBJECT_DOES_NOT_EXIST,
-                    "the path names no object that can be set",
-                );
-            }
+            Ok(_) if hidden => self.fail_object(ErrorCode::INVALID_PATH, "the device has no such object"),
+            // A search that finds nothing is a success (TP-469 1.23).
             Ok(targets) => {
                 self.targets = targets;
                 self.check(view);
@@ -237,6 +245,11 @@ impl Update {
             for setting in 0..self.request.param_settings.len() {
                 let wanted = &self.request.param_settings[setting];
                 let name = format!("{target}{}", wanted.param);
+                if !view.may(Rights::WRITE, Sort::Param, &name) {
+                    let why = "this controller's roles do not let it be written";
+                    self.fail(name, setting, ErrorCode::PERMISSION_DENIED, why);
+                    continue;
+                }
                 if is_local(&name) {
                     match view.local.check_set(&name, &wanted.value) {
                         Err(refusal) => self.fail(name, setting, refusal.code, &refusal.why),
@@ -299,10 +312,10 @@ impl Update {
         self.state = State::Done;
     }
 
-    fn result(&self) -> set_resp::UpdatedObjectResult {
+    fn result(&self, view: &View<'_>) -> set_resp::UpdatedObjectResult {
         use set_resp::updated_object_result::{OperationStatus, operation_status as status};
         let oper_status = if self.state == State::Done {
-            let results = self.targets.iter().map(|target| self.instance_result(target)).collect();
+            let results = self.targets.iter().map(|target| self.instance_result(target, view)).collect();
             status::OperStatus::OperSuccess(status::OperationSuccess { updated_inst_results: results })
         } else {
             let first = self.errors.first();
@@ -322,7 +335,7 @@ impl Update {
         }
     }
 
-    fn instance_result(&self, target: &str) -> set_resp::UpdatedInstanceResult {
+    fn instance_result(&self, target: &str, view: &View<'_>) -> set_resp::UpdatedInstanceResult {
         let failed: BTreeSet<&str> = self.errors.iter().map(|error| error.name.as_str()).collect();
         let mut updated_params = BTreeMap::new();
         for setting in &self.request.param_settings {
@@ -331,6 +344,7 @@ impl Update {
             }
         }
         let param_errs = self.param_errs(target);
+        let updated_params = readable(target, updated_params, view);
         set_resp::UpdatedInstanceResult { affected_path: target.to_owned(), param_errs, updated_params }
     }
 

@@ -8,6 +8,7 @@ use crate::datamodel::{ValueType, path};
 use crate::usp::ErrorCode;
 use crate::usp::message::{self, get_supported_dm_resp as resp};
 
+use super::access::{Rights, Sort};
 use super::get::is_hidden;
 use super::plan::View;
 use super::resolve::{self, Unresolved};
@@ -18,7 +19,8 @@ pub fn get_supported_dm(request: &message::GetSupportedDm, view: &View<'_>) -> m
     let seen = Seen::of(view);
     let mut left = MAX_OBJECTS;
     let results = request.obj_paths.iter().map(|text| {
-        let found = target(text, &seen, view).and_then(|target| target.objects(request, &seen, &mut left));
+        let found =
+            target(text, &seen, view).and_then(|target| target.objects(request, &seen, view, &mut left));
         let mut result = resp::RequestedObjectResult { req_obj_path: text.clone(), ..<_>::default() };
         match found {
             Ok(objects) => {
@@ -71,9 +73,9 @@ fn target(text: &str, seen: &Seen, view: &View<'_>) -> Result<Target, Unresolved
     check_syntax(text)?;
     let wanted = generic(text);
     let target = if wanted.ends_with("()") {
-        carried_out(&COMMANDS, &wanted, seen).then(|| Target::Command(wanted.clone()))
+        carried_out(&COMMANDS, &wanted, seen, view).then(|| Target::Command(wanted.clone()))
     } else if wanted.ends_with('!') {
-        carried_out(&EVENTS, &wanted, seen).then(|| Target::Event(wanted.clone()))
+        carried_out(&EVENTS, &wanted, seen, view).then(|| Target::Event(wanted.clone()))
     } else if wanted.ends_with('.') {
         object_of(&wanted, seen)
     } else {
@@ -130,12 +132,13 @@ fn param_of(name: &str, seen: &Seen) -> Option<Target> {
 
 /// Whether this product can carry out a command, or send an event, for this device. Of commands that CWMP
 /// has as an object (`IPPing()`, `IPPing.`) the device must have the object.
-fn carried_out(list: &[&str], name: &str, seen: &Seen) -> bool {
+fn carried_out(list: &[&str], name: &str, seen: &Seen, view: &View<'_>) -> bool {
     let as_object = format!("{}.", name.trim_end_matches("()"));
     let in_cwmp = Supported::device2_cwmp().find(&as_object).is_some();
     list.contains(&name)
         && path::parent(name).is_some_and(|object| seen.object(object).is_some())
         && (!in_cwmp || seen.object(&as_object).is_some())
+        && view.may(Rights::READ, Sort::CommandEvent, &name.replace("{i}", "0"))
 }
 
 impl Target {
@@ -144,11 +147,12 @@ impl Target {
         &self,
         request: &message::GetSupportedDm,
         seen: &Seen,
+        view: &View<'_>,
         left: &mut usize,
     ) -> Result<Vec<resp::SupportedObjectResult>, Unresolved> {
         let objects = match self {
-            Self::Object(object) => object_tree(object, request, seen, *left),
-            Self::Command(name) | Self::Event(name) | Self::Param(name) => self.holder(name, seen),
+            Self::Object(object) => object_tree(object, request, seen, view, *left),
+            Self::Command(name) | Self::Event(name) | Self::Param(name) => self.holder(name, seen, view),
         };
         if objects.len() > *left {
             let why = format!("the answer would hold more than {MAX_OBJECTS} objects");
@@ -159,10 +163,10 @@ impl Target {
     }
 
     /// The object that holds a command, event or parameter, with that alone in it.
-    fn holder(&self, name: &str, seen: &Seen) -> Vec<resp::SupportedObjectResult> {
+    fn holder(&self, name: &str, seen: &Seen, view: &View<'_>) -> Vec<resp::SupportedObjectResult> {
         let held = path::parent(name).and_then(|object| Some((object, seen.object(object)?)));
         let Some((object, what)) = held else { return Vec::new() };
-        let mut result = object_result(object, what, Wanted::NONE, seen);
+        let mut result = object_result(object, what, Wanted::NONE, seen, view);
         match self {
             Self::Object(_) => {}
             Self::Command(name) => result.supported_commands = vec![command_result(name)],
@@ -182,6 +186,7 @@ fn object_tree(
     object: &str,
     request: &message::GetSupportedDm,
     seen: &Seen,
+    view: &View<'_>,
     left: usize,
 ) -> Vec<resp::SupportedObjectResult> {
     let all = Wanted::of(request);
@@ -191,7 +196,7 @@ fn object_tree(
         .take(left.saturating_add(1))
         .map(|(path, what)| {
             let wanted = if shallow && path != object { Wanted::NONE } else { all };
-            object_result(path, what, wanted, seen)
+            object_result(path, what, wanted, seen, view)
         })
         .collect()
 }
@@ -201,11 +206,12 @@ fn object_result(
     what: &SeenObject,
     wanted: Wanted,
     seen: &Seen,
+    view: &View<'_>,
 ) -> resp::SupportedObjectResult {
     let row = Supported::device2().find(object);
     let held = |list: &'static [&'static str]| {
         let held = list.iter().filter(move |name| path::parent(name) == Some(object));
-        held.filter(move |name| carried_out(list, name, seen))
+        held.filter(move |name| carried_out(list, name, seen, view))
     };
     let mut result = resp::SupportedObjectResult {
         supported_obj_path: object.to_owned(),

@@ -113,6 +113,25 @@ impl PathExpr {
         Ok(Self { segments, param })
     }
 
+    /// Whether it may name several things or none: a Search Path (TR-369 2.5).
+    pub fn is_search(&self) -> bool {
+        !self.is_exact()
+    }
+
+    /// The object of an exact path as text.
+    pub fn object(&self) -> String {
+        let mut object = String::new();
+        for segment in &self.segments {
+            match segment {
+                Segment::Name(name) => object.push_str(name),
+                Segment::Instance(number) => object.push_str(&number.to_string()),
+                Segment::Wildcard | Segment::Search(_) | Segment::Follow(_) => object.push('*'),
+            }
+            object.push('.');
+        }
+        object
+    }
+
     /// Whether it names one thing only: no wildcard, no search.
     pub fn is_exact(&self) -> bool {
         self.segments.iter().all(|segment| matches!(segment, Segment::Name(_) | Segment::Instance(_)))
@@ -152,6 +171,16 @@ impl Condition {
 
 fn boolean(text: &str) -> bool {
     text == "1" || text.eq_ignore_ascii_case("true")
+}
+
+/// The items of a list of paths; commas within the quotes of search expressions do not separate.
+pub fn split_list(list: &str) -> impl Iterator<Item = &str> {
+    let mut quoted = false;
+    let items = list.split(move |c| {
+        quoted ^= c == '"';
+        c == ',' && !quoted
+    });
+    items.map(str::trim).filter(|item| !item.is_empty())
 }
 
 /// Splits off the first segment; brackets and quotes may hold dots.

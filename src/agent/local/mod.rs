@@ -1,12 +1,22 @@
-//! `Device.LocalAgent.`: the tables that a virtual agent holds itself, a file per table.
+//! What a virtual agent holds itself, `Device.LocalAgent.` above all: the standard's objects by the schema,
+//! the configuration's rows as the template, an agent's own changes laid over them.
 
-mod controller;
-mod mtp;
+mod access;
+mod changes;
+mod keys;
+mod local_agent;
+mod references;
 mod request;
+mod schema;
+mod stored;
 mod subscription;
-mod table;
-mod tables;
+mod template;
+mod tree;
 
+pub(super) use local_agent::LocalAgent;
 pub(super) use request::Operation;
 pub(super) use subscription::{NotifType, Subscription};
-pub(super) use tables::LocalAgent;
+pub use template::Template;
+
+#[cfg(test)]
+mod tests;

@@ -2,30 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::datamodel::ValueType;
 use crate::identity::EndpointId;
-
-use super::table::{Access, Check, Column, Table};
-
-/// Request:1 of TR-181.
-pub(super) const REQUEST: Table = Table {
-    path: "Device.LocalAgent.Request.",
-    count: "Device.LocalAgent.RequestNumberOfEntries",
-    columns: &[
-        column("Alias", &Check::MaxLength(64)),
-        column("Originator", &Check::Any),
-        column("Command", &Check::Any),
-        column("CommandKey", &Check::Any),
-        column("Status", &Check::Any),
-    ],
-    keys: &[&["Alias"]],
-    creatable: false,
-    max_rows: 64,
-};
-
-const fn column(name: &'static str, check: &Check) -> Column {
-    Column { name, value_type: ValueType::String, access: Access::ReadOnly, default: "", check: *check }
-}
 
 /// An asynchronous operation as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,52 +1,11 @@
 //! `Device.LocalAgent.Subscription.{i}.`: who wants to be told of what.
 
-use crate::datamodel::{Instantiated, ValueType, WallTime, path};
+use crate::datamodel::{Instantiated, WallTime, path};
 use crate::translation::names_object;
-use crate::usp::path::PathExpr;
+use crate::usp::path::{PathExpr, split_list};
 
-use super::table::{Access, Check, Column, Table, split_references};
-
-/// Subscriptions:1 of TR-181.
-pub(super) const SUBSCRIPTION: Table = Table {
-    path: "Device.LocalAgent.Subscription.",
-    count: "Device.LocalAgent.SubscriptionNumberOfEntries",
-    columns: &[
-        text("Alias", Access::WriteOnce, "", Check::MaxLength(64)),
-        flag("Enable", "false"),
-        text("ID", Access::ReadWrite, "", Check::MaxLength(64)),
-        text("Recipient", Access::ReadOnly, "", Check::Any),
-        text("NotifType", Access::ReadWrite, "", Check::OneOf(&NotifType::NAMES)),
-        text("ReferenceList", Access::ReadWrite, "", Check::References),
-        Column {
-            name: "CreationDate",
-            value_type: ValueType::DateTime,
-            access: Access::ReadOnly,
-            default: "0001-01-01T00:00:00Z",
-            check: Check::Any,
-        },
-        flag("Persistent", "false"),
-        number("TimeToLive"),
-        flag("NotifRetry", "false"),
-        number("NotifExpiration"),
-    ],
-    keys: &[&["Recipient", "ID"], &["Alias"]],
-    creatable: true,
-    max_rows: 256,
-};
-
-const fn text(name: &'static str, access: Access, default: &'static str, check: Check) -> Column {
-    Column { name, value_type: ValueType::String, access, default, check }
-}
-
-const fn flag(name: &'static str, default: &'static str) -> Column {
-    let (access, check) = (Access::ReadWrite, Check::Any);
-    Column { name, value_type: ValueType::Boolean, access, default, check }
-}
-
-const fn number(name: &'static str) -> Column {
-    let (access, check) = (Access::ReadWrite, Check::Any);
-    Column { name, value_type: ValueType::UnsignedInt, access, default: "0", check }
-}
+use super::local_agent::SUBSCRIPTIONS;
+use super::tree::Tree;
 
 /// What a subscription is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,24 +18,20 @@ pub(in crate::agent) enum NotifType {
 }
 
 impl NotifType {
-    pub const NAMES: [&'static str; 5] =
-        ["ValueChange", "ObjectCreation", "ObjectDeletion", "OperationComplete", "Event"];
-
     /// Whether it is about parameters and objects of the data model.
     pub fn is_about_data(self) -> bool {
         matches!(self, Self::ValueChange | Self::ObjectCreation | Self::ObjectDeletion)
     }
 
     fn parse(name: &str) -> Option<Self> {
-        let all = [
-            Self::ValueChange,
-            Self::ObjectCreation,
-            Self::ObjectDeletion,
-            Self::OperationComplete,
-            Self::Event,
-        ];
-        let at = Self::NAMES.iter().position(|known| *known == name)?;
-        all.get(at).copied()
+        Some(match name {
+            "ValueChange" => Self::ValueChange,
+            "ObjectCreation" => Self::ObjectCreation,
+            "ObjectDeletion" => Self::ObjectDeletion,
+            "OperationComplete" => Self::OperationComplete,
+            "Event" => Self::Event,
+            _ => return None,
+        })
     }
 }
 
@@ -107,14 +62,16 @@ struct Reference {
 
 impl Subscription {
     /// Reads a row; `None` for one that is disabled or lacks something.
-    pub fn read(local: &Instantiated, instance: u32, created: WallTime) -> Option<Self> {
-        let value = |name: &str| local.value(&format!("{}{instance}.{name}", SUBSCRIPTION.path));
-        let is = |name: &str| value(name).is_some_and(|value| matches!(value, "true" | "1"));
-        let seconds = |name: &str| value(name).and_then(|value| value.parse::<u64>().ok()).unwrap_or(0);
+    pub fn read(tree: &Tree, instance: u32) -> Option<Self> {
+        let row = format!("{SUBSCRIPTIONS}{instance}.");
+        let value = |name: &str| tree.value(&format!("{row}{name}"));
+        let is = |name: &str| tree.is(&format!("{row}{name}"));
+        let seconds = |name: &str| tree.number(&format!("{row}{name}")).unwrap_or(0);
         if !is("Enable") {
             return None;
         }
         let ttl = seconds("TimeToLive");
+        let created = value("CreationDate").and_then(WallTime::parse).unwrap_or(tree.wall);
         Some(Self {
             instance,
             id: value("ID")?.to_owned(),
@@ -124,7 +81,7 @@ impl Subscription {
             notif_retry: is("NotifRetry"),
             notif_expiration: seconds("NotifExpiration"),
             ends_at: (ttl > 0).then_some(WallTime(created.0.saturating_add(ttl.saturating_mul(1_000)))),
-            references: split_references(value("ReferenceList")?).filter_map(Reference::parse).collect(),
+            references: split_list(value("ReferenceList")?).filter_map(Reference::parse).collect(),
         })
     }
 

@@ -310,7 +310,8 @@ fn discover(waiting: &[&str]) -> (Vec<String>, Instantiated) {
     let device = device();
     let mut cpe = Instantiated::default();
     let mut local = Fixed::default();
-    let mut view = View { cpe: &mut cpe, local: &mut local, wall: WallTime(0) };
+    let access = &super::super::access::Access::unlimited();
+    let mut view = View { cpe: &mut cpe, local: &mut local, access, wall: WallTime(0) };
     let waiting = waiting.iter().map(|path| (*path).to_owned()).collect();
     let mut discovery = Discovery::resume(waiting, 10_000, Some(mapping()));
     let mut asked = Vec::new();

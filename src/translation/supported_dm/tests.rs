@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::datamodel::{Instantiated, Source, Value, WallTime};
+use crate::translation::access::Access;
 use crate::translation::local::Fixed;
 
 const ALL: message::GetSupportedDm = message::GetSupportedDm {
@@ -64,7 +65,8 @@ fn local() -> Instantiated {
 
 fn ask(paths: &[&str], request: message::GetSupportedDm) -> Vec<resp::RequestedObjectResult> {
     let (mut cpe, mut local) = (cpe(), Fixed(local()));
-    let view = View { cpe: &mut cpe, local: &mut local, wall: WallTime(0) };
+    let access = &Access::unlimited();
+    let view = View { cpe: &mut cpe, local: &mut local, access, wall: WallTime(0) };
     let obj_paths = paths.iter().map(|path| (*path).to_owned()).collect();
     let request = message::GetSupportedDm { obj_paths, ..request };
     let message::Response::GetSupportedDmResp(resp) = get_supported_dm(&request, &view) else {
@@ -280,10 +282,11 @@ fn a_diagnostic_is_a_command_only_where_the_device_has_its_object() {
     let mut cpe = Instantiated::default();
     cpe.put_object("Device.IP.Diagnostics.", false);
     let mut local = Fixed::default();
-    let view = View { cpe: &mut cpe, local: &mut local, wall: WallTime(0) };
+    let access = &Access::unlimited();
+    let view = View { cpe: &mut cpe, local: &mut local, access, wall: WallTime(0) };
     let seen = Seen::of(&view);
-    assert!(!carried_out(&COMMANDS, "Device.IP.Diagnostics.IPPing()", &seen));
-    assert!(carried_out(&COMMANDS, "Device.Reboot()", &seen));
+    assert!(!carried_out(&COMMANDS, "Device.IP.Diagnostics.IPPing()", &seen, &view));
+    assert!(carried_out(&COMMANDS, "Device.Reboot()", &seen, &view));
 }
 
 #[test]

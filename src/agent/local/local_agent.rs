@@ -1,0 +1,236 @@
+//! What one agent holds itself: its tree, what of it is not durable yet, and what is read from it for use.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::agent::config::AgentConfig;
+use crate::datamodel::{News, WallTime};
+use crate::durable::{Change, Entry, Kind};
+use crate::identity::EndpointId;
+use crate::translation::{Access, Local};
+
+use super::access;
+use super::schema::Object;
+use super::stored;
+use super::subscription::Subscription;
+use super::template::Template;
+use super::tree::{Tree, as_object, row_of};
+
+/// `Device.LocalAgent.` and what else the agent holds for its device.
+pub(in crate::agent) struct LocalAgent {
+    pub(super) tree: Tree,
+    pub(super) template: Arc<Template>,
+    /// Rows whose stored form is behind, or that are gone.
+    pub(super) touched: BTreeSet<String>,
+    subscriptions: Vec<Subscription>,
+    /// What each controller may do, as far as somebody has asked since the rules changed.
+    access: RefCell<BTreeMap<String, Arc<Access>>>,
+    /// Instance numbers are not used twice while the agent is up.
+    pub(super) next: BTreeMap<String, u32>,
+    /// Whose request is being carried out: the recipient of the subscriptions it adds.
+    pub(super) asker: Option<EndpointId>,
+}
+
+impl LocalAgent {
+    /// Lays what is stored over what the configuration gives.
+    pub fn restore(endpoint: &EndpointId, config: &AgentConfig, entries: &[Entry]) -> Self {
+        let template = config.template();
+        let mut local = Self {
+            tree: template.tree.clone(),
+            template,
+            touched: BTreeSet::new(),
+            subscriptions: Vec::new(),
+            access: RefCell::default(),
+            next: BTreeMap::new(),
+            asker: None,
+        };
+        local.tree.put("Device.LocalAgent.EndpointID", endpoint.as_str());
+        let kept = entries.iter().filter(|entry| entry.kind == Kind::LocalAgent);
+        let mut rows: Vec<stored::Restored> = kept.filter_map(stored::read).collect();
+        // Rows before those that stand in them.
+        rows.sort_by(|a, b| a.row.cmp(&b.row));
+        rows.into_iter().for_each(|row| local.restore_row(row));
+        local.end_orphans();
+        local.follow_changes();
+        local
+    }
+
+    fn restore_row(&mut self, restored: stored::Restored) {
+        let stored::Restored { row, own, gone, params } = restored;
+        if gone {
+            return self.tree.remove_row(&row);
+        }
+        if !self.tree.model.has_object(&row) {
+            let holder = crate::datamodel::path::parent(&row);
+            let known = own && holder.is_some_and(|table| self.tree.model.has_object(table));
+            let Some(object) = Object::of(&row).filter(|_| known) else {
+                // It, or what it stood in, has left the configuration.
+                self.touched.insert(row);
+                return;
+            };
+            self.tree.put_row(object, &row, &BTreeMap::new());
+        }
+        for (name, value) in params {
+            self.tree.put(&format!("{row}{name}"), &value);
+        }
+    }
+
+    /// Subscriptions of controllers that have left the configuration end (TP-469 1.78).
+    fn end_orphans(&mut self) {
+        for row in self.tree.rows(SUBSCRIPTIONS) {
+            let recipient = as_object(self.tree.value(&format!("{row}Recipient")).unwrap_or(""));
+            if !self.tree.model.has_object(&recipient) {
+                self.delete(&row);
+            }
+        }
+    }
+
+    pub fn tree(&self) -> &Tree {
+        &self.tree
+    }
+
+    /// The endpoint of a controller's row, such as a subscription's Recipient names.
+    pub fn controller_of(&self, row: &str) -> Option<&str> {
+        self.tree.value(&format!("{}EndpointID", as_object(row)))
+    }
+
+    /// The row of a controller.
+    pub fn row_of(&self, controller: &EndpointId) -> Option<String> {
+        let mut rows = self.tree.rows(CONTROLLERS).into_iter();
+        rows.find(|row| self.controller_of(row) == Some(controller.as_str()))
+    }
+
+    /// The controller of this name, if there is one that is enabled.
+    pub fn controller(&self, endpoint: &str) -> Option<EndpointId> {
+        let mut rows = self.tree.rows(CONTROLLERS).into_iter();
+        let row = rows.find(|row| self.controller_of(row) == Some(endpoint))?;
+        self.tree.is(&format!("{row}Enable")).then(|| EndpointId::parse(endpoint).ok())?
+    }
+
+    /// All controllers that are enabled.
+    pub fn controllers(&self) -> impl Iterator<Item = EndpointId> {
+        let rows = self.tree.rows(CONTROLLERS).into_iter();
+        let enabled = rows.filter(|row| self.tree.is(&format!("{row}Enable")));
+        enabled.filter_map(|row| EndpointId::parse(self.controller_of(&row)?).ok())
+    }
+
+    /// Least wait and multiplier (in thousandths) of retries to a controller (R-NOT.1).
+    pub fn retry_of(&self, controller: &EndpointId) -> (u64, u64) {
+        let row = self.row_of(controller).unwrap_or_default();
+        let wait = self.tree.number(&format!("{row}USPNotifRetryMinimumWaitInterval")).unwrap_or(5);
+        (wait, self.tree.number(&format!("{row}USPNotifRetryIntervalMultiplier")).unwrap_or(2_000))
+    }
+
+    /// What a controller may do.
+    pub fn access_of(&self, controller: &EndpointId) -> Arc<Access> {
+        self.row_of(controller).map_or_else(Arc::default, |row| self.access_of_row(&row))
+    }
+
+    /// What the controller in a row may do.
+    pub fn access_of_row(&self, row: &str) -> Arc<Access> {
+        let row = as_object(row);
+        let mut known = self.access.borrow_mut();
+        Arc::clone(known.entry(row).or_insert_with_key(|row| Arc::new(access::compile(row, &self.tree))))
+    }
+
+    /// Who asks and what time it is, for the requests that follow.
+    pub fn acting_for(&mut self, asker: Option<&EndpointId>, wall: WallTime) {
+        self.asker = asker.cloned();
+        self.tree.wall = wall;
+    }
+
+    pub fn set_up_time(&mut self, seconds: u64) {
+        self.tree.put("Device.LocalAgent.UpTime", &seconds.to_string());
+    }
+
+    /// The subscriptions that are enabled.
+    pub fn subscriptions(&self) -> &[Subscription] {
+        &self.subscriptions
+    }
+
+    /// Whether what becomes different is kept as news.
+    pub fn watch(&mut self, on: bool) {
+        self.tree.model.watch(on);
+    }
+
+    /// What became different since this was last asked.
+    pub fn take_news(&mut self) -> Vec<News> {
+        self.tree.model.take_news()
+    }
+
+    /// Takes the changes that are to be made durable.
+    pub fn take_changes(&mut self) -> Vec<Change> {
+        let touched = std::mem::take(&mut self.touched).into_iter();
+        touched.map(|row| stored::change(&row, &self.tree, &self.template.tree)).collect()
+    }
+
+    /// A restart of the device ends the subscriptions that are not persistent; time ends others.
+    pub fn end_subscriptions(&mut self, ends: impl Fn(&Subscription) -> bool) {
+        let ended: Vec<u32> = self.subscriptions.iter().filter(|it| ends(it)).map(|it| it.instance).collect();
+        for instance in ended {
+            self.delete(&format!("{SUBSCRIPTIONS}{instance}."));
+        }
+    }
+
+    /// Adds the Request row of an operation and gives its path.
+    pub fn add_request(&mut self, params: &BTreeMap<String, String>) -> Option<(u32, String)> {
+        let object = Object::of_table(REQUESTS)?;
+        if self.tree.model.instances(REQUESTS).len() >= object.max_rows() {
+            return None;
+        }
+        let instance = self.fresh(REQUESTS);
+        let row = format!("{REQUESTS}{instance}.");
+        self.tree.put_row(object, &row, params);
+        self.touch(&row);
+        Some((instance, row))
+    }
+
+    pub fn set_request_status(&mut self, instance: u32, status: &str) {
+        self.put(&format!("{REQUESTS}{instance}.Status"), status);
+    }
+
+    pub fn remove_request(&mut self, instance: u32) {
+        self.delete(&format!("{REQUESTS}{instance}."));
+    }
+
+    /// Sets a parameter, whoever may write it.
+    pub fn put(&mut self, name: &str, text: &str) {
+        self.tree.put(name, text);
+        self.touch(name);
+    }
+
+    /// The number of a new row; numbers are not used again while the agent is up, and never those that the
+    /// configuration may come to use.
+    pub(super) fn fresh(&mut self, table: &str) -> u32 {
+        let highest = self.tree.model.instances(table).last().copied().unwrap_or(0);
+        let shared = !self.template.tree.model.instances(table).is_empty();
+        let first = if shared { FIRST_OWN } else { 1 };
+        let next = self.next.get(table).copied().unwrap_or(first).max(highest + 1);
+        self.next.insert(table.to_owned(), next + 1);
+        next
+    }
+
+    /// Something at or below a path has changed: its row is to be stored, and what was read from it is void.
+    pub(super) fn touch(&mut self, name: &str) {
+        self.touched.insert(row_of(name).to_owned());
+        if name.starts_with(SUBSCRIPTIONS) {
+            self.follow_changes();
+        }
+        if name.starts_with(CONTROLLERS) || name.starts_with("Device.LocalAgent.ControllerTrust.") {
+            self.access.get_mut().clear();
+        }
+    }
+
+    fn follow_changes(&mut self) {
+        let rows = self.tree.model.instances(SUBSCRIPTIONS).into_iter();
+        self.subscriptions = rows.filter_map(|row| Subscription::read(&self.tree, row)).collect();
+    }
+}
+
+/// The first number that an agent gives in tables where the configuration has rows too.
+const FIRST_OWN: u32 = 101;
+/// The tables that are used by name.
+pub(super) const CONTROLLERS: &str = "Device.LocalAgent.Controller.";
+pub(super) const SUBSCRIPTIONS: &str = "Device.LocalAgent.Subscription.";
+const REQUESTS: &str = "Device.LocalAgent.Request.";

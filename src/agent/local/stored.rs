@@ -1,0 +1,82 @@
+//! The stored form of what an agent has of its own: for each row that differs from the template, what differs.
+//! So a change of the configuration reaches all agents, save for what a controller has changed.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::datamodel::path;
+use crate::durable::{Change, Entry, Kind};
+
+use super::schema::Object;
+use super::tree::Tree;
+
+/// A row as it is stored: JSON, which an operator can read.
+#[derive(Debug, Serialize, Deserialize)]
+struct Row {
+    format: u32,
+    /// A row that is not the template's.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    own: bool,
+    /// A row of the template that a controller has deleted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    gone: bool,
+    /// Relative to the row.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    params: BTreeMap<String, String>,
+}
+
+/// What was stored of a row.
+pub(super) struct Restored {
+    pub row: String,
+    pub own: bool,
+    pub gone: bool,
+    pub params: BTreeMap<String, String>,
+}
+
+/// Reads an entry; `None` of what this release does not know.
+pub(super) fn read(entry: &Entry) -> Option<Restored> {
+    let row: Row = serde_json::from_slice(&entry.value).ok()?;
+    (row.format == FORMAT).then(|| Restored {
+        row: format!("Device.{}.", entry.key),
+        own: row.own,
+        gone: row.gone,
+        params: row.params,
+    })
+}
+
+/// The change that makes a row durable as it is now, against how the template has it.
+pub(super) fn change(row: &str, now: &Tree, template: &Tree) -> Change {
+    let key = row.trim_start_matches("Device.").trim_end_matches('.');
+    let stored = match (now.model.has_object(row), template.model.has_object(row)) {
+        (true, in_template) => {
+            let params = differing(row, now, template);
+            let own = !in_template;
+            (own || !params.is_empty()).then_some(Row { format: FORMAT, own, gone: false, params })
+        }
+        (false, true) => Some(Row { format: FORMAT, own: false, gone: true, params: BTreeMap::new() }),
+        (false, false) => None,
+    };
+    match stored {
+        Some(row) => {
+            let value = Bytes::from(serde_json::to_vec(&row).unwrap_or_default());
+            Change::put(Kind::LocalAgent, key, value)
+        }
+        None => Change::delete(Kind::LocalAgent, key),
+    }
+}
+
+fn differing(row: &str, now: &Tree, template: &Tree) -> BTreeMap<String, String> {
+    let below = now.model.params_below(row).filter(|(name, _)| super::tree::row_of(name) == row);
+    let differ = below.filter_map(|(name, param)| {
+        let column = path::parent(name).and_then(Object::of)?.column(path::name(name))?;
+        let text = param.value.as_ref()?.text.as_str();
+        let before = template.value(name).unwrap_or(column.default);
+        (column.is_stored && text != before).then(|| (name[row.len()..].to_owned(), text.to_owned()))
+    });
+    differ.collect()
+}
+
+/// Version of this form; 1 had the columns of whole rows.
+const FORMAT: u32 = 2;
