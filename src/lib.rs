@@ -16,6 +16,7 @@ pub mod translation;
 pub mod agent;
 pub mod proxy;
 pub mod relay;
+pub mod telemetry;
 // 4 shells, on their base
 pub mod connection_request;
 pub mod mtp;
