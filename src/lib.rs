@@ -18,6 +18,7 @@ pub mod proxy;
 pub mod relay;
 pub mod telemetry;
 // 4 shells, on their base
+pub mod collector;
 pub mod connection_request;
 pub mod mtp;
 pub mod net;

@@ -12,7 +12,7 @@ const LAYERS: [(u8, &[&str]); 7] = [
     (1, &["cwmp", "transport", "usp"]),
     (2, &["translation", "policy"]),
     (3, &["agent", "telemetry", "relay", "proxy"]),
-    (4, &["net", "observe", "southbound", "upstream", "connection_request", "mtp", "store"]),
+    (4, &["net", "observe", "southbound", "upstream", "connection_request", "collector", "mtp", "store"]),
     (5, &["runtime"]),
     (6, &["admin", "config", "cli", "app"]),
 ];

@@ -1,0 +1,9 @@
+//! Uploads bulk data reports to collectors over HTTP(S) (TR-369 A.2).
+//!
+//! Layer 4: a shell. What is sent, and when again, is decided by the agent.
+
+mod egress;
+mod upload;
+
+pub use egress::{Egress, EgressError};
+pub use upload::{Collector, CollectorError, Upload};

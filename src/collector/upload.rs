@@ -1,0 +1,152 @@
+//! One upload: a POST or PUT of a report, with basic or digest authentication where the collector asks for it.
+
+use std::io::Write as _;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use thiserror::Error;
+use tokio::sync::Semaphore;
+
+use crate::net::{HttpClient, HttpError, HttpLimits, HttpReply, HttpRequest, HttpUrl, TlsClient};
+use crate::transport::http::{Challenge, Credentials, basic_answer};
+
+use super::egress::{Egress, EgressError};
+
+/// A report on its way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upload {
+    /// With its query.
+    pub url: String,
+    /// `POST` or `PUT`.
+    pub method: &'static str,
+    pub media_type: &'static str,
+    /// `BBF-Report-Format`.
+    pub layout: &'static str,
+    /// Whether the body is to be compressed with gzip.
+    pub gzip: bool,
+    /// Whether a `Date` header goes along.
+    pub date: bool,
+    pub credentials: Option<(String, String)>,
+    pub body: Bytes,
+}
+
+/// Why a report was not taken; the text is for the operator.
+#[derive(Debug, Error)]
+pub enum CollectorError {
+    #[error(transparent)]
+    Egress(#[from] EgressError),
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    #[error("the collector asks for credentials, and the profile has none that it takes")]
+    Unauthorized,
+    #[error("the collector answered with HTTP status {0}")]
+    Status(u16),
+    #[error("{0} uploads wait already")]
+    Busy(usize),
+}
+
+/// Sends uploads; cloning shares its limits.
+#[derive(Clone)]
+pub struct Collector {
+    egress: Egress,
+    tls: Option<TlsClient>,
+    places: Arc<Semaphore>,
+}
+
+impl Collector {
+    /// `tls` trusts the CAs of collectors with https.
+    pub fn new(egress: Egress, tls: Option<TlsClient>) -> Self {
+        Self { egress, tls, places: Arc::new(Semaphore::new(AT_ONCE)) }
+    }
+
+    /// Whether a URL may be written by a controller.
+    pub fn allows(&self, url: &str) -> Result<(), EgressError> {
+        self.egress.check(url).map(|_| ())
+    }
+
+    /// Sends a report; done when the collector has said that it has it (a status of 200 to 299).
+    pub async fn send(&self, upload: Upload) -> Result<(), CollectorError> {
+        let url = self.egress.check(&upload.url)?;
+        let Ok(_place) = self.places.acquire().await else { return Err(CollectorError::Busy(AT_ONCE)) };
+        let reply = self.exchange(&url, &upload, None).await?;
+        let reply = match reply.status {
+            401 => {
+                let answer = answer(&reply, &url, &upload).ok_or(CollectorError::Unauthorized)?;
+                self.exchange(&url, &upload, Some(answer)).await?
+            }
+            _ => reply,
+        };
+        match reply.status {
+            200..=299 => Ok(()),
+            401 => Err(CollectorError::Unauthorized),
+            status => Err(CollectorError::Status(status)),
+        }
+    }
+
+    async fn exchange(
+        &self,
+        url: &HttpUrl,
+        upload: &Upload,
+        authorization: Option<String>,
+    ) -> Result<HttpReply, CollectorError> {
+        let limits = HttpLimits { connect: CONNECT, answer: ANSWER, body: MAX_ANSWER };
+        let mut client = HttpClient::connect(url, self.tls.as_ref(), limits).await?;
+        let mut headers = vec![
+            ("Content-Type".to_owned(), upload.media_type.to_owned()),
+            ("BBF-Report-Format".to_owned(), upload.layout.to_owned()),
+        ];
+        if upload.date {
+            headers.push(("Date".into(), httpdate::fmt_http_date(SystemTime::now())));
+        }
+        if let Some(authorization) = authorization {
+            headers.push(("Authorization".into(), authorization));
+        }
+        let body = match upload.gzip {
+            true => {
+                headers.push(("Content-Encoding".into(), "gzip".into()));
+                gzip(&upload.body)
+            }
+            false => upload.body.clone(),
+        };
+        if upload.method != "POST" {
+            headers.push(("Content-Length".into(), body.len().to_string()));
+        }
+        let request = HttpRequest { method: upload.method, target: url.target.clone(), headers, body };
+        Ok(client.send(request).await?)
+    }
+}
+
+fn gzip(body: &[u8]) -> Bytes {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    // Writing to memory does not fail.
+    let _ = encoder.write_all(body);
+    encoder.finish().unwrap_or_default().into()
+}
+
+/// Digest if it is offered, else basic.
+fn answer(reply: &HttpReply, url: &HttpUrl, upload: &Upload) -> Option<String> {
+    let (user, password) = upload.credentials.as_ref()?;
+    let offers = reply.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("www-authenticate"));
+    let offers: Vec<&str> = offers.map(|(_, value)| value.as_str()).collect();
+    if let Some(challenge) = offers.iter().find_map(|offer| Challenge::parse(offer)) {
+        let mut random = [0; 8];
+        // A nonce of zeros would only cost the protection against chosen challenges.
+        let _ = aws_lc_rs::rand::fill(&mut random);
+        let cnonce = format!("{:016x}", u64::from_be_bytes(random));
+        let who = Credentials { user, password, cnonce: &cnonce, count: 1 };
+        return Some(challenge.answer(who, upload.method, &url.target));
+    }
+    let basic = |offer: &&str| offer.trim_start().get(..5).is_some_and(|it| it.eq_ignore_ascii_case("basic"));
+    // In the clear a password goes to nobody.
+    (url.tls && offers.iter().any(basic)).then(|| basic_answer(user, password))
+}
+
+const CONNECT: Duration = Duration::from_secs(10);
+const ANSWER: Duration = Duration::from_secs(60);
+/// Bytes of an answer that nobody reads.
+const MAX_ANSWER: usize = 64 << 10;
+/// Uploads under way at once; more wait their turn.
+const AT_ONCE: usize = 64;
