@@ -1,9 +1,11 @@
 //! What passes between the door and who stands behind it.
 
 use std::future::Future;
-use std::net::SocketAddr;
+use std::sync::Arc;
 
 use bytes::Bytes;
+
+use crate::transport::client::Client;
 
 /// One TCP connection of a CPE.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -13,7 +15,8 @@ pub struct ConnectionId(pub u64);
 #[derive(Debug, Clone)]
 pub struct CpeRequest {
     pub connection: ConnectionId,
-    pub peer: SocketAddr,
+    /// Who sent it, as far as is known for true.
+    pub client: Arc<Client>,
     /// The value of our session cookie, if it came.
     pub cookie: Option<String>,
     /// Path and query as asked for.
