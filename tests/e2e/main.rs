@@ -8,10 +8,12 @@
 )]
 
 mod command_line;
+mod front;
 mod gateway;
 mod interop;
 mod kill;
 mod mosquitto;
+mod pki;
 mod relay;
 mod tls;
 mod usp;
