@@ -22,6 +22,7 @@ pub struct Metrics {
     connection_requests: Family<Outcome, Counter>,
     refused_posts: Family<Outcome, Counter>,
     not_opened: Family<Outcome, Counter>,
+    authentications: Family<Outcome, Counter>,
     usp_records: Family<Direction, Counter>,
     usp_dropped: Family<Outcome, Counter>,
     mtp_connections: Family<Protocol, Gauge<i64, std::sync::atomic::AtomicI64>>,
@@ -54,6 +55,7 @@ impl Default for Metrics {
             connection_requests: Family::default(),
             refused_posts: Family::default(),
             not_opened: Family::default(),
+            authentications: Family::default(),
             usp_records: Family::default(),
             usp_dropped: Family::default(),
             mtp_connections: Family::default(),
@@ -76,6 +78,11 @@ impl Metrics {
             self.connection_requests.clone(),
         );
         registry.register("cwmp_refused", "POSTs of CPEs refused at the door", self.refused_posts.clone());
+        registry.register(
+            "cwmp_authentications",
+            "POSTs of CPEs by how they stood the gateway's own authentication",
+            self.authentications.clone(),
+        );
         registry.register(
             "cwmp_connections_not_opened",
             "Connections of CPEs that ended before their first request",
@@ -123,6 +130,22 @@ impl Metrics {
     pub fn cwmp_refused(&self, client: &Client, reason: &'static str) {
         self.refused_posts.get_or_create(&Outcome { outcome: reason }).inc();
         tracing::debug!(%client, reason, "a POST was refused");
+    }
+
+    /// A POST was looked at by the gateway's own authentication.
+    pub fn cwmp_judged(&self, outcome: &'static str) {
+        self.authentications.get_or_create(&Outcome { outcome }).inc();
+    }
+
+    /// The first wrong credentials of a client in a while: a CPE with another password than the gateway's.
+    pub fn cwmp_wrong_credentials(&self, client: &Client) {
+        info!(%client, "wrong credentials");
+    }
+
+    /// A client is wrong so often that it is held off. `user` is empty for users that do not exist.
+    pub fn cwmp_guessing(&self, client: &Client, user: &str) {
+        let user = if user.is_empty() { "(none of ours)" } else { user };
+        warn!(%client, user, "wrong credentials time and again: they are answered with 503 until they stop");
     }
 
     /// A connection was closed before its first request: anybody on the Internet can cause this.

@@ -84,6 +84,14 @@ impl<S: Store> CpeHandler for Doorman<S> {
         }
     }
 
+    fn knows(&self, cookie: &str) -> bool {
+        self.routes.knows(cookie)
+    }
+
+    fn opens_session(&self, body: &Bytes) -> bool {
+        sniff_device_id(body).is_some()
+    }
+
     fn half_closed(&self, connection: ConnectionId) {
         self.tell(connection, |session| Input::CpeHalfClosed { session });
     }

@@ -45,6 +45,10 @@ pub struct CpeReply {
 pub trait CpeHandler: Send + Sync + 'static {
     /// Answers a POST. Dropped when the connection ends before.
     fn request(&self, request: CpeRequest) -> impl Future<Output = CpeReply> + Send;
+    /// Whether our cookie names a session that is open: who has it was let in before.
+    fn knows(&self, cookie: &str) -> bool;
+    /// Whether a body opens a session, for which its sender must say anew who it is.
+    fn opens_session(&self, body: &Bytes) -> bool;
     /// The CPE has closed its sending side while it waits for an answer: it is gone, or will send nothing
     /// more but still reads.
     fn half_closed(&self, connection: ConnectionId);

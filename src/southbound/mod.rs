@@ -6,6 +6,7 @@
 mod auth;
 mod contract;
 mod front;
+mod guesses;
 mod headers;
 mod server;
 mod watched;

@@ -20,7 +20,7 @@ use crate::net::{CodingError, Incoming, OpenError, Opening, TlsServer, decode_bo
 use crate::observe::Metrics;
 use crate::transport::client::Client;
 
-use super::auth::{DoorAuth, Verdict};
+use super::auth::{Denied, DoorAuth, Judge, Why, outcome};
 use super::contract::{ConnectionId, CpeHandler, CpeReply, CpeRequest};
 use super::front::Front;
 use super::headers;
@@ -74,7 +74,7 @@ pub struct Door {
 
 struct Shared<H> {
     handler: Arc<H>,
-    auth: Option<DoorAuth>,
+    judge: Option<Judge>,
     front: Front,
     require_certificate: bool,
     limits: DoorLimits,
@@ -110,7 +110,7 @@ impl Door {
         let (address, mut incoming) = listen(config.listen, opening).await?;
         let shared = Arc::new(Shared {
             handler,
-            auth: config.auth,
+            judge: config.auth.map(Judge::new),
             front: config.front,
             require_certificate: config.require_certificate,
             limits: config.limits,
@@ -214,26 +214,44 @@ impl<H: CpeHandler> Shared<H> {
             return Err(Refusal::new(403, "a client certificate is required"));
         }
         let target = head.uri.path_and_query().map_or("/", |it| it.as_str()).to_owned();
-        if let Some(auth) = &self.auth {
-            let now = self.started.elapsed().as_secs();
-            if let Verdict::Challenge(challenge) = auth.judge(&head.headers, "POST", &target, now) {
-                // The body is read first: many CPEs cannot bear an answer before they have sent all.
-                self.collect(body, exchange).await?;
-                let header = Some(("WWW-Authenticate", challenge));
-                return Err(Refusal { header, close: false, ..Refusal::new(401, "unauthenticated") });
-            }
-        }
+        let verdict = self.judge(&client, &head.headers, &target);
+        // The body is read first: many CPEs cannot bear an answer before they have sent all.
         let received = self.collect(body, exchange).await?;
+        let cookie = headers::cookie(&head.headers, COOKIE);
+        let in_session = || cookie.as_deref().is_some_and(|cookie| self.handler.knows(cookie));
+        // Kept until it is clear that the request goes on with a session that is open already.
+        let denied = match verdict {
+            Err(denied) if denied.may_go_on() && in_session() => Some(denied),
+            verdict => verdict.map(|()| None)?,
+        };
         let coding = headers::content_coding(&head.headers);
         let decoded = decode_body(coding.as_deref(), &received, self.limits.body).map_err(Refusal::from)?;
-        let headers = headers::end_to_end(&head.headers, self.auth.is_some());
-        let cookie = headers::cookie(&head.headers, COOKIE);
+        let opens = || self.handler.opens_session(decoded.as_ref().unwrap_or(&received));
+        if let Some(denied) = denied.filter(|_| opens()) {
+            return Err(Refusal::from(denied));
+        }
+        let headers = headers::end_to_end(&head.headers, self.judge.is_some());
         let (body, original_body) = match decoded {
             Some(decoded) => (decoded, Some(received)),
             None => (received, None),
         };
         let (connection, client) = (caller.connection, Arc::new(client));
         Ok(CpeRequest { connection, client, cookie, target, headers, body, original_body })
+    }
+
+    /// Whether the client may come in, told to the operator.
+    fn judge(&self, client: &Client, headers: &hyper::HeaderMap, target: &str) -> Result<(), Denied> {
+        let Some(judge) = &self.judge else { return Ok(()) };
+        let verdict = judge.judge(client, headers, "POST", target, self.started.elapsed().as_secs());
+        self.metrics.cwmp_judged(outcome(&verdict));
+        match &verdict {
+            Err(Denied::Challenge(_, Why::Wrong { first: true })) => {
+                self.metrics.cwmp_wrong_credentials(client)
+            }
+            Err(Denied::Later { begun: Some(user), .. }) => self.metrics.cwmp_guessing(client, user),
+            _ => {}
+        }
+        verdict
     }
 
     async fn collect(&self, body: Body, exchange: &Exchange) -> Result<Bytes, Refusal> {
@@ -288,6 +306,21 @@ impl Refusal {
         headers.extend(self.header.map(|(name, value)| (name.to_owned(), value)));
         let body = Bytes::from_static(self.reason.as_bytes());
         CpeReply { status: self.status, headers, body, close: self.close, cookie: None }
+    }
+}
+
+impl From<Denied> for Refusal {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::Challenge(challenge, _) => {
+                let header = Some(("WWW-Authenticate", challenge));
+                Self { header, close: false, ..Self::new(401, "unauthenticated") }
+            }
+            Denied::Later { seconds, .. } => {
+                let header = Some(("Retry-After", seconds.to_string()));
+                Self { header, ..Self::new(503, "too many wrong credentials") }
+            }
+        }
     }
 }
 

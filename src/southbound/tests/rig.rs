@@ -46,6 +46,14 @@ impl CpeHandler for Script {
         reply
     }
 
+    fn knows(&self, cookie: &str) -> bool {
+        cookie == "c00kie"
+    }
+
+    fn opens_session(&self, body: &Bytes) -> bool {
+        body.starts_with(b"inform")
+    }
+
     fn half_closed(&self, connection: ConnectionId) {
         self.told.send(Told::HalfClosed(connection)).unwrap();
     }
