@@ -10,6 +10,7 @@ use thiserror::Error;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::Instant;
 use tracing::debug;
 
 use crate::transport::proxy_protocol::{self, Header, Progress, ProxyError};
@@ -91,12 +92,12 @@ pub async fn listen(
 }
 
 async fn accept_all(listener: TcpListener, opening: Opening, sender: mpsc::Sender<Incoming>) {
-    let places = Arc::new(Semaphore::new(opening.connections.min(Semaphore::MAX_PERMITS)));
-    let openings = Arc::new(Semaphore::new(opening.openings.min(Semaphore::MAX_PERMITS)));
+    let mut places = Gate::new("open connections", opening.connections);
+    let mut openings = Gate::new("connections being opened", opening.openings);
     let opening = Arc::new(opening);
     loop {
         let accepted = tokio::select! {
-            accepted = accept(&listener, &places, &openings) => accepted,
+            accepted = accept(&listener, &mut places, &mut openings) => accepted,
             () = sender.closed() => return,
         };
         let Some((socket, peer, place, turn)) = accepted else { continue };
@@ -122,14 +123,41 @@ async fn accept_all(listener: TcpListener, opening: Opening, sender: mpsc::Sende
     }
 }
 
+/// A limit, and when the operator was last told that it is reached.
+struct Gate {
+    room: Arc<Semaphore>,
+    what: &'static str,
+    limit: usize,
+    told: Option<Instant>,
+}
+
+impl Gate {
+    fn new(what: &'static str, limit: usize) -> Self {
+        let room = Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS)));
+        Self { room, what, limit, told: None }
+    }
+
+    async fn enter(&mut self) -> Option<OwnedSemaphorePermit> {
+        if let Ok(permit) = Arc::clone(&self.room).try_acquire_owned() {
+            return Some(permit);
+        }
+        if self.told.is_none_or(|told| told.elapsed() > TELL_AGAIN) {
+            self.told = Some(Instant::now());
+            let (what, limit) = (self.what, self.limit);
+            tracing::warn!(limit, "there are as many {what} as may be: further ones wait");
+        }
+        Arc::clone(&self.room).acquire_owned().await.ok()
+    }
+}
+
 /// Accepts once there is room for one more connection and one more opening.
 async fn accept(
     listener: &TcpListener,
-    places: &Arc<Semaphore>,
-    openings: &Arc<Semaphore>,
+    places: &mut Gate,
+    openings: &mut Gate,
 ) -> Option<(TcpStream, SocketAddr, Place, OwnedSemaphorePermit)> {
-    let place = Arc::clone(places).acquire_owned().await.ok()?;
-    let turn = Arc::clone(openings).acquire_owned().await.ok()?;
+    let place = places.enter().await?;
+    let turn = openings.enter().await?;
     match listener.accept().await {
         Ok((socket, peer)) => Some((socket, peer, Place { _permit: Some(place) }, turn)),
         Err(error) => {
@@ -147,7 +175,7 @@ async fn open(
     opening: &Opening,
     proxied: bool,
 ) -> Result<(Stream, Option<Header>), OpenError> {
-    let end = tokio::time::Instant::now() + opening.patience;
+    let end = Instant::now() + opening.patience;
     let slow = |what| move |_| OpenError::Slow(what, opening.patience);
     let mut header = None;
     if proxied {
@@ -182,3 +210,5 @@ async fn read_header(socket: &mut TcpStream) -> Result<Header, OpenError> {
 
 /// Accepted connections that may wait for their handler.
 const ACCEPTED: usize = 128;
+/// How long the operator is left in peace about a limit.
+const TELL_AGAIN: Duration = Duration::from_secs(60);

@@ -8,6 +8,7 @@
 )]
 
 mod command_line;
+mod door;
 mod front;
 mod gateway;
 mod interop;
