@@ -16,7 +16,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio_util::sync::CancellationToken;
 
-use crate::net::listen;
+use crate::net::{Opening, listen};
 use crate::observe::Metrics;
 
 /// Whether the gateway takes work.
@@ -38,7 +38,7 @@ pub async fn serve(
     health: Arc<Health>,
     stop: CancellationToken,
 ) -> io::Result<SocketAddr> {
-    let (bound, mut incoming) = listen(address, None).await?;
+    let (bound, mut incoming) = listen(address, Opening::default()).await?;
     tokio::spawn(async move {
         loop {
             let accepted = tokio::select! {

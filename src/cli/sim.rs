@@ -10,6 +10,7 @@ use clap::{Args, Subcommand};
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::cwmp::rpc::{Array, GetParameterValues, Request};
+use crate::net::TlsServer;
 use crate::sim::acs::{Acs, AcsConfig};
 use crate::sim::broker::{Broker, BrokerConfig};
 use crate::sim::cpe::{Fleet, FleetConfig, Model, Statistics};
@@ -80,6 +81,12 @@ pub struct AcsArgs {
     /// Password that CPEs must give.
     #[arg(long, requires = "username")]
     password: Option<String>,
+    /// PEM file with the certificate chain, to be called by https.
+    #[arg(long, value_name = "FILE", requires = "key")]
+    certificate: Option<PathBuf>,
+    /// PEM file with the certificate's key.
+    #[arg(long, value_name = "FILE", requires = "certificate")]
+    key: Option<PathBuf>,
     /// Parameter or partial path to read in every session; can be repeated.
     #[arg(long, value_name = "NAME")]
     every_session: Vec<String>,
@@ -172,7 +179,11 @@ fn show(fleet: &Fleet, before: &Statistics) -> Statistics {
 }
 
 async fn run_acs(args: AcsArgs) -> anyhow::Result<()> {
-    let config = AcsConfig { listen: args.listen, credentials: args.username.zip(args.password) };
+    let tls = match args.certificate.zip(args.key) {
+        Some((chain, key)) => Some(TlsServer::new(&chain, &key, None, false)?),
+        None => None,
+    };
+    let config = AcsConfig { listen: args.listen, credentials: args.username.zip(args.password), tls };
     let acs = Acs::start(config).await.with_context(|| format!("failed to listen on {}", args.listen))?;
     if !args.every_session.is_empty() {
         let parameter_names = Array(args.every_session.into_iter().map(Into::into).collect());

@@ -6,7 +6,9 @@ pub const EXAMPLE: &str = r#"# Dragoman's configuration. Relative paths are rela
 [cwmp]                               # where CPEs come
 listen = "127.0.0.1:7547"
 # max_body_bytes = 16777216          # a larger body is answered with 413
-# max_connections = 100000
+# max_connections = 100000          # more wait in the kernel's queue
+# max_handshakes = 1024              # TLS handshakes under way; more wait in the kernel's queue
+# handshake_seconds = 10             # a slower one is closed
 # idle_seconds = 75                  # a connection that is silent for so long is closed
 
 # [cwmp.tls]
@@ -14,6 +16,13 @@ listen = "127.0.0.1:7547"
 # key = "gateway.key"
 # client_ca = "cpe-ca.pem"           # whose client certificates are taken
 # client_certificate = "optional"    # or "required"
+
+# [cwmp.front]                       # a TLS front or load balancer through which CPEs come (deploy/haproxy.cfg)
+# trusted = ["192.0.2.10/32"]        # where it is; what anybody else says of a client is not believed
+# proxy_protocol = true              # its connections begin with a PROXY protocol header, version 2
+# forwarded = false                  # true: its Forwarded header (RFC 7239) tells where a CPE calls from
+# client_cert = false                # true: its Client-Cert header (RFC 9440) is a certificate that it verified
+# client_certificate = "optional"    # or "required": a POST without a verified certificate is answered with 403
 
 # [cwmp.authentication]              # absent: the ACS authenticates, through the relay
 # scheme = "digest"                  # or "digest-md5-sess", "digest-sha256", "basic"
@@ -28,6 +37,8 @@ url = "http://127.0.0.1:8080/"
 # username = "gateway"              # where the gateway answers the ACS's challenge itself, by digest or basic
 # password = "secret"               # (with [cwmp.authentication]); absent: the CPE's own answer passes
 # keep_target = false                # true: the ACS sees the path that the CPE asked for
+# forwarded = false                  # true: the ACS is told by Forwarded where each CPE calls from
+# client_cert = false                # true: ... and by Client-Cert which certificate it has
 # connect_seconds = 10
 # answer_seconds = 30                # a slower ACS is down for this session: the CPE retries
 

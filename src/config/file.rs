@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::identity::EndpointId;
 
-use super::values::{Broker, Seconds, Url, WsUrl};
+use super::values::{Broker, Seconds, Trusted, Url, WsUrl};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -37,9 +37,27 @@ pub(super) struct Cwmp {
     pub listen: SocketAddr,
     pub tls: Option<ServerTls>,
     pub authentication: Option<Authentication>,
+    pub front: Option<Front>,
     pub max_body_bytes: Option<usize>,
     pub max_connections: Option<usize>,
+    pub max_handshakes: Option<usize>,
+    pub handshake_seconds: Option<Seconds>,
     pub idle_seconds: Option<Seconds>,
+}
+
+/// Fronts through which CPEs come.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Front {
+    pub trusted: Trusted,
+    #[serde(default)]
+    pub proxy_protocol: bool,
+    #[serde(default)]
+    pub forwarded: bool,
+    #[serde(default)]
+    pub client_cert: bool,
+    #[serde(default)]
+    pub client_certificate: ClientCertificate,
 }
 
 #[derive(Debug, Deserialize)]
@@ -90,6 +108,10 @@ pub(super) struct Acs {
     pub password: Option<String>,
     #[serde(default)]
     pub keep_target: bool,
+    #[serde(default)]
+    pub forwarded: bool,
+    #[serde(default)]
+    pub client_cert: bool,
     pub answer_seconds: Option<Seconds>,
     pub connect_seconds: Option<Seconds>,
 }

@@ -12,7 +12,7 @@ use crate::mtp::websocket::WebSocketConfig;
 use crate::net::{HttpLimits, TlsClient, TlsServer};
 use crate::observe::LogFormat;
 use crate::proxy::ProxyConfig;
-use crate::southbound::{DoorAuth, DoorConfig, DoorLimits, DoorScheme};
+use crate::southbound::{DoorAuth, DoorConfig, DoorLimits, DoorScheme, Front};
 use crate::store::EmbeddedConfig;
 use crate::transport::http::Algorithm;
 use crate::transport::mqtt::Version;
@@ -21,7 +21,7 @@ use crate::upstream::Acs;
 use super::error::ConfigError;
 use super::file::{self, File};
 use super::roles::{MAX_INSTANCE, roles, roles_of};
-use super::values::Seconds;
+use super::values::{Seconds, Trusted};
 
 /// Everything that the gateway is built from.
 pub struct Settings {
@@ -104,26 +104,60 @@ fn door(cwmp: file::Cwmp) -> Result<DoorConfig, Refusal> {
     let limits = DoorLimits {
         body: cwmp.max_body_bytes.unwrap_or(defaults.body),
         connections: cwmp.max_connections.unwrap_or(defaults.connections),
+        openings: cwmp.max_handshakes.unwrap_or(defaults.openings),
+        opening_time: cwmp.handshake_seconds.map_or(defaults.opening_time, |seconds| seconds.0),
         idle: cwmp.idle_seconds.map_or(defaults.idle, |seconds| seconds.0),
         body_time: defaults.body_time,
     };
+    if limits.connections == 0 || limits.openings == 0 {
+        return refuse("cwmp", "max_connections and max_handshakes are 1 at least");
+    }
+    let asks = |tls: &file::ServerTls| tls.client_certificate == file::ClientCertificate::Required;
+    let mut require_certificate = cwmp.tls.as_ref().is_some_and(asks);
+    let front = match &cwmp.front {
+        Some(front) => {
+            let own_ca = cwmp.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
+            require_certificate |= front.client_certificate == file::ClientCertificate::Required;
+            front_of(front, require_certificate && !own_ca)?
+        }
+        None => Front::default(),
+    };
     let tls = match cwmp.tls {
-        Some(tls) => Some(server_tls(&tls)?),
+        // Behind a front the handshake may be the front's own: there the request tells.
+        Some(tls) => Some(server_tls(&tls, cwmp.front.is_none())?),
         None => None,
     };
     let auth = match cwmp.authentication {
         Some(authentication) => Some(authentication_of(authentication)?),
         None => None,
     };
-    Ok(DoorConfig { listen: cwmp.listen, tls, auth, limits })
+    Ok(DoorConfig { listen: cwmp.listen, tls, auth, front, require_certificate, limits })
 }
 
-fn server_tls(tls: &file::ServerTls) -> Result<TlsServer, Refusal> {
+fn front_of(front: &file::Front, certificate_needed: bool) -> Result<Front, Refusal> {
+    let file::Front { trusted: Trusted(trusted), proxy_protocol, forwarded, client_cert, .. } = front;
+    let (proxy_protocol, forwarded, client_cert) = (*proxy_protocol, *forwarded, *client_cert);
+    if trusted.is_empty() {
+        return refuse("cwmp.front.trusted", "names no network; such as [\"192.0.2.10/32\"]");
+    }
+    if !(proxy_protocol || forwarded || client_cert) {
+        return refuse("cwmp.front", "needs one of proxy_protocol, forwarded and client_cert to be true");
+    }
+    if certificate_needed && !(proxy_protocol || client_cert) {
+        return refuse(
+            "cwmp.front.client_certificate",
+            "can be \"required\" with proxy_protocol or client_cert",
+        );
+    }
+    Ok(Front { trusted: trusted.clone(), proxy_protocol, forwarded, client_cert })
+}
+
+fn server_tls(tls: &file::ServerTls, in_handshake: bool) -> Result<TlsServer, Refusal> {
     let required = tls.client_certificate == file::ClientCertificate::Required;
     if required && tls.client_ca.is_none() {
         return refuse("cwmp.tls.client_ca", "is needed where client certificates are required");
     }
-    TlsServer::new(&tls.certificate, &tls.key, tls.client_ca.as_deref(), required)
+    TlsServer::new(&tls.certificate, &tls.key, tls.client_ca.as_deref(), required && in_handshake)
         .or_else(|error| refuse("cwmp.tls", error))
 }
 
@@ -157,7 +191,8 @@ fn acs(acs: file::Acs) -> Result<Acs, Refusal> {
         (None, None) => None,
         _ => return refuse("acs.username", "and acs.password belong together"),
     };
-    Ok(Acs { url: acs.url.0, tls, keep_target: acs.keep_target, credentials, limits })
+    let (forwarded, client_cert) = (acs.forwarded, acs.client_cert);
+    Ok(Acs { url: acs.url.0, tls, keep_target: acs.keep_target, credentials, forwarded, client_cert, limits })
 }
 
 fn client_tls(
@@ -375,6 +410,32 @@ mod tests {
         assert!(error.contains("brokr") && error.contains("`broker`"), "{error}");
     }
 
+    /// The example with its front.
+    fn with_front() -> String {
+        ["[cwmp.front]", "trusted =", "proxy_protocol ="].iter().fold(EXAMPLE.to_owned(), |text, key| {
+            assert!(text.contains(&format!("# {key}")), "{key}");
+            text.replacen(&format!("# {key}"), key, 1)
+        })
+    }
+
+    #[test]
+    fn a_front_must_be_somewhere_and_say_something() {
+        let front = Settings::parse(Path::new("x.toml"), &with_front()).ok().unwrap().door.front;
+        assert!(front.proxy_protocol && !front.forwarded && !front.client_cert);
+        for (good, bad, says) in [
+            ("[\"192.0.2.10/32\"]", "[]", "names no network"),
+            ("proxy_protocol = true", "forwarded = false", "needs one of"),
+            (
+                "proxy_protocol = true",
+                "forwarded = true\nclient_certificate = \"required\"",
+                "with proxy_protocol",
+            ),
+        ] {
+            let error = refused(&with_front().replace(good, bad));
+            assert!(error.contains(says), "{bad}: {error}");
+        }
+    }
+
     #[test]
     fn bad_values_are_refused_with_what_would_be_right() {
         for (good, bad, says) in [
@@ -386,9 +447,10 @@ mod tests {
             ("broker = \"main\", topic", "broker = \"mian\", topic", "there is: main"),
             ("# park_seconds = 2 ", "park_seconds = 26 ", "25 at most"),
             ("# version = \"5.0\"", "version = \"4\"", "3.1.1"),
+            ("[\"192.0.2.10/32\"]", "[\"192.0.2.10/8\"]", "beyond its prefix"),
             ("http://127.0.0.1:8080/", "https://127.0.0.1:8080/", "acs.ca"),
         ] {
-            let error = refused(&EXAMPLE.replace(good, bad));
+            let error = refused(&with_front().replace(good, bad));
             assert!(error.contains(says), "{bad}: {error}");
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::net::HttpUrl;
+use crate::net::{HttpUrl, Networks};
 
 /// A duration in seconds, fractions allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
@@ -56,6 +56,19 @@ impl TryFrom<String> for WsUrl {
 
     fn try_from(text: String) -> Result<Self, String> {
         HttpUrl::parse_ws(&text).map(Self).map_err(|error| format!("{error}; such as wss://usp.example/usp"))
+    }
+}
+
+/// Networks whose word is taken.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "Vec<String>")]
+pub(super) struct Trusted(pub Networks);
+
+impl TryFrom<Vec<String>> for Trusted {
+    type Error = String;
+
+    fn try_from(texts: Vec<String>) -> Result<Self, String> {
+        Networks::parse(&texts).map(Self).map_err(|error| error.to_string())
     }
 }
 

@@ -1,13 +1,21 @@
-//! Accepts TCP connections, with TLS if told to; a slow handshake holds up nobody else.
+//! Accepts TCP connections and opens them: the PROXY protocol's header of a front, then TLS, as told. A slow
+//! opening holds up nobody else, and how many there are at a time is bounded.
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use thiserror::Error;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::Instant;
 use tracing::debug;
 
+use crate::transport::proxy_protocol::{self, Header, Progress, ProxyError};
+
+use super::networks::Networks;
 use super::stream::Stream;
 use super::tls::TlsServer;
 
@@ -15,58 +23,192 @@ use super::tls::TlsServer;
 pub struct Incoming {
     pub peer: SocketAddr,
     pub stream: Stream,
+    /// What a trusted front has said of it.
+    pub header: Option<Header>,
+    /// Its place among the open connections, given back when this is dropped.
+    pub place: Place,
+}
+
+/// A place among the connections that may be open.
+pub struct Place {
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+/// Who is told of a connection that could not be opened.
+pub type Failed = dyn Fn(SocketAddr, &OpenError) + Send + Sync;
+
+/// How connections are opened, and how many.
+#[derive(Clone)]
+pub struct Opening {
+    pub tls: Option<TlsServer>,
+    /// Peers whose connections begin with the PROXY protocol's header.
+    pub proxies: Networks,
+    /// Open connections, those that are being opened among them; more wait in the kernel's queue.
+    pub connections: usize,
+    /// Connections that are being opened; more wait in the kernel's queue.
+    pub openings: usize,
+    /// Time for header and handshake.
+    pub patience: Duration,
+    /// Told of each connection that could not be opened.
+    pub failed: Arc<Failed>,
+}
+
+impl Default for Opening {
+    fn default() -> Self {
+        Self {
+            tls: None,
+            proxies: Networks::default(),
+            connections: 100_000,
+            openings: 1_024,
+            patience: Duration::from_secs(10),
+            failed: Arc::new(|peer, error| debug!(%peer, %error, "a connection was not opened")),
+        }
+    }
+}
+
+/// Why a connection was closed before its first request.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    #[error("{0}")]
+    Proxy(#[from] ProxyError),
+    #[error("TLS handshake failed: {0}")]
+    Tls(io::Error),
+    #[error("it was closed during its opening: {0}")]
+    Closed(io::Error),
+    #[error("{0} took longer than {1:?}")]
+    Slow(&'static str, Duration),
 }
 
 /// Binds and accepts until the returned receiver is dropped. The address is the one really bound.
 pub async fn listen(
     address: SocketAddr,
-    tls: Option<TlsServer>,
+    opening: Opening,
 ) -> io::Result<(SocketAddr, mpsc::Receiver<Incoming>)> {
     let listener = TcpListener::bind(address).await?;
     let bound = listener.local_addr()?;
     let (sender, receiver) = mpsc::channel(ACCEPTED);
-    tokio::spawn(accept_all(listener, tls, sender));
+    tokio::spawn(accept_all(listener, opening, sender));
     Ok((bound, receiver))
 }
 
-async fn accept_all(listener: TcpListener, tls: Option<TlsServer>, sender: mpsc::Sender<Incoming>) {
+async fn accept_all(listener: TcpListener, opening: Opening, sender: mpsc::Sender<Incoming>) {
+    let mut places = Gate::new("open connections", opening.connections);
+    let mut openings = Gate::new("connections being opened", opening.openings);
+    let opening = Arc::new(opening);
     loop {
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            accepted = accept(&listener, &mut places, &mut openings) => accepted,
             () = sender.closed() => return,
         };
-        let (socket, peer) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                // Out of file descriptors, most likely: those who hold some will give them back.
-                tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(Duration::from_millis(100)).await;
-                continue;
-            }
-        };
+        let Some((socket, peer, place, turn)) = accepted else { continue };
         let _ = socket.set_nodelay(true);
-        let (sender, tls) = (sender.clone(), tls.clone());
-        match tls {
-            None => {
-                let _ = sender.send(Incoming { peer, stream: Stream::Plain(socket) }).await;
+        let proxied = opening.proxies.contain(peer.ip());
+        if !proxied && opening.tls.is_none() {
+            drop(turn);
+            let incoming = Incoming { peer, stream: Stream::Plain(socket), header: None, place };
+            let _ = sender.send(incoming).await;
+            continue;
+        }
+        let (sender, opening) = (sender.clone(), Arc::clone(&opening));
+        tokio::spawn(async move {
+            let opened = open(socket, &opening, proxied).await;
+            drop(turn);
+            match opened {
+                Ok((stream, header)) => {
+                    let _ = sender.send(Incoming { peer, stream, header, place }).await;
+                }
+                Err(error) => (opening.failed)(peer, &error),
             }
-            Some(tls) => {
-                tokio::spawn(async move {
-                    match tokio::time::timeout(HANDSHAKE, tls.accept(socket)).await {
-                        Ok(Ok(stream)) => {
-                            let stream = Stream::TlsServer(Box::new(stream));
-                            let _ = sender.send(Incoming { peer, stream }).await;
-                        }
-                        Ok(Err(error)) => debug!(%peer, %error, "TLS handshake failed"),
-                        Err(_) => debug!(%peer, "TLS handshake took too long"),
-                    }
-                });
+        });
+    }
+}
+
+/// A limit, and when the operator was last told that it is reached.
+struct Gate {
+    room: Arc<Semaphore>,
+    what: &'static str,
+    limit: usize,
+    told: Option<Instant>,
+}
+
+impl Gate {
+    fn new(what: &'static str, limit: usize) -> Self {
+        let room = Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS)));
+        Self { room, what, limit, told: None }
+    }
+
+    async fn enter(&mut self) -> Option<OwnedSemaphorePermit> {
+        if let Ok(permit) = Arc::clone(&self.room).try_acquire_owned() {
+            return Some(permit);
+        }
+        if self.told.is_none_or(|told| told.elapsed() > TELL_AGAIN) {
+            self.told = Some(Instant::now());
+            let (what, limit) = (self.what, self.limit);
+            tracing::warn!(limit, "there are as many {what} as may be: further ones wait");
+        }
+        Arc::clone(&self.room).acquire_owned().await.ok()
+    }
+}
+
+/// Accepts once there is room for one more connection and one more opening.
+async fn accept(
+    listener: &TcpListener,
+    places: &mut Gate,
+    openings: &mut Gate,
+) -> Option<(TcpStream, SocketAddr, Place, OwnedSemaphorePermit)> {
+    let place = places.enter().await?;
+    let turn = openings.enter().await?;
+    match listener.accept().await {
+        Ok((socket, peer)) => Some((socket, peer, Place { _permit: Some(place) }, turn)),
+        Err(error) => {
+            // Out of file descriptors, most likely: those who hold some will give them back.
+            tracing::warn!(%error, "a connection could not be accepted");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            None
+        }
+    }
+}
+
+/// Header and handshake, one after the other, within the time for both.
+async fn open(
+    mut socket: TcpStream,
+    opening: &Opening,
+    proxied: bool,
+) -> Result<(Stream, Option<Header>), OpenError> {
+    let end = Instant::now() + opening.patience;
+    let slow = |what| move |_| OpenError::Slow(what, opening.patience);
+    let mut header = None;
+    if proxied {
+        let reading = tokio::time::timeout_at(end, read_header(&mut socket));
+        header = Some(reading.await.map_err(slow("the PROXY protocol header"))??);
+    }
+    let Some(tls) = &opening.tls else { return Ok((Stream::Plain(socket), header)) };
+    let handshake = tokio::time::timeout_at(end, tls.accept(socket)).await;
+    let stream = handshake.map_err(slow("the TLS handshake"))?.map_err(OpenError::Tls)?;
+    Ok((Stream::TlsServer(Box::new(stream)), header))
+}
+
+/// Reads the header and not a byte more: what follows belongs to TLS or HTTP.
+async fn read_header(socket: &mut TcpStream) -> Result<Header, OpenError> {
+    let mut bytes = Vec::new();
+    let mut checked = 0;
+    loop {
+        match proxy_protocol::decode(&bytes)? {
+            Progress::Done(header) => return Ok(header),
+            Progress::Needs(more) => bytes.resize(bytes.len() + more, 0),
+        }
+        while checked < bytes.len() {
+            match socket.read(&mut bytes[checked..]).await.map_err(OpenError::Closed)? {
+                0 => return Err(OpenError::Closed(io::ErrorKind::UnexpectedEof.into())),
+                read => checked += read,
             }
+            // What cannot become a header is refused at once, not when enough of it has come.
+            proxy_protocol::decode(&bytes[..checked])?;
         }
     }
 }
 
 /// Accepted connections that may wait for their handler.
 const ACCEPTED: usize = 128;
-/// Time for a TLS handshake.
-const HANDSHAKE: Duration = Duration::from_secs(10);
+/// How long the operator is left in peace about a limit.
+const TELL_AGAIN: Duration = Duration::from_secs(60);

@@ -4,17 +4,21 @@
 //! Layer 4, its base. Knows nothing of CWMP, USP or devices.
 
 mod backoff;
+mod certificate;
 mod coding;
 mod http;
 mod listen;
+mod networks;
 mod stream;
 mod tls;
 mod url;
 
 pub use backoff::Backoff;
+pub use certificate::certificate;
 pub use coding::{CodingError, decode_body};
 pub use http::{HttpClient, HttpError, HttpLimits, HttpReply, HttpRequest};
-pub use listen::{Incoming, listen};
+pub use listen::{Incoming, OpenError, Opening, Place, listen};
+pub use networks::{NetworkError, Networks};
 pub use stream::Stream;
 pub use tls::{TlsClient, TlsError, TlsServer};
 pub use url::{HttpUrl, UrlError};

@@ -42,6 +42,10 @@ impl Stream {
         }
     }
 
+    pub fn is_tls(&self) -> bool {
+        !matches!(self, Self::Plain(_))
+    }
+
     /// The certificate that the peer has proved to own, in DER.
     pub fn peer_certificate(&self) -> Option<Vec<u8>> {
         let certificates = match self {

@@ -1,5 +1,6 @@
 //! Counters and gauges, and the line in the log that belongs to each event.
 
+use std::net::SocketAddr;
 use std::sync::atomic::AtomicU64;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -11,6 +12,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use tracing::{info, warn};
 
+use crate::transport::client::Client;
+
 /// All metrics of one gateway.
 pub struct Metrics {
     registry: Registry,
@@ -18,6 +21,8 @@ pub struct Metrics {
     session_seconds: Histogram,
     connection_requests: Family<Outcome, Counter>,
     refused_posts: Family<Outcome, Counter>,
+    not_opened: Family<Outcome, Counter>,
+    authentications: Family<Outcome, Counter>,
     usp_records: Family<Direction, Counter>,
     usp_dropped: Family<Outcome, Counter>,
     mtp_connections: Family<Protocol, Gauge<i64, std::sync::atomic::AtomicI64>>,
@@ -49,6 +54,8 @@ impl Default for Metrics {
             session_seconds,
             connection_requests: Family::default(),
             refused_posts: Family::default(),
+            not_opened: Family::default(),
+            authentications: Family::default(),
             usp_records: Family::default(),
             usp_dropped: Family::default(),
             mtp_connections: Family::default(),
@@ -71,6 +78,16 @@ impl Metrics {
             self.connection_requests.clone(),
         );
         registry.register("cwmp_refused", "POSTs of CPEs refused at the door", self.refused_posts.clone());
+        registry.register(
+            "cwmp_authentications",
+            "POSTs of CPEs by how they stood the gateway's own authentication",
+            self.authentications.clone(),
+        );
+        registry.register(
+            "cwmp_connections_not_opened",
+            "Connections of CPEs that ended before their first request",
+            self.not_opened.clone(),
+        );
         registry.register("usp_records", "USP records by direction", self.usp_records.clone());
         registry.register("usp_dropped", "USP records that were dropped", self.usp_dropped.clone());
         registry.register("mtp_connections", "Open MTP connections", self.mtp_connections.clone());
@@ -82,6 +99,7 @@ impl Metrics {
     pub fn cwmp_session_ended(
         &self,
         endpoint: &str,
+        client: &Client,
         outcome: &'static str,
         relayed: bool,
         rpcs: &[String],
@@ -93,9 +111,9 @@ impl Metrics {
         let rpcs = rpcs.join(" ");
         let acs = if relayed { "relayed" } else { "answered by the gateway" };
         if outcome == "complete" {
-            info!(endpoint, ms = milliseconds, rpcs, "session {acs}");
+            info!(endpoint, %client, ms = milliseconds, rpcs, "session {acs}");
         } else {
-            warn!(endpoint, ms = milliseconds, rpcs, "session {acs} ended: {outcome}");
+            warn!(endpoint, %client, ms = milliseconds, rpcs, "session {acs} ended: {outcome}");
         }
     }
 
@@ -109,9 +127,38 @@ impl Metrics {
     }
 
     /// A POST was answered at the door, without any device being told.
-    pub fn cwmp_refused(&self, peer: std::net::SocketAddr, reason: &'static str) {
+    pub fn cwmp_refused(&self, client: &Client, reason: &'static str) {
         self.refused_posts.get_or_create(&Outcome { outcome: reason }).inc();
-        tracing::debug!(%peer, reason, "a POST was refused");
+        tracing::debug!(%client, reason, "a POST was refused");
+    }
+
+    /// A POST was looked at by the gateway's own authentication.
+    pub fn cwmp_judged(&self, outcome: &'static str) {
+        self.authentications.get_or_create(&Outcome { outcome }).inc();
+    }
+
+    /// The first wrong credentials of a client in a while: a CPE with another password than the gateway's.
+    pub fn cwmp_wrong_credentials(&self, client: &Client) {
+        info!(%client, "wrong credentials");
+    }
+
+    /// A client is wrong so often that it is held off. `user` is empty for users that do not exist.
+    pub fn cwmp_guessing(&self, client: &Client, user: &str) {
+        let user = if user.is_empty() { "(none of ours)" } else { user };
+        warn!(%client, user, "wrong credentials time and again: they are answered with 503 until they stop");
+    }
+
+    /// A connection was closed before its first request: anybody on the Internet can cause this.
+    pub fn cwmp_not_opened(&self, peer: SocketAddr, outcome: &'static str, why: &dyn std::fmt::Display) {
+        self.not_opened.get_or_create(&Outcome { outcome }).inc();
+        tracing::debug!(%peer, %why, "a CPE's connection was not opened");
+    }
+
+    /// A connection of a trusted front was closed for its PROXY protocol header: front or gateway is set up
+    /// wrong.
+    pub fn cwmp_front_failed(&self, peer: SocketAddr, reason: &str) {
+        self.not_opened.get_or_create(&Outcome { outcome: "proxy-protocol" }).inc();
+        warn!(%peer, reason, "a front's connection was closed");
     }
 
     pub fn usp_received(&self) {
@@ -166,7 +213,7 @@ mod tests {
     #[test]
     fn what_happened_is_found_in_the_text() {
         let metrics = Metrics::default();
-        metrics.cwmp_session_ended("os::1-2", "complete", true, &["Inform".into()], 40);
+        metrics.cwmp_session_ended("os::1-2", &Client::default(), "complete", true, &["Inform".into()], 40);
         metrics.mtp_up("mqtt");
         let text = metrics.render();
         assert!(text.contains("dragoman_cwmp_sessions_total{outcome=\"complete\"} 1"), "{text}");

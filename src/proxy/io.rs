@@ -1,9 +1,12 @@
 //! The contract of the proxy core: what can happen to a device, and what the world must then do.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use crate::durable::{Change, Token};
 use crate::identity::EndpointId;
+use crate::transport::client::Client;
 
 /// One CWMP session of the CPE, over however many connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -18,6 +21,7 @@ pub struct ExchangeId(pub u64);
 pub struct Post {
     pub session: SessionId,
     pub exchange: ExchangeId,
+    pub client: Arc<Client>,
     /// Path and query as the CPE asked for them: its digest answer covers them.
     pub target: String,
     /// End-to-end headers, ours removed.
@@ -128,6 +132,7 @@ pub enum Output {
     Onboarded,
     /// One line for the operator when a session ends.
     SessionEnded {
+        client: Arc<Client>,
         outcome: &'static str,
         relayed: bool,
         rpcs: Vec<String>,

@@ -1,10 +1,13 @@
 //! One CWMP session as the arbiter sees it. `LIFECYCLE.md` beside this file draws the phases.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use crate::agent::RpcId;
 use crate::cwmp::rpc::Request;
 use crate::relay::Leg;
+use crate::transport::client::Client;
 
 use super::io::{ExchangeId, Post, Reply, SessionId};
 
@@ -12,6 +15,8 @@ use super::io::{ExchangeId, Post, Reply, SessionId};
 #[derive(Debug)]
 pub(super) struct Session {
     pub id: SessionId,
+    /// Who opened it.
+    pub client: Arc<Client>,
     pub opened_at: u64,
     /// When the CPE or the ACS last said something.
     pub last_at: u64,
@@ -73,6 +78,7 @@ impl Session {
             if relayed { Phase::Relayed(Box::default()) } else { Phase::Ours(Ours::new(empty(), true)) };
         Self {
             id: post.session,
+            client: Arc::clone(&post.client),
             opened_at: now,
             last_at: now,
             waiting: None,

@@ -204,7 +204,8 @@ impl World {
         self.cpe = Cpe::Waits(exchange);
         let session = SessionId(self.session);
         let target = "/".to_owned();
-        let post = Post { session, exchange, target, headers: Vec::new(), body, original_body: None };
+        let (client, headers) = (Arc::default(), Vec::new());
+        let post = Post { session, exchange, client, target, headers, body, original_body: None };
         self.tell(Input::Post(post));
     }
 

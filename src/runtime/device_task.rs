@@ -180,9 +180,10 @@ impl<'s, S: Store> DeviceTask<'s, S> {
             Output::Persist { token, changes } => self.waiting.push_back((token, changes)),
             Output::Wake { url, credentials } => self.wake_cpe(url, credentials),
             Output::Onboarded => config.mtps.attach(self.endpoint),
-            Output::SessionEnded { outcome, relayed, rpcs, milliseconds } => {
+            Output::SessionEnded { client, outcome, relayed, rpcs, milliseconds } => {
                 config.metrics.cwmp_session_ended(
                     self.endpoint.as_str(),
+                    &client,
                     outcome,
                     relayed,
                     &rpcs,

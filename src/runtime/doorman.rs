@@ -59,11 +59,16 @@ impl<S: Store> CpeHandler for Doorman<S> {
             return refusal(if blank { 204 } else { 400 }, "no session: an Inform comes first");
         };
         let exchange = ExchangeId(self.routes.number());
+        let mut headers = request.headers;
+        if let Some(acs) = &self.fleet.shared.config.acs {
+            headers.extend(acs.about(&request.client));
+        }
         let post = Post {
             session: route.session,
             exchange,
+            client: request.client,
             target: request.target,
-            headers: request.headers,
+            headers,
             body: request.body,
             original_body: request.original_body,
         };
@@ -77,6 +82,14 @@ impl<S: Store> CpeHandler for Doorman<S> {
             Ok(reply) => to_cpe(reply, device.is_some().then_some(cookie)),
             Err(_) => refusal(503, "the session has ended"),
         }
+    }
+
+    fn knows(&self, cookie: &str) -> bool {
+        self.routes.knows(cookie)
+    }
+
+    fn opens_session(&self, body: &Bytes) -> bool {
+        sniff_device_id(body).is_some()
     }
 
     fn half_closed(&self, connection: ConnectionId) {

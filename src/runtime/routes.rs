@@ -46,9 +46,14 @@ impl Routes {
         (cookie, route)
     }
 
+    /// Whether a cookie names an open session.
+    pub(super) fn knows(&self, cookie: &str) -> bool {
+        self.cookies.contains_key(cookie)
+    }
+
     /// The session that a cookie names, or else the newest on the connection.
     pub(super) fn find(&self, cookie: Option<&str>, connection: ConnectionId) -> Option<(String, Route)> {
-        let by_cookie = cookie.filter(|cookie| self.cookies.contains_key(*cookie)).map(str::to_owned);
+        let by_cookie = cookie.filter(|cookie| self.knows(cookie)).map(str::to_owned);
         let cookie = match by_cookie {
             Some(cookie) => cookie,
             None => self.connections.get(&connection)?.clone(),

@@ -1,9 +1,11 @@
 //! What passes between the door and who stands behind it.
 
 use std::future::Future;
-use std::net::SocketAddr;
+use std::sync::Arc;
 
 use bytes::Bytes;
+
+use crate::transport::client::Client;
 
 /// One TCP connection of a CPE.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -13,7 +15,8 @@ pub struct ConnectionId(pub u64);
 #[derive(Debug, Clone)]
 pub struct CpeRequest {
     pub connection: ConnectionId,
-    pub peer: SocketAddr,
+    /// Who sent it, as far as is known for true.
+    pub client: Arc<Client>,
     /// The value of our session cookie, if it came.
     pub cookie: Option<String>,
     /// Path and query as asked for.
@@ -42,6 +45,10 @@ pub struct CpeReply {
 pub trait CpeHandler: Send + Sync + 'static {
     /// Answers a POST. Dropped when the connection ends before.
     fn request(&self, request: CpeRequest) -> impl Future<Output = CpeReply> + Send;
+    /// Whether our cookie names a session that is open: who has it was let in before.
+    fn knows(&self, cookie: &str) -> bool;
+    /// Whether a body opens a session, for which its sender must say anew who it is.
+    fn opens_session(&self, body: &Bytes) -> bool;
     /// The CPE has closed its sending side while it waits for an answer: it is gone, or will send nothing
     /// more but still reads.
     fn half_closed(&self, connection: ConnectionId);

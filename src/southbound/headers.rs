@@ -8,6 +8,7 @@ pub(super) fn end_to_end(headers: &HeaderMap, hide_authorization: bool) -> Vec<(
     let named = named_by_connection(headers);
     let stays = |name: &str| {
         HELD.contains(&name)
+            || tells_of_clients(name)
             || named.iter().any(|held| held == name)
             || (hide_authorization && name == "authorization")
     };
@@ -38,6 +39,14 @@ pub(super) fn content_coding(headers: &HeaderMap) -> Option<String> {
 fn named_by_connection(headers: &HeaderMap) -> Vec<String> {
     let all = headers.get_all("connection").iter().filter_map(|value| value.to_str().ok());
     all.flat_map(|value| value.split(',')).map(|name| name.trim().to_ascii_lowercase()).collect()
+}
+
+/// Headers by which fronts tell of clients. What a front said is known by now; a CPE that sends them lies,
+/// and the ACS would believe it of us. Servers that read `_` as `-` take the one for the other.
+fn tells_of_clients(name: &str) -> bool {
+    let name = name.replace('_', "-");
+    let known = ["forwarded", "client-cert", "client-cert-chain", "x-real-ip"];
+    known.contains(&name.as_str()) || name.starts_with("x-forwarded-")
 }
 
 /// Headers of one hop, and those that each side makes itself.
@@ -81,6 +90,18 @@ mod tests {
         let names = |hide| end_to_end(&map, hide).into_iter().map(|(name, _)| name).collect::<Vec<_>>();
         assert_eq!(names(false), ["soapaction", "authorization"]);
         assert_eq!(names(true), ["soapaction"]);
+    }
+
+    #[test]
+    fn what_a_cpe_says_of_itself_as_only_fronts_may_is_removed() {
+        for name in
+            ["forwarded", "client-cert", "client_cert", "client-cert-chain", "x-forwarded-for", "x-real-ip"]
+        {
+            assert!(
+                end_to_end(&map(&[(name, "for=10.0.0.1")]), false).is_empty(),
+                "{name} would reach the ACS"
+            );
+        }
     }
 
     #[test]

@@ -5,12 +5,15 @@
 
 mod auth;
 mod contract;
+mod front;
+mod guesses;
 mod headers;
 mod server;
 mod watched;
 
 pub use auth::{DoorAuth, DoorScheme};
 pub use contract::{ConnectionId, CpeHandler, CpeReply, CpeRequest};
+pub use front::Front;
 pub use server::{Door, DoorConfig, DoorLimits};
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -16,11 +16,13 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio_util::sync::CancellationToken;
 
-use crate::net::{CodingError, Incoming, TlsServer, decode_body, listen};
+use crate::net::{CodingError, Incoming, OpenError, Opening, TlsServer, decode_body, listen};
 use crate::observe::Metrics;
+use crate::transport::client::Client;
 
-use super::auth::{DoorAuth, Verdict};
+use super::auth::{Denied, DoorAuth, Judge, Why, outcome};
 use super::contract::{ConnectionId, CpeHandler, CpeReply, CpeRequest};
+use super::front::Front;
 use super::headers;
 use super::watched::{Exchange, Watched};
 
@@ -29,6 +31,9 @@ pub struct DoorConfig {
     pub listen: SocketAddr,
     pub tls: Option<TlsServer>,
     pub auth: Option<DoorAuth>,
+    pub front: Front,
+    /// Whether a POST without a verified client certificate is answered with 403.
+    pub require_certificate: bool,
     pub limits: DoorLimits,
 }
 
@@ -37,8 +42,12 @@ pub struct DoorConfig {
 pub struct DoorLimits {
     /// Bytes of a body, as received and inflated; more is answered with 413.
     pub body: usize,
-    /// Open connections; more wait in the kernel's queue.
+    /// Open connections, TLS handshakes among them; more wait in the kernel's queue.
     pub connections: usize,
+    /// TLS handshakes and PROXY protocol headers under way; more wait in the kernel's queue.
+    pub openings: usize,
+    /// How long such a beginning may take; a slower connection is closed.
+    pub opening_time: Duration,
     /// How long a connection may be silent, and how long a request's head may take.
     pub idle: Duration,
     /// How long a body may take; a slower one is answered with 408.
@@ -50,6 +59,8 @@ impl Default for DoorLimits {
         Self {
             body: 16 << 20,
             connections: 100_000,
+            openings: 1_024,
+            opening_time: Duration::from_secs(10),
             idle: Duration::from_secs(75),
             body_time: Duration::from_secs(60),
         }
@@ -63,12 +74,20 @@ pub struct Door {
 
 struct Shared<H> {
     handler: Arc<H>,
-    auth: Option<DoorAuth>,
+    judge: Option<Judge>,
+    front: Front,
+    require_certificate: bool,
     limits: DoorLimits,
     metrics: Arc<Metrics>,
     started: Instant,
     next: AtomicU64,
-    open: AtomicUsize,
+}
+
+/// One connection, and who is behind it.
+struct Caller {
+    connection: ConnectionId,
+    peer: SocketAddr,
+    client: Client,
 }
 
 impl Door {
@@ -79,15 +98,25 @@ impl Door {
         metrics: Arc<Metrics>,
         stop: CancellationToken,
     ) -> io::Result<Self> {
-        let (address, mut incoming) = listen(config.listen, config.tls).await?;
+        let failures = Arc::clone(&metrics);
+        let opening = Opening {
+            tls: config.tls,
+            proxies: config.front.proxies(),
+            connections: config.limits.connections,
+            openings: config.limits.openings,
+            patience: config.limits.opening_time,
+            failed: Arc::new(move |peer, error| report(&failures, peer, error)),
+        };
+        let (address, mut incoming) = listen(config.listen, opening).await?;
         let shared = Arc::new(Shared {
             handler,
-            auth: config.auth,
+            judge: config.auth.map(Judge::new),
+            front: config.front,
+            require_certificate: config.require_certificate,
             limits: config.limits,
             metrics,
             started: Instant::now(),
             next: AtomicU64::new(1),
-            open: AtomicUsize::new(0),
         });
         tokio::spawn(async move {
             loop {
@@ -96,10 +125,6 @@ impl Door {
                     () = stop.cancelled() => return,
                 };
                 let Some(accepted) = accepted else { return };
-                while shared.open.load(Ordering::Relaxed) >= shared.limits.connections {
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                }
-                shared.open.fetch_add(1, Ordering::Relaxed);
                 tokio::spawn(serve(Arc::clone(&shared), accepted, stop.clone()));
             }
         });
@@ -109,15 +134,17 @@ impl Door {
 
 async fn serve<H: CpeHandler>(shared: Arc<Shared<H>>, accepted: Incoming, stop: CancellationToken) {
     let connection = ConnectionId(shared.next.fetch_add(1, Ordering::Relaxed));
-    let peer = accepted.peer;
+    let Incoming { peer, stream, header, place } = accepted;
+    let client = shared.front.of_connection(peer, header.as_ref(), &stream);
+    let caller = Arc::new(Caller { connection, peer, client });
     let exchange = Arc::new(Exchange::default());
-    let stream = Watched::new(accepted.stream, Arc::clone(&exchange));
+    let stream = Watched::new(stream, Arc::clone(&exchange));
     let service = service_fn(|request: Request<Body>| {
         // Before anything more is read: the peer's end must find the request under way.
         exchange.asked();
-        let (shared, exchange) = (Arc::clone(&shared), Arc::clone(&exchange));
+        let (shared, caller, exchange) = (Arc::clone(&shared), Arc::clone(&caller), Arc::clone(&exchange));
         async move {
-            let response = shared.exchange(connection, peer, request, &exchange).await;
+            let response = shared.exchange(&caller, request, &exchange).await;
             exchange.answered();
             Ok::<_, std::convert::Infallible>(response)
         }
@@ -149,22 +176,21 @@ async fn serve<H: CpeHandler>(shared: Arc<Shared<H>>, accepted: Incoming, stop: 
             }
         }
     }
-    shared.open.fetch_sub(1, Ordering::Relaxed);
+    drop(place);
     shared.handler.gone(connection);
 }
 
 impl<H: CpeHandler> Shared<H> {
     async fn exchange(
         &self,
-        connection: ConnectionId,
-        peer: SocketAddr,
+        caller: &Caller,
         request: Request<Body>,
         exchange: &Exchange,
     ) -> Response<Full<Bytes>> {
-        match self.take_in(connection, peer, request, exchange).await {
+        match self.take_in(caller, request, exchange).await {
             Ok(request) => respond(self.handler.request(request).await),
             Err(refusal) => {
-                self.metrics.cwmp_refused(peer, refusal.reason);
+                self.metrics.cwmp_refused(&caller.client, refusal.reason);
                 respond(refusal.into_reply())
             }
         }
@@ -173,8 +199,7 @@ impl<H: CpeHandler> Shared<H> {
     /// From HTTP to what the handler takes, or the answer that refuses it.
     async fn take_in(
         &self,
-        connection: ConnectionId,
-        peer: SocketAddr,
+        caller: &Caller,
         request: Request<Body>,
         exchange: &Exchange,
     ) -> Result<CpeRequest, Refusal> {
@@ -183,26 +208,50 @@ impl<H: CpeHandler> Shared<H> {
             let allow = Some(("Allow", "POST".to_owned()));
             return Err(Refusal { header: allow, ..Refusal::new(405, "only POST is taken here") });
         }
-        let target = head.uri.path_and_query().map_or("/", |it| it.as_str()).to_owned();
-        if let Some(auth) = &self.auth {
-            let now = self.started.elapsed().as_secs();
-            if let Verdict::Challenge(challenge) = auth.judge(&head.headers, "POST", &target, now) {
-                // The body is read first: many CPEs cannot bear an answer before they have sent all.
-                self.collect(body, exchange).await?;
-                let header = Some(("WWW-Authenticate", challenge));
-                return Err(Refusal { header, close: false, ..Refusal::new(401, "unauthenticated") });
-            }
+        let client = self.front.of_request(caller.peer.ip(), &caller.client, &head.headers);
+        let client = client.map_err(|reason| Refusal::new(400, reason))?;
+        if self.require_certificate && client.certificate.is_none() {
+            return Err(Refusal::new(403, "a client certificate is required"));
         }
+        let target = head.uri.path_and_query().map_or("/", |it| it.as_str()).to_owned();
+        let verdict = self.judge(&client, &head.headers, &target);
+        // The body is read first: many CPEs cannot bear an answer before they have sent all.
         let received = self.collect(body, exchange).await?;
+        let cookie = headers::cookie(&head.headers, COOKIE);
+        let in_session = || cookie.as_deref().is_some_and(|cookie| self.handler.knows(cookie));
+        // Kept until it is clear that the request goes on with a session that is open already.
+        let denied = match verdict {
+            Err(denied) if denied.may_go_on() && in_session() => Some(denied),
+            verdict => verdict.map(|()| None)?,
+        };
         let coding = headers::content_coding(&head.headers);
         let decoded = decode_body(coding.as_deref(), &received, self.limits.body).map_err(Refusal::from)?;
-        let headers = headers::end_to_end(&head.headers, self.auth.is_some());
-        let cookie = headers::cookie(&head.headers, COOKIE);
+        let opens = || self.handler.opens_session(decoded.as_ref().unwrap_or(&received));
+        if let Some(denied) = denied.filter(|_| opens()) {
+            return Err(Refusal::from(denied));
+        }
+        let headers = headers::end_to_end(&head.headers, self.judge.is_some());
         let (body, original_body) = match decoded {
             Some(decoded) => (decoded, Some(received)),
             None => (received, None),
         };
-        Ok(CpeRequest { connection, peer, cookie, target, headers, body, original_body })
+        let (connection, client) = (caller.connection, Arc::new(client));
+        Ok(CpeRequest { connection, client, cookie, target, headers, body, original_body })
+    }
+
+    /// Whether the client may come in, told to the operator.
+    fn judge(&self, client: &Client, headers: &hyper::HeaderMap, target: &str) -> Result<(), Denied> {
+        let Some(judge) = &self.judge else { return Ok(()) };
+        let verdict = judge.judge(client, headers, "POST", target, self.started.elapsed().as_secs());
+        self.metrics.cwmp_judged(outcome(&verdict));
+        match &verdict {
+            Err(Denied::Challenge(_, Why::Wrong { first: true })) => {
+                self.metrics.cwmp_wrong_credentials(client)
+            }
+            Err(Denied::Later { begun: Some(user), .. }) => self.metrics.cwmp_guessing(client, user),
+            _ => {}
+        }
+        verdict
     }
 
     async fn collect(&self, body: Body, exchange: &Exchange) -> Result<Bytes, Refusal> {
@@ -229,6 +278,16 @@ impl<H: CpeHandler> Shared<H> {
     }
 }
 
+/// Tells the operator of a connection that was closed before its first request.
+fn report(metrics: &Metrics, peer: SocketAddr, error: &OpenError) {
+    match error {
+        OpenError::Proxy(why) => metrics.cwmp_front_failed(peer, &why.to_string()),
+        OpenError::Tls(_) => metrics.cwmp_not_opened(peer, "tls", error),
+        OpenError::Closed(_) => metrics.cwmp_not_opened(peer, "closed", error),
+        OpenError::Slow(..) => metrics.cwmp_not_opened(peer, "slow", error),
+    }
+}
+
 /// An answer of the door's own.
 struct Refusal {
     status: u16,
@@ -247,6 +306,21 @@ impl Refusal {
         headers.extend(self.header.map(|(name, value)| (name.to_owned(), value)));
         let body = Bytes::from_static(self.reason.as_bytes());
         CpeReply { status: self.status, headers, body, close: self.close, cookie: None }
+    }
+}
+
+impl From<Denied> for Refusal {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::Challenge(challenge, _) => {
+                let header = Some(("WWW-Authenticate", challenge));
+                Self { header, close: false, ..Self::new(401, "unauthenticated") }
+            }
+            Denied::Later { seconds, .. } => {
+                let header = Some(("Retry-After", seconds.to_string()));
+                Self { header, ..Self::new(503, "too many wrong credentials") }
+            }
+        }
     }
 }
 

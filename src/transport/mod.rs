@@ -2,5 +2,7 @@
 //!
 //! Layer 1.
 
+pub mod client;
 pub mod http;
 pub mod mqtt;
+pub mod proxy_protocol;

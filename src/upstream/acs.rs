@@ -3,6 +3,8 @@
 use bytes::Bytes;
 
 use crate::net::{HttpLimits, HttpUrl, TlsClient};
+use crate::transport::client::Client;
+use crate::transport::http::{client_cert, forwarded};
 
 /// Where the ACS is and how it is spoken to.
 pub struct Acs {
@@ -12,7 +14,22 @@ pub struct Acs {
     pub keep_target: bool,
     /// Answers the ACS's challenge with these, in place of the CPE.
     pub credentials: Option<(String, String)>,
+    /// Tells it by `Forwarded` (RFC 7239) where each CPE calls from.
+    pub forwarded: bool,
+    /// Tells it by `Client-Cert` (RFC 9440) which certificate a CPE has proved to own.
+    pub client_cert: bool,
     pub limits: HttpLimits,
+}
+
+impl Acs {
+    /// The headers that tell the ACS of a CPE what it has asked to be told.
+    pub fn about(&self, client: &Client) -> Vec<(String, String)> {
+        let forwarded = forwarded(client).filter(|_| self.forwarded);
+        let certificate = client.certificate.as_ref().and_then(|it| it.der.as_deref());
+        let certificate = certificate.filter(|_| self.client_cert).map(client_cert);
+        let named = |name: &str, value: Option<String>| value.map(|value| (name.to_owned(), value));
+        named("Forwarded", forwarded).into_iter().chain(named("Client-Cert", certificate)).collect()
+    }
 }
 
 /// One POST on its way to the ACS.

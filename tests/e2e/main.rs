@@ -8,10 +8,13 @@
 )]
 
 mod command_line;
+mod door;
+mod front;
 mod gateway;
 mod interop;
 mod kill;
 mod mosquitto;
+mod pki;
 mod relay;
 mod tls;
 mod usp;

@@ -9,7 +9,7 @@ use dragoman::sim::acs::{Acs, AcsConfig, Seen};
 use super::gateway::Setup;
 
 /// An Inform as no encoder of ours would write it: odd prefixes, blanks, a comment, single quotes.
-fn odd_inform(serial: &str) -> String {
+pub fn odd_inform(serial: &str) -> String {
     format!(
         "<?xml version='1.0'?>\r\n<s:Envelope xmlns:s='http://schemas.xmlsoap.org/soap/envelope/' \
          xmlns:q='urn:dslforum-org:cwmp-1-1' xmlns:xsi='http://www.w3.org/2001/XMLSchema-instance'>\

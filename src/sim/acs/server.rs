@@ -19,24 +19,26 @@ use tokio::sync::{broadcast, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::cwmp::rpc::Request;
-use crate::net::{HttpClient, HttpLimits, HttpReply, HttpRequest, HttpUrl, Incoming};
+use crate::net::{HttpClient, HttpLimits, HttpReply, HttpRequest, HttpUrl, Incoming, Opening, TlsServer};
 use crate::sim::digest::{self, Nonces};
 
 use super::hub::{Hub, Post, SessionId};
 use super::seen::{Exchange, Seen};
 
 /// Where the stub ACS listens, and what it asks of CPEs.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct AcsConfig {
     /// Port 0 for any.
     pub listen: SocketAddr,
     /// User name and password for HTTP digest; `None` to let anybody in.
     pub credentials: Option<(String, String)>,
+    /// The server's half where CPEs and gateways come by https.
+    pub tls: Option<TlsServer>,
 }
 
 impl Default for AcsConfig {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 0)), credentials: None }
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 0)), credentials: None, tls: None }
     }
 }
 
@@ -46,6 +48,8 @@ pub struct Acs(Arc<Shared>);
 
 struct Shared {
     address: SocketAddr,
+    /// Of its URL.
+    scheme: &'static str,
     credentials: Option<(String, String)>,
     nonces: Nonces,
     hub: Mutex<Hub>,
@@ -59,9 +63,12 @@ struct Shared {
 impl Acs {
     /// Listens. Fails if the address cannot be bound.
     pub async fn start(config: AcsConfig) -> io::Result<Self> {
-        let (address, incoming) = crate::net::listen(config.listen, None).await?;
+        let scheme = if config.tls.is_some() { "https" } else { "http" };
+        let (address, incoming) =
+            crate::net::listen(config.listen, Opening { tls: config.tls, ..Opening::default() }).await?;
         let shared = Arc::new(Shared {
             address,
+            scheme,
             credentials: config.credentials,
             nonces: Nonces::new(),
             hub: Mutex::new(Hub::default()),
@@ -75,7 +82,7 @@ impl Acs {
 
     /// What CPEs and gateways are to call.
     pub fn url(&self) -> String {
-        format!("http://{}/", self.0.address)
+        format!("{}://{}/", self.0.scheme, self.0.address)
     }
 
     /// Sends the RPC to the CPE in its next session, or in the one that is open; in order. An RPC that was

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::net::Incoming;
+use crate::net::{Incoming, Opening};
 
 use super::table::Table;
 use super::visitor;
@@ -45,7 +45,7 @@ pub(super) struct Shared {
 impl Broker {
     /// Listens. Fails if the address cannot be bound.
     pub async fn start(config: BrokerConfig) -> io::Result<Self> {
-        let (address, incoming) = crate::net::listen(config.listen, None).await?;
+        let (address, incoming) = crate::net::listen(config.listen, Opening::default()).await?;
         let shared = Arc::new(Shared {
             table: Mutex::default(),
             names: AtomicU64::new(0),
@@ -98,7 +98,7 @@ async fn accept(shared: Arc<Shared>, mut incoming: mpsc::Receiver<Incoming>, ali
             accepted = incoming.recv() => accepted,
             () = shared.stop.cancelled() => None,
         };
-        let Some(Incoming { peer, stream }) = accepted else { return };
+        let Some(Incoming { peer, stream, .. }) = accepted else { return };
         let (shared, alive) = (Arc::clone(&shared), alive.clone());
         tokio::spawn(async move {
             if let Err(why) = visitor::serve(shared, stream).await {

@@ -17,7 +17,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig as Limits};
 
 use crate::identity::EndpointId;
-use crate::net::{Incoming, Stream, TlsServer};
+use crate::net::{Incoming, Opening, Stream, TlsServer};
 use crate::usp::record::MAX_RECORD;
 
 use super::hub::{Hub, Received, Way};
@@ -31,7 +31,7 @@ pub(super) async fn start(
     path: String,
     tls: Option<TlsServer>,
 ) -> io::Result<SocketAddr> {
-    let (address, incoming) = crate::net::listen(listen, tls).await?;
+    let (address, incoming) = crate::net::listen(listen, Opening { tls, ..Opening::default() }).await?;
     tokio::spawn(accept(hub, path.into(), incoming));
     Ok(address)
 }
@@ -44,13 +44,13 @@ async fn accept(hub: Arc<Hub>, path: Arc<str>, mut incoming: mpsc::Receiver<Inco
             accepted = incoming.recv() => accepted,
             () = hub.stop.cancelled() => None,
         };
-        let Some(Incoming { peer, stream }) = accepted else { break };
+        let Some(Incoming { peer, stream, place, .. }) = accepted else { break };
         number += 1;
         let (hub, path, alive) = (Arc::clone(&hub), Arc::clone(&path), alive.clone());
         tokio::spawn(async move {
             let why = serve(&hub, &path, stream, number).await;
             tracing::debug!(%peer, why, "a WebSocket connection is over");
-            drop(alive);
+            drop((alive, place));
         });
     }
     drop(alive);

@@ -12,6 +12,7 @@ use tracing::debug;
 
 use crate::cwmp::rpc::{Fault, Request, Response};
 use crate::identity::DeviceId;
+use crate::net::Opening;
 use crate::sim::time;
 
 use super::core::{CONNECTION_REQUEST, Cpe, Due, PERIODIC, Settings};
@@ -140,7 +141,7 @@ impl Fleet {
     /// Starts the CPEs: each sends `0 BOOTSTRAP` and `1 BOOT`. Fails if the address for connection requests
     /// cannot be bound.
     pub async fn start(config: FleetConfig) -> io::Result<Self> {
-        let (bound, incoming) = crate::net::listen(config.connection_requests, None).await?;
+        let (bound, incoming) = crate::net::listen(config.connection_requests, Opening::default()).await?;
         let settings = Arc::new(Settings {
             model: Arc::clone(&config.model),
             acs_url: config.acs_url.clone(),

@@ -112,3 +112,77 @@ async fn the_body_of_who_is_refused_is_read_and_bounded() {
     assert_eq!(answers[0].status, 413);
     assert!(requests.is_empty());
 }
+
+#[tokio::test]
+async fn a11_a_replayed_header_gets_a_fresh_nonce_and_does_not_open() {
+    let mut rig = rig(DoorScheme::Digest(Algorithm::Md5)).await;
+    let mut client = rig.connect().await;
+    let challenge = client.post("/", "").await.header("www-authenticate").unwrap().to_owned();
+    let authorization = answer(&challenge, "p:w\"d", "/");
+    client.write(post("/", &authorization, "inform")).await;
+    assert_eq!(client.answer().await.unwrap().body, "inform");
+    rig.request().await;
+    let mut thief = rig.connect().await;
+    thief.write(post("/", &authorization, "inform")).await;
+    let refused = thief.answer().await.unwrap();
+    assert_eq!(refused.status, 401);
+    assert!(refused.header("www-authenticate").unwrap().contains("stale=true"));
+    assert!(rig.metrics.render().contains("authentications_total{outcome=\"replayed\"} 1"));
+    // A CPE that never counts on answers the fresh challenge, and is in.
+    let fresh = answer(refused.header("www-authenticate").unwrap(), "p:w\"d", "/");
+    client.write(post("/", &fresh, "inform")).await;
+    assert_eq!(client.answer().await.unwrap().body, "inform");
+}
+
+#[tokio::test]
+async fn a08_a_session_that_is_open_goes_on_without_an_answer_but_no_inform_does() {
+    let mut rig = rig(DoorScheme::Digest(Algorithm::Md5)).await;
+    let mut client = rig.connect().await;
+    let challenge = client.post("/", "").await.header("www-authenticate").unwrap().to_owned();
+    let authorization = answer(&challenge, "p:w\"d", "/");
+    client.write(post("/", &authorization, "inform")).await;
+    client.answer().await.unwrap();
+    rig.request().await;
+    let ours = "Cookie: dragoman=c00kie\r\n";
+    let again = format!("{ours}{authorization}");
+    let wrong = format!("{ours}{}", answer(&challenge, "wrong", "/"));
+    for (headers, body, status) in [
+        (ours, "", 200),
+        (&again, "response", 200),
+        (ours, "inform", 401),
+        (&again, "inform", 401),
+        (&wrong, "response", 401),
+        ("Cookie: dragoman=guessed\r\n", "response", 401),
+    ] {
+        client.write(post("/", headers, body)).await;
+        assert_eq!(client.answer().await.unwrap().status, status, "{headers}{body}");
+    }
+}
+
+#[tokio::test]
+async fn a09_who_guesses_is_told_to_come_back_later_and_others_come_in() {
+    let rig = rig(DoorScheme::Basic).await;
+    let basic = |who: &str| {
+        let encoded = base64::engine::general_purpose::STANDARD.encode(who);
+        post("/", &format!("Authorization: Basic {encoded}\r\n"), "")
+    };
+    let mut statuses = Vec::new();
+    for number in 0..15 {
+        let mut client = rig.connect().await;
+        client.write(basic(&format!("empty:guess{number}"))).await;
+        let answer = client.answer().await.unwrap();
+        if answer.status == 503 {
+            assert!(answer.header("retry-after").unwrap().parse::<u64>().unwrap() > 0);
+            assert!(client.answer().await.is_none(), "the connection stays open for more guesses");
+        }
+        statuses.push(answer.status);
+    }
+    assert_eq!(statuses[..10], [401; 10]);
+    assert!(statuses[11..].iter().all(|status| *status == 503), "{statuses:?}");
+    for who in ["empty:", "00256D-1:p:w\"d"] {
+        let mut client = rig.connect().await;
+        client.write(basic(who)).await;
+        assert_eq!(client.answer().await.unwrap().status, 200, "{who} pays for the guesses");
+    }
+    assert!(rig.metrics.render().contains("authentications_total{outcome=\"held-off\"}"));
+}

@@ -4,6 +4,8 @@ mod auth;
 mod bodies;
 mod endings;
 mod framing;
+mod front;
 mod limits;
+mod pki;
 mod rig;
 mod tls;

@@ -11,7 +11,9 @@ use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::observe::Metrics;
-use crate::southbound::{ConnectionId, CpeHandler, CpeReply, CpeRequest, Door, DoorConfig, DoorLimits};
+use crate::southbound::{
+    ConnectionId, CpeHandler, CpeReply, CpeRequest, Door, DoorConfig, DoorLimits, Front,
+};
 
 /// What the handler was told.
 #[derive(Debug)]
@@ -44,6 +46,14 @@ impl CpeHandler for Script {
         reply
     }
 
+    fn knows(&self, cookie: &str) -> bool {
+        cookie == "c00kie"
+    }
+
+    fn opens_session(&self, body: &Bytes) -> bool {
+        body.starts_with(b"inform")
+    }
+
     fn half_closed(&self, connection: ConnectionId) {
         self.told.send(Told::HalfClosed(connection)).unwrap();
     }
@@ -57,6 +67,7 @@ impl CpeHandler for Script {
 /// An open door; it closes when this is dropped.
 pub struct Rig {
     pub address: SocketAddr,
+    pub metrics: Arc<Metrics>,
     told: mpsc::UnboundedReceiver<Told>,
     release: Arc<Notify>,
     stop: CancellationToken,
@@ -75,16 +86,29 @@ impl Rig {
 
     /// A door with this configuration; limits are small unless it says otherwise.
     pub async fn with(configure: impl FnOnce(&mut DoorConfig)) -> Self {
-        let limits = DoorLimits { body: BODY, connections: 50, idle: PATIENCE, body_time: PATIENCE };
-        let mut config =
-            DoorConfig { listen: SocketAddr::from(([127, 0, 0, 1], 0)), tls: None, auth: None, limits };
+        let limits = DoorLimits {
+            body: BODY,
+            connections: 50,
+            idle: PATIENCE,
+            body_time: PATIENCE,
+            ..DoorLimits::default()
+        };
+        let mut config = DoorConfig {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            tls: None,
+            auth: None,
+            front: Front::default(),
+            require_certificate: false,
+            limits,
+        };
         configure(&mut config);
         let (told, inbox) = mpsc::unbounded_channel();
         let release = Arc::new(Notify::new());
         let script = Arc::new(Script { told, release: Arc::clone(&release) });
         let stop = CancellationToken::new();
-        let door = Door::open(config, script, Arc::new(Metrics::default()), stop.clone()).await.unwrap();
-        Self { address: door.address, told: inbox, release, stop }
+        let metrics = Arc::new(Metrics::default());
+        let door = Door::open(config, script, Arc::clone(&metrics), stop.clone()).await.unwrap();
+        Self { address: door.address, metrics, told: inbox, release, stop }
     }
 
     pub async fn connect(&self) -> Client<TcpStream> {
@@ -110,6 +134,15 @@ impl Rig {
         match self.told().await {
             Told::Request(request) => request,
             other => panic!("no request but {other:?}"),
+        }
+    }
+
+    /// The next request, whatever connections end before it.
+    pub async fn next_request(&mut self) -> CpeRequest {
+        loop {
+            if let Told::Request(request) = self.told().await {
+                return request;
+            }
         }
     }
 

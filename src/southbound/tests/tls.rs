@@ -1,76 +1,11 @@
 //! The door behind TLS, with and without certificates of CPEs.
 
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tokio::io::AsyncWriteExt as _;
 
-use crate::net::{Stream, TlsClient, TlsServer};
-
-use super::rig::{Answer, Client, Rig, Told, post};
-
-/// Certificates in a folder that is removed in the end.
-struct Pki {
-    folder: PathBuf,
-}
-
-impl Drop for Pki {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.folder);
-    }
-}
-
-impl Pki {
-    /// Two CAs, a server's certificate of the first and a CPE's of each.
-    fn new() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("dragoman-door-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let pki = Self { folder: std::env::temp_dir().join(name) };
-        std::fs::create_dir_all(&pki.folder).unwrap();
-        for (ca, leaves) in [("ca", &["server", "cpe"][..]), ("other-ca", &["stranger"])] {
-            let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
-            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-            let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-            std::fs::write(pki.file(ca), issuer.pem()).unwrap();
-            for leaf in leaves {
-                let key = KeyPair::generate().unwrap();
-                let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
-                std::fs::write(pki.file(leaf), params.signed_by(&key, &issuer).unwrap().pem()).unwrap();
-                std::fs::write(pki.file(&format!("{leaf}-key")), key.serialize_pem()).unwrap();
-            }
-        }
-        pki
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.folder.join(format!("{name}.pem"))
-    }
-
-    async fn door(&self, client_ca: Option<&Path>, required: bool) -> Rig {
-        let tls =
-            TlsServer::new(&self.file("server"), &self.file("server-key"), client_ca, required).unwrap();
-        Rig::with(|config| config.tls = Some(tls)).await
-    }
-
-    /// Connects as the CPE of that name, or as one without a certificate.
-    async fn connect(&self, rig: &Rig, ca: &str, identity: Option<&str>) -> std::io::Result<Client<Stream>> {
-        let files = identity.map(|name| (self.file(name), self.file(&format!("{name}-key"))));
-        let identity = files.as_ref().map(|(chain, key)| (chain.as_path(), key.as_path()));
-        let tls = TlsClient::new(&self.file(ca), identity).unwrap();
-        let patience = Duration::from_secs(5);
-        Stream::connect("127.0.0.1", rig.address.port(), Some(&tls), patience).await.map(Client::new)
-    }
-
-    /// What a CPE with that certificate gets; a refusal may come with the handshake or, as TLS 1.3 has it,
-    /// after it.
-    async fn answer(&self, rig: &Rig, identity: Option<&str>) -> Option<Answer> {
-        let mut client = self.connect(rig, "ca", identity).await.ok()?;
-        client.write(post("/", "", "inform")).await;
-        client.answer().await
-    }
-}
+use super::pki::Pki;
+use super::rig::{Rig, Told, post};
 
 #[tokio::test]
 async fn tls_without_certificates_of_cpes_serves_everyone() {
@@ -126,3 +61,43 @@ async fn t03_half_close_works_through_tls() {
     assert_eq!(client.answer().await.unwrap().body, "inform");
     assert!(matches!(rig.told().await, Told::Gone(_)));
 }
+
+#[tokio::test]
+async fn handshakes_that_never_come_are_bounded_and_those_over_the_bound_wait() {
+    let pki = Pki::new();
+    let rig = pki.door_with(|config| {
+        config.limits.openings = 1;
+        config.limits.opening_time = SHORT;
+    });
+    let rig = rig.await;
+    let silent = rig.connect().await;
+    // The door must have taken the silent one up first.
+    tokio::time::sleep(SHORT / 10).await;
+    let started = Instant::now();
+    assert_eq!(pki.answer(&rig, None).await.unwrap().body, "inform");
+    assert!(started.elapsed() >= SHORT / 2, "two handshakes were under way");
+    drop(silent);
+    assert!(
+        rig.metrics.render().contains("not_opened_total{outcome=\"slow\"} 1"),
+        "{}",
+        rig.metrics.render()
+    );
+}
+
+#[tokio::test]
+async fn a_handshake_counts_as_an_open_connection() {
+    let pki = Pki::new();
+    let rig = pki.door_with(|config| {
+        config.limits.connections = 1;
+        config.limits.opening_time = SHORT;
+    });
+    let rig: Rig = rig.await;
+    let silent = rig.connect().await;
+    tokio::time::sleep(SHORT / 10).await;
+    let started = Instant::now();
+    assert_eq!(pki.answer(&rig, None).await.unwrap().body, "inform");
+    assert!(started.elapsed() >= SHORT / 2, "a connection was open beside the only one allowed");
+    drop(silent);
+}
+
+const SHORT: Duration = Duration::from_millis(500);

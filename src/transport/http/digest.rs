@@ -202,6 +202,15 @@ impl Authorization {
         expected.as_bytes().ct_eq(given.as_bytes()).into()
     }
 
+    /// The client's count of this nonce: `Ok(None)` without qop, which knows none. An error if it is no
+    /// number.
+    pub fn count(&self) -> Result<Option<u32>, std::num::ParseIntError> {
+        match self.qop {
+            Some(_) => u32::from_str_radix(&self.nc, 16).map(Some),
+            None => Ok(None),
+        }
+    }
+
     fn expected(&self, password: &str, method: &str) -> String {
         let algorithm = self.algorithm;
         let mut a1 = algorithm.hash(&format!("{}:{}:{password}", self.user, self.realm));

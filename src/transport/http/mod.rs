@@ -1,8 +1,15 @@
-//! HTTP authentication: basic (RFC 7617) and digest (RFC 7616, RFC 2617), client's and server's half.
+//! HTTP authentication: basic (RFC 7617) and digest (RFC 7616, RFC 2617), client's and server's half; what
+//! intermediaries say of a client: `Forwarded` and `Client-Cert`.
 
 mod basic;
+mod client_cert;
 mod digest;
+mod forwarded;
+mod nonces;
 mod params;
 
 pub use basic::{basic_answer, parse_basic};
+pub use client_cert::{client_cert, parse_client_cert};
 pub use digest::{Algorithm, Authorization, Challenge, Credentials};
+pub use forwarded::{Hop, Malformed, Node, forwarded, parse_forwarded};
+pub use nonces::{NONCE_SECONDS, Nonces, Use};

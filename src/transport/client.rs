@@ -1,0 +1,82 @@
+//! What is known of who sent a request: from its connection, or told by a front that is trusted.
+
+use core::fmt;
+use core::net::IpAddr;
+
+/// The client of a session. Text in it is of a form that a log line can bear.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Client {
+    /// Where it calls from; none where a front does not say.
+    pub address: Option<IpAddr>,
+    pub port: Option<u16>,
+    /// Whether it came by TLS, to us or to the front.
+    pub tls: bool,
+    /// What it has proved to own; verified, by us or by the front.
+    pub certificate: Option<Certificate>,
+    /// The front that it came through.
+    pub via: Option<IpAddr>,
+    /// The host that it asked for, as it named it.
+    pub host: Option<String>,
+}
+
+/// A verified client certificate.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Certificate {
+    /// The common name of its subject, printable and bounded; empty if there is none.
+    pub name: String,
+    /// All of it; none where a front tells the name only.
+    pub der: Option<Vec<u8>>,
+}
+
+impl Certificate {
+    pub fn new(name: &str, der: Option<Vec<u8>>) -> Self {
+        let visible = |char: &char| !char.is_control() && !char.is_whitespace();
+        Self { name: name.chars().filter(visible).take(MAX_NAME).collect(), der }
+    }
+}
+
+impl fmt::Display for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.address, self.port) {
+            (Some(IpAddr::V6(address)), Some(port)) => write!(f, "[{address}]:{port}")?,
+            (Some(address), Some(port)) => write!(f, "{address}:{port}")?,
+            (Some(address), None) => write!(f, "{address}")?,
+            (None, _) => f.write_str("unknown")?,
+        }
+        if self.tls {
+            f.write_str(" tls")?;
+        }
+        if let Some(certificate) = &self.certificate {
+            write!(f, " certificate={}", certificate.name)?;
+        }
+        if let Some(via) = self.via {
+            write!(f, " via {via}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Characters of a certificate's name: X.520 has 64 for a common name.
+const MAX_NAME: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_is_told_in_one_line_whatever_its_certificate_says() {
+        let certificate = Some(Certificate::new("00256D-1\n ended: \u{1b}[31m", None));
+        let mut client = Client {
+            address: Some(IpAddr::from([203, 0, 113, 7])),
+            port: Some(4_711),
+            tls: true,
+            certificate,
+            via: Some(IpAddr::from([127, 0, 0, 1])),
+            host: None,
+        };
+        assert_eq!(client.to_string(), "203.0.113.7:4711 tls certificate=00256D-1ended:[31m via 127.0.0.1");
+        client = Client { address: Some("2001:db8::1".parse().unwrap()), port: Some(1), ..Client::default() };
+        assert_eq!(client.to_string(), "[2001:db8::1]:1");
+        assert_eq!(Client::default().to_string(), "unknown");
+    }
+}
