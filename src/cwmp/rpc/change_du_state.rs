@@ -59,7 +59,7 @@ macro_rules! operations {
             /// The type is told by its name alone, whatever prefix stands before it and whether that is
             /// declared: senders write `cwmp:`, a prefix of their own, or none (quirks X01, X06).
             fn decode(cursor: &mut Cursor<'a>) -> Result<Self, SoapError> {
-                let given = cursor.attribute("type").ok_or(SoapError::Missing("Operations", "xsi:type"))?;
+                let given = cursor.xsi_type().ok_or(SoapError::Missing("Operations", "xsi:type"))?;
                 match given.rsplit(':').next().unwrap_or_default().trim() {
                     $(stringify!($of) => Field::decode(cursor).map(Self::$kind),)*
                     _ => Err(SoapError::Value(given.chars().take(MAX_QUOTED).collect(), "operation of ChangeDUState")),

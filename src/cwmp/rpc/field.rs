@@ -285,7 +285,7 @@ impl<'a> Field<'a> for ParameterValueStruct<'a> {
             match name {
                 "Name" => parameter.name = cursor.trimmed()?,
                 "Value" => {
-                    parameter.value_type = cursor.attribute("type").and_then(|xsd| ValueType::from_xsd(&xsd));
+                    parameter.value_type = cursor.xsi_type().and_then(|xsd| ValueType::from_xsd(&xsd));
                     (parameter.value, parameter.value_span) = cursor.text()?;
                 }
                 _ => cursor.skip()?,
