@@ -12,6 +12,7 @@ mod gateway;
 mod interop;
 mod kill;
 mod mosquitto;
+mod quirks;
 mod relay;
 mod tls;
 mod usp;
