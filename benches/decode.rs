@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use dragoman::cwmp::soap::{self, Limits};
+use dragoman::datamodel::ValueType;
 use dragoman::identity::EndpointId;
-use dragoman::usp::message::{GetResp, Message, Msg, Request, Response, Set, get_resp, set};
+use dragoman::usp::message::{GetResp, Message, MessageBody, Msg, Request, Response, Set, get_resp, set};
 use dragoman::usp::record::{Payload, Record};
 use prost::Message as _;
 use quick_xml::events::Event;
@@ -21,8 +22,10 @@ mod support {
     pub mod cpu;
     pub mod machine;
     pub mod table;
+    pub mod turn;
 }
 use support::table::Row;
+use support::turn::Turn;
 use support::{cpu, machine, table};
 
 #[global_allocator]
@@ -38,6 +41,7 @@ fn main() {
         soap_row("GetParameterValuesResponse, indented", &values_response("\n      ", BODY)),
         usp_row("Record + GetResp, 100 parameters", get_resp(100)),
         usp_row("Record + Set, 100 parameters", set_request(100)),
+        turn_row(100),
     ];
     table::print("dragoman", "bare parser", &rows);
 }
@@ -71,6 +75,49 @@ fn usp_row(what: &str, message: Message) -> Row {
         black_box(Msg::decode(payload).expect("a message"));
     });
     measured.row(format!("{what}, {} KB", bytes.len() / 1_000), bytes.len(), GOAL)
+}
+
+/// A Get answered through CWMP against prost alone on the same two records. The bare side has no SOAP to read,
+/// no paths to resolve and no shadow to keep: the ratio says what translation costs, and has no goal.
+fn turn_row(parameters: usize) -> Row {
+    let values: Vec<_> = (0..parameters).map(parameter).collect();
+    let typed = values.iter().map(|(name, xsd, value)| {
+        let text = value.replace("&amp;", "&");
+        (name.clone(), ValueType::from_xsd(xsd).expect("a type"), text)
+    });
+    let answer = response_of(&values, "");
+    let what = format!("Get of {parameters} through {} KB of SOAP", answer.len() / 1_000);
+    let mut turn = Turn::new(&typed.collect::<Vec<_>>(), answer);
+    let (request, response) = (turn.request.clone(), turn.take());
+    let told = bare(response.clone());
+    assert_eq!(bare_values(&told), parameters, "the answer lacks parameters");
+    let ours = || {
+        black_box(turn.take());
+    };
+    let measured = compare(ours, || {
+        let asked = bare(request.clone());
+        let record = BareRecord {
+            version: asked.0.version,
+            to_id: asked.0.from_id,
+            from_id: asked.0.to_id,
+            no_session_context: Some(BareNoSession { payload: told.1.encode_to_vec().into() }),
+        };
+        black_box(record.encode_to_vec());
+    });
+    measured.row(what, request.len() + response.len(), 0.0..f64::INFINITY)
+}
+
+fn bare(bytes: Bytes) -> (BareRecord, Msg) {
+    let mut record = BareRecord::decode(bytes).expect("a record");
+    let payload = record.no_session_context.take().expect("a payload").payload;
+    (record, Msg::decode(payload).expect("a message"))
+}
+
+fn bare_values(message: &(BareRecord, Msg)) -> usize {
+    let decoded = Message::decode(message.1.encode_to_vec().into()).expect("a message");
+    let MessageBody::Response(Response::GetResp(response)) = decoded.body else { return 0 };
+    let objects = response.req_path_results.iter().flat_map(|path| &path.resolved_path_results);
+    objects.map(|object| object.result_params.len()).sum()
 }
 
 /// Resolves namespaces, counts events and unescapes text: the least that any reader of SOAP does.
@@ -154,17 +201,26 @@ fn time(runs: u32, run: &mut impl FnMut()) -> Duration {
 /// A response with parameters as gateways have them until the body is so large; `gap` stands between
 /// elements.
 fn values_response(gap: &str, size: usize) -> Vec<u8> {
+    let mut values = Vec::new();
+    let mut length = 0;
+    while length < size - HEAD_ROOM {
+        let (name, xsd, value) = parameter(values.len());
+        length += name.len() + xsd.len() + value.len() + AROUND + 6 * gap.len();
+        values.push((name, xsd, value));
+    }
+    response_of(&values, gap)
+}
+
+fn response_of(values: &[(String, &str, String)], gap: &str) -> Vec<u8> {
     let mut items = String::new();
-    let mut count = 0;
-    while items.len() < size - HEAD_ROOM {
-        let (name, xsd, value) = parameter(count);
+    for (name, xsd, value) in values {
         let deeper = if gap.is_empty() { String::new() } else { format!("{gap}  ") };
         items.push_str(&format!(
             "{gap}<ParameterValueStruct>{deeper}<Name>{name}</Name>{deeper}\
              <Value xsi:type=\"xsd:{xsd}\">{value}</Value>{gap}</ParameterValueStruct>"
         ));
-        count += 1;
     }
+    let count = values.len();
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
          <SOAP-ENV:Envelope xmlns:SOAP-ENV=\"http://schemas.xmlsoap.org/soap/envelope/\" \
@@ -234,6 +290,8 @@ fn endpoint(id: &str) -> EndpointId {
 const BODY: usize = 200_000;
 /// Bytes of an envelope beside its items.
 const HEAD_ROOM: usize = 900;
+/// Bytes of markup around a parameter.
+const AROUND: usize = 92;
 /// Odd, so that there is a middle.
 const ROUNDS: usize = 41;
 const ROUND: Duration = Duration::from_millis(40);

@@ -9,18 +9,21 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use dragoman::cwmp::rpc::{Request, Response, SetParameterValuesFault};
+use dragoman::cwmp::rpc::{
+    Array, Request, Response, SetParameterAttributes, SetParameterAttributesStruct, SetParameterValuesFault,
+};
 use dragoman::cwmp::soap::{Envelope, Header, Limits, Message, decode, decode_charset, encode};
 use schema_samples::{AWKWARD, Sample, samples};
 
 /// Namespaces with their schemas, oldest first.
 const VERSIONS: [&str; 3] = ["cwmp-1-0", "cwmp-1-1", "cwmp-1-2"];
 /// RPCs that came after 1.0, with the place of their version in [`VERSIONS`].
-const LATER: [(&str, usize); 6] = [
+const LATER: [(&str, usize); 7] = [
     ("GetAllQueuedTransfers", 1),
     ("AutonomousTransferComplete", 1),
     ("ScheduleDownload", 2),
     ("CancelTransfer", 2),
+    ("ChangeDUState", 2),
     ("DUStateChangeComplete", 2),
     ("AutonomousDUStateChangeComplete", 2),
 ];
@@ -68,6 +71,27 @@ fn rpcs_are_refused_in_versions_that_do_not_have_them() {
 }
 
 #[test]
+fn lightweight_notifications_are_of_1_2_and_later() {
+    let folder = Folder::new("notification");
+    for (version, notifications) in [(0, 0..=2), (1, 0..=2), (2, 0..=6)] {
+        let attribute = |notification| SetParameterAttributesStruct {
+            notification,
+            access_list: Array(Vec::new()),
+            ..SetParameterAttributesStruct::default()
+        };
+        for notification in -1..=7 {
+            let list = Array(vec![attribute(notification)]);
+            let request = Request::SetParameterAttributes(SetParameterAttributes { parameter_list: list });
+            let body = encoded(VERSIONS[version], Header::default(), Message::Request(request));
+            let file = folder.write(&format!("{version}-{notification}"), &body);
+            let (refused, complaints) = refused(VERSIONS[version], &[file]);
+            let valid = notifications.contains(&notification);
+            assert_eq!(refused.is_empty(), valid, "{notification} in {}\n{complaints}", VERSIONS[version]);
+        }
+    }
+}
+
+#[test]
 fn the_schema_refuses_what_cpes_refuse() {
     let folder = Folder::new("broken");
     let body = |wanted: &str| {
@@ -85,11 +109,18 @@ fn the_schema_refuses_what_cpes_refuse() {
         ("Request-GetParameterNames-", "<NextLevel>1", "<NextLevel>TRUE"),
         ("Request-GetParameterNames-", "<NextLevel>1</NextLevel>", ""),
         ("Request-GetParameterNames-", "<cwmp:GetParameterNames>", "<cwmp:GetParameterNames x=\"1\">"),
+        ("Request-ChangeDUState-", "cwmp:InstallOpStruct", "InstallOpStruct"),
+        ("Request-ChangeDUState-", "cwmp:InstallOpStruct", "cwmp:OperationStruct"),
+        ("Request-ChangeDUState-", "cwmp:UninstallOpStruct", "cwmp:UpdateOpStruct"),
+        ("Request-ChangeDUState-", "<UUID>0", "<UUID>x"),
         ("Request-Inform-", "<OUI>", "<OUI>0"),
         ("Request-Inform-", "<MaxEnvelopes>1</MaxEnvelopes>", ""),
         ("Request-Inform-", "<CurrentTime>2", "<CurrentTime>x2"),
         ("Request-Inform-", "cwmp:ID SOAP-ENV:mustUnderstand=\"1\"", "cwmp:ID"),
         ("Request-Inform-", "cwmp:ID", "cwmp:Id"),
+        ("Request-Inform-", "cwmp:UseCWMPVersion SOAP-ENV:mustUnderstand=\"1\"", "cwmp:UseCWMPVersion"),
+        ("Request-TransferComplete-", "<FaultCode>9010", "<FaultCode>9013"),
+        ("Request-DUStateChangeComplete-", "<FaultCode>9022", "<FaultCode>9010"),
         ("Fault", "<FaultCode>9003", "<FaultCode>03"),
         ("Fault", "CWMP fault", "a fault"),
         ("Fault", "<detail>", "<detail/><detail>"),

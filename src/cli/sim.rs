@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use tokio::sync::broadcast::error::RecvError;
 
@@ -13,7 +14,9 @@ use crate::cwmp::rpc::{Array, GetParameterValues, Request};
 use crate::net::TlsServer;
 use crate::sim::acs::{Acs, AcsConfig};
 use crate::sim::broker::{Broker, BrokerConfig};
-use crate::sim::cpe::{Fleet, FleetConfig, Model, Statistics};
+use crate::sim::cpe::{
+    Every, FaultRule, Fleet, FleetConfig, Happening, Model, Node, Quirk, Quirks, Statistics,
+};
 
 /// What is simulated.
 #[derive(Debug, Subcommand)]
@@ -65,6 +68,21 @@ pub struct CpeArgs {
     /// Password that the CPEs give to the ACS.
     #[arg(long, requires = "acs_username")]
     acs_password: Option<String>,
+    /// Something the CPEs do wrong; can be repeated.
+    #[arg(long = "quirk", value_name = "NAME", value_parser = quirk_parser())]
+    quirks: Vec<Quirk>,
+    /// Answers an RPC by a fault, everywhere or where it touches a path; can be repeated.
+    #[arg(long = "fault", value_name = "RPC=CODE[@PATH]")]
+    faults: Vec<FaultRule>,
+    /// Cuts the connection instead of answering the first RPC of this name, which is carried out.
+    #[arg(long, value_name = "RPC")]
+    cut_before_answer: Option<String>,
+    /// Gives a parameter another value every so often; can be repeated.
+    #[arg(long = "change", value_name = "PATH=SECONDS", value_parser = Every::change)]
+    changes: Vec<Every>,
+    /// Lets something happen every so often: reboot, inform, download, diagnostics; can be repeated.
+    #[arg(long = "every", value_name = "WHAT=SECONDS")]
+    happenings: Vec<Every>,
     /// Ends after this time; without it at Ctrl-C.
     #[arg(long)]
     duration_seconds: Option<u64>,
@@ -143,7 +161,24 @@ fn fleet_config(args: CpeArgs) -> anyhow::Result<FleetConfig> {
     if !args.acs_url.starts_with("http://") {
         bail!("the ACS's URL must begin with http://, it is '{}'", args.acs_url);
     }
+    for every in &args.changes {
+        if let Happening::Change(path) = &every.what
+            && !matches!(model.node(path), Some(Node::Parameter { .. }))
+        {
+            bail!("--change: {name} has no parameter '{path}'");
+        }
+    }
+    if let Some(rpc) = args.cut_before_answer.as_deref().filter(|rpc| !Request::NAMES.contains(rpc)) {
+        bail!("--cut-before-answer: there is no RPC '{rpc}'");
+    }
+    let quirks = Quirks {
+        faults: args.faults,
+        drop_before_answer_to: args.cut_before_answer,
+        ..Quirks::of(&args.quirks)
+    };
     Ok(FleetConfig {
+        quirks,
+        happenings: args.changes.into_iter().chain(args.happenings).collect(),
         oui: args.oui,
         product_class: args.product_class,
         first_serial: args.first_serial,
@@ -153,6 +188,15 @@ fn fleet_config(args: CpeArgs) -> anyhow::Result<FleetConfig> {
         acs_credentials: args.acs_username.zip(args.acs_password),
         start_spread_ms: args.start_seconds.saturating_mul(1_000),
         ..FleetConfig::new(args.acs_url, Arc::new(model), args.count)
+    })
+}
+
+/// The names of quirks, with what they mean for `--help` and for who mistypes one.
+fn quirk_parser() -> impl TypedValueParser<Value = Quirk> {
+    let names = Quirk::ALL.iter().map(|quirk| PossibleValue::new(quirk.name()).help(quirk.what()));
+    PossibleValuesParser::new(names).try_map(|name| {
+        let named = Quirk::ALL.iter().find(|quirk| quirk.name() == name);
+        named.copied().ok_or("no such quirk")
     })
 }
 

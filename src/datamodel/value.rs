@@ -60,11 +60,9 @@ impl ValueType {
     /// The type an `xsi:type` names, whatever its prefix (quirks X01, D05); `None` for others (quirk X22).
     pub fn from_xsd(name: &str) -> Option<Self> {
         let local = name.rsplit_once(':').map_or(name, |(_, local)| local).trim();
-        let is = |known: &str| local.eq_ignore_ascii_case(known);
-        if is("base64") || is("base64Binary") {
-            return Some(Self::Base64);
-        }
-        Self::ALL.into_iter().find(|known| known.xsd().rsplit_once(':').is_some_and(|(_, known)| is(known)))
+        let known = |is: &dyn Fn(&str) -> bool| XSD.iter().find(|(known, _)| is(known)).map(|(_, of)| *of);
+        // Nearly all write it as the standard does.
+        known(&|known| known == local).or_else(|| known(&|known| known.eq_ignore_ascii_case(local)))
     }
 
     /// The name in `xsi:type`.
@@ -108,9 +106,37 @@ impl ValueType {
     }
 }
 
+/// The local names of the types.
+const XSD: [(&str, ValueType); 11] = [
+    ("string", ValueType::String),
+    ("boolean", ValueType::Boolean),
+    ("unsignedInt", ValueType::UnsignedInt),
+    ("int", ValueType::Int),
+    ("dateTime", ValueType::DateTime),
+    ("unsignedLong", ValueType::UnsignedLong),
+    ("long", ValueType::Long),
+    ("base64", ValueType::Base64),
+    ("base64Binary", ValueType::Base64),
+    ("hexBinary", ValueType::HexBinary),
+    ("decimal", ValueType::Decimal),
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_type_is_read_under_its_own_name_in_any_case_and_with_any_prefix() {
+        for known in ValueType::ALL {
+            let name = known.xsd();
+            let local = name.rsplit_once(':').unwrap().1;
+            for written in [name.to_owned(), local.to_owned(), format!(" x:{} ", local.to_uppercase())] {
+                assert_eq!(ValueType::from_xsd(&written), Some(known), "{written}");
+            }
+        }
+        assert_eq!(ValueType::from_xsd("xsd:base64Binary"), Some(ValueType::Base64));
+        assert_eq!(ValueType::from_xsd("xsd:"), None);
+    }
 
     #[test]
     fn times_are_written_in_utc_and_read_in_any_zone() {

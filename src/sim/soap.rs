@@ -41,7 +41,12 @@ pub(crate) fn read(body: &[u8], content_type: Option<&str>) -> Result<Received, 
 
 /// Writes an envelope; `id` is that of the request that it makes or answers.
 pub(crate) fn write(namespace: &str, id: Option<&str>, message: Owned) -> Bytes {
-    let header = Header { id: id.map(Into::into), ..Header::default() };
+    write_held(namespace, id, message, false)
+}
+
+/// As [`write`], with HoldRequests or without.
+pub(crate) fn write_held(namespace: &str, id: Option<&str>, message: Owned, hold_requests: bool) -> Bytes {
+    let header = Header { id: id.map(Into::into), hold_requests, ..Header::default() };
     let message = match message {
         Owned::Request(it) => Message::Request(it),
         Owned::Response(it) => Message::Response(it),

@@ -7,7 +7,7 @@ use crate::cwmp::rpc::*;
 use crate::datamodel::ValueType;
 
 use super::acs::{Acs, AcsConfig, Seen};
-use super::cpe::{Fleet, FleetConfig, Model, Quirks};
+use super::cpe::{Fleet, FleetConfig, Model, Quirk, Quirks};
 
 const TR181: &str = include_str!("../../fixtures/models/tr181-small.csv");
 const TR098: &str = include_str!("../../fixtures/models/tr098-small.csv");
@@ -178,11 +178,11 @@ async fn quirks_change_the_way_and_not_the_outcome() {
     let acs = acs().await;
     acs.bodies(true);
     acs.enqueue(SERIAL, read(&[CHANNEL]));
-    let close = Quirks { close_after_each_response: true, slow_ms: 1, ..Quirks::default() };
+    let close = Quirks { slow_ms: 1, ..Quirks::of(&[Quirk::NewConnection]) };
     let fleet = booted(&acs, FleetConfig { quirks: close, ..config(&acs) }).await;
     assert_eq!(acs.exchanges(SERIAL).len(), 3);
     fleet.stop().await;
-    let no_cookies = Quirks { no_cookies: true, ..Quirks::default() };
+    let no_cookies = Quirks::of(&[Quirk::NoCookies]);
     acs.enqueue(SERIAL, read(&[CHANNEL]));
     let fleet = Fleet::start(FleetConfig { quirks: no_cookies, ..config(&acs) }).await.unwrap();
     sessions(&acs, 2).await;

@@ -51,3 +51,35 @@ fn the_sandbox_tells_its_story_to_the_end() {
     assert!(run.status.success(), "{transcript}\n{}", String::from_utf8_lossy(&run.stderr));
     assert!(transcript.contains("The end"), "{transcript}");
 }
+
+#[test]
+fn quirks_and_faults_of_simulated_cpes_are_listed_and_a_wrong_one_is_shown_with_what_there_is() {
+    let sim = |more: &[&str]| {
+        let fixed = ["sim", "cpe", "--acs-url", "http://127.0.0.1:1/", "--model"];
+        let model = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/models/tr181-small.csv");
+        let output = Command::new(BINARY).args(fixed).arg(model).args(more).output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8(said).unwrap())
+    };
+    let (_, help) = sim(&["--help"]);
+    for quirk in dragoman::sim::cpe::Quirk::ALL {
+        assert!(
+            help.contains(quirk.name()) && help.contains(quirk.what()),
+            "{} is not in the help",
+            quirk.name()
+        );
+    }
+    for (wrong, says) in [
+        (["--quirk", "no-cookie"], "no-cookies"),
+        (["--fault", "GetValues=9002"], "GetParameterValues"),
+        (["--every", "sleep=1"], "diagnostics"),
+        (["--change", "Device.Nothing=1"], "no parameter 'Device.Nothing'"),
+        (["--cut-before-answer", "Get"], "no RPC 'Get'"),
+    ] {
+        let (taken, said) = sim(&wrong);
+        assert!(!taken && said.contains(says), "{wrong:?}: {said}");
+    }
+    let right = ["--quirk", "gzip", "--quirk", "slow", "--fault", "Reboot=9001", "--duration-seconds", "0"];
+    let (taken, said) = sim(&right);
+    assert!(taken, "{said}");
+}

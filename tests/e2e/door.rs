@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dragoman::sim::acs::{Acs, AcsConfig, Seen};
-use dragoman::sim::cpe::{Fleet, FleetConfig, Model, Quirks};
+use dragoman::sim::cpe::{Fleet, FleetConfig, Model, Quirk, Quirks};
 use dragoman::transport::http::basic_answer;
 
 use super::gateway::Setup;
@@ -33,7 +33,8 @@ async fn cpes_are_let_in_by_digest_with_and_without_cookies_and_the_acs_sees_no_
         let mut config = FleetConfig::new(gateway.url(), Arc::clone(&model), 3);
         config.first_serial = first_serial;
         config.acs_credentials = Some(("cpe".into(), "secret".into()));
-        config.quirks = Quirks { no_cookies, ..Quirks::default() };
+        let all = if no_cookies { vec![Quirk::NoCookies] } else { Vec::new() };
+        config.quirks = Quirks { all, ..Quirks::default() };
         let fleet = Fleet::start(config).await.unwrap();
         for serial in first_serial..first_serial + 3 {
             let ended = |seen: &[Seen]| seen.iter().any(|it| matches!(it, Seen::End));

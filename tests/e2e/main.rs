@@ -15,6 +15,7 @@ mod interop;
 mod kill;
 mod mosquitto;
 mod pki;
+mod quirks;
 mod relay;
 mod tls;
 mod usp;

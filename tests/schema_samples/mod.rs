@@ -10,6 +10,7 @@ pub const AWKWARD: &str = "<&>\"' ü€漢😀 ]]> \u{a0}x\u{85}y";
 /// As CPEs say that they do not know the time.
 const UNKNOWN_TIME: &str = "0001-01-01T00:00:00Z";
 const TIME: &str = "2026-02-28T23:59:59Z";
+const UUID: &str = "00000000-0000-5000-8000-00000000000F";
 /// Items of a long list.
 const MANY: usize = 1_200;
 
@@ -78,7 +79,7 @@ fn parameters() -> Vec<Message<'static>> {
     let setting = |access_list| SetParameterAttributesStruct {
         name: "Device.".into(),
         notification_change: true,
-        notification: 6,
+        notification: 2,
         access_list_change: false,
         access_list,
     };
@@ -212,7 +213,7 @@ fn transfers() -> Vec<Message<'static>> {
 
 fn units() -> Vec<Message<'static>> {
     let result = |state: &'static str| OpResultStruct {
-        uuid: "00000000-0000-5000-8000-00000000000f".into(),
+        uuid: UUID.into(),
         deployment_unit_ref: AWKWARD.into(),
         version: "1.0-<rc>".into(),
         current_state: state.into(),
@@ -223,6 +224,7 @@ fn units() -> Vec<Message<'static>> {
         fault: failure(9_022),
     };
     let unasked = AutonOpResultStruct {
+        uuid: UUID.into(),
         current_state: "Failed".into(),
         start_time: TIME.into(),
         complete_time: TIME.into(),
@@ -231,7 +233,14 @@ fn units() -> Vec<Message<'static>> {
         ..AutonOpResultStruct::default()
     };
     let results = || Repeated(vec![result("Installed"), result("Uninstalled")]);
+    let one = Repeated(vec![OperationStruct::Update(UpdateOpStruct::default())]);
     vec![
+        ask(Request::ChangeDUState(ChangeDUState {
+            operations: operations(),
+            command_key: Some(AWKWARD.into()),
+        })),
+        ask(Request::ChangeDUState(ChangeDUState { operations: one, command_key: None })),
+        answer(Response::ChangeDUStateResponse(ChangeDUStateResponse {})),
         ask(Request::DUStateChangeComplete(DUStateChangeComplete {
             results: results(),
             command_key: Some(AWKWARD.into()),
@@ -243,6 +252,35 @@ fn units() -> Vec<Message<'static>> {
         })),
         answer(Response::AutonomousDUStateChangeCompleteResponse(AutonomousDUStateChangeCompleteResponse {})),
     ]
+}
+
+/// Each kind of operation with all it can have, then with no more than it must.
+fn operations() -> Repeated<OperationStruct<'static>> {
+    let text = || Some(Text::from(AWKWARD));
+    let url = Text::from("https://[::1]/a?b=<&>");
+    Repeated(vec![
+        OperationStruct::Install(InstallOpStruct {
+            url: url.clone(),
+            uuid: Some(UUID.into()),
+            username: text(),
+            password: text(),
+            execution_env_ref: Some("Device.SoftwareModules.ExecEnv.1.".into()),
+        }),
+        OperationStruct::Update(UpdateOpStruct {
+            uuid: Some(UUID.into()),
+            version: text(),
+            url: Some(url.clone()),
+            username: text(),
+            password: Some("".into()),
+        }),
+        OperationStruct::Uninstall(UninstallOpStruct {
+            uuid: UUID.into(),
+            version: text(),
+            execution_env_ref: text(),
+        }),
+        OperationStruct::Install(InstallOpStruct { url, ..InstallOpStruct::default() }),
+        OperationStruct::Uninstall(UninstallOpStruct { uuid: UUID.into(), ..UninstallOpStruct::default() }),
+    ])
 }
 
 fn announcements() -> Vec<Message<'static>> {

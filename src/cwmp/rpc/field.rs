@@ -11,12 +11,17 @@ use crate::identity::DeviceId;
 pub type Text<'a> = Cow<'a, str>;
 
 /// A value of a field.
-pub(in crate::cwmp) trait Field<'a>: Sized + Default {
+pub(in crate::cwmp) trait Field<'a>: Sized {
     type Owned: 'static;
     /// Decodes the element that was entered last and consumes it.
     fn decode(cursor: &mut Cursor<'a>) -> Result<Self, SoapError>;
     fn encode(&self, name: &str, sink: &mut Sink<'_>);
     fn into_owned(self) -> Self::Owned;
+}
+
+/// A value that is fields in schema order; what stands in the tags around them is another's business.
+pub(in crate::cwmp) trait Structure {
+    fn encode_fields(&self, sink: &mut Sink<'_>);
 }
 
 /// An item of a SOAP array: its element's name and its type in `arrayType`.
@@ -280,7 +285,7 @@ impl<'a> Field<'a> for ParameterValueStruct<'a> {
             match name {
                 "Name" => parameter.name = cursor.trimmed()?,
                 "Value" => {
-                    parameter.value_type = cursor.attribute("type").and_then(|xsd| ValueType::from_xsd(&xsd));
+                    parameter.value_type = cursor.xsi_type().and_then(|xsd| ValueType::from_xsd(&xsd));
                     (parameter.value, parameter.value_span) = cursor.text()?;
                 }
                 _ => cursor.skip()?,
@@ -336,12 +341,18 @@ macro_rules! structure {
 
             fn encode(&self, name: &str, sink: &mut $crate::cwmp::soap::Sink<'_>) {
                 sink.raw(&format!("<{name}>"));
-                $($crate::cwmp::rpc::field::Field::encode(&self.$field, $element, sink);)+
+                $crate::cwmp::rpc::field::Structure::encode_fields(self, sink);
                 sink.raw(&format!("</{name}>"));
             }
 
             fn into_owned(self) -> $name<'static> {
                 $name { $($field: $crate::cwmp::rpc::field::Field::into_owned(self.$field)),+ }
+            }
+        }
+
+        impl $crate::cwmp::rpc::field::Structure for $name<'_> {
+            fn encode_fields(&self, sink: &mut $crate::cwmp::soap::Sink<'_>) {
+                $($crate::cwmp::rpc::field::Field::encode(&self.$field, $element, sink);)+
             }
         }
 
@@ -399,12 +410,18 @@ macro_rules! structure {
 
             fn encode(&self, name: &str, sink: &mut $crate::cwmp::soap::Sink<'_>) {
                 sink.raw(&format!("<{name}>"));
-                $($crate::cwmp::rpc::field::Field::encode(&self.$field, $element, sink);)+
+                $crate::cwmp::rpc::field::Structure::encode_fields(self, sink);
                 sink.raw(&format!("</{name}>"));
             }
 
             fn into_owned(self) -> $name {
                 self
+            }
+        }
+
+        impl $crate::cwmp::rpc::field::Structure for $name {
+            fn encode_fields(&self, sink: &mut $crate::cwmp::soap::Sink<'_>) {
+                $($crate::cwmp::rpc::field::Field::encode(&self.$field, $element, sink);)+
             }
         }
 

@@ -4,6 +4,7 @@ mod add_object;
 mod autonomous_du_state_change_complete;
 mod autonomous_transfer_complete;
 mod cancel_transfer;
+mod change_du_state;
 mod delete_object;
 mod download;
 mod du_state_change_complete;
@@ -36,6 +37,9 @@ pub use autonomous_du_state_change_complete::{
 };
 pub use autonomous_transfer_complete::{AutonomousTransferComplete, AutonomousTransferCompleteResponse};
 pub use cancel_transfer::{CancelTransfer, CancelTransferResponse};
+pub use change_du_state::{
+    ChangeDUState, ChangeDUStateResponse, InstallOpStruct, OperationStruct, UninstallOpStruct, UpdateOpStruct,
+};
 pub use delete_object::{DeleteObject, DeleteObjectResponse};
 pub use download::{Download, DownloadResponse};
 pub use du_state_change_complete::{DUStateChangeComplete, DUStateChangeCompleteResponse, OpResultStruct};

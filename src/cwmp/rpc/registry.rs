@@ -125,6 +125,7 @@ registry! {
         GetAllQueuedTransfersResponse<'a>,
         GetAllQueuedTransfersResponse;
     CancelTransfer, CancelTransfer<'a>, CancelTransferResponse, CancelTransferResponse;
+    ChangeDUState, ChangeDUState<'a>, ChangeDUStateResponse, ChangeDUStateResponse;
     ScheduleInform, ScheduleInform<'a>, ScheduleInformResponse, ScheduleInformResponse;
     Inform, Inform<'a>, InformResponse, InformResponse;
     TransferComplete, TransferComplete<'a>, TransferCompleteResponse, TransferCompleteResponse;

@@ -3,33 +3,53 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use quick_xml::events::{BytesStart, Event};
-use quick_xml::reader::NsReader;
+use quick_xml::events::attributes::{AttrError, Attributes};
+use quick_xml::events::{BytesRef, BytesStart, Event};
+use quick_xml::name::{NamespaceResolver, QName, ResolveResult};
+use quick_xml::reader::Reader;
 
 use super::{Limits, SoapError};
 
 /// Walks elements; each decode function consumes exactly the element it was called in.
+///
+/// Local names are what CWMP is read by, so namespaces are followed only as deep as one is ever asked for.
 pub struct Cursor<'a> {
-    reader: NsReader<&'a [u8]>,
+    reader: Reader<&'a [u8]>,
     text: &'a str,
+    /// Where the reader began: it does not count byte order marks.
+    begin: usize,
     limits: Limits,
     depth: usize,
     elements: usize,
-    /// Attributes of the element that was entered last.
-    start: Option<BytesStart<'a>>,
+    /// The element entered last: its name as written, and its `xsi:type`.
+    name: &'a str,
+    xsi_type: Option<Cow<'a, str>>,
+    /// The declarations of the open elements down to [`NAMESPACES`].
+    namespaces: NamespaceResolver,
 }
 
 impl<'a> Cursor<'a> {
     pub(super) fn new(text: &'a str, limits: &Limits) -> Self {
-        let mut reader = NsReader::from_str(text);
+        let marked = text.trim_start_matches('\u{feff}');
+        let mut reader = Reader::from_str(marked);
         let config = reader.config_mut();
         config.expand_empty_elements = true;
         config.allow_dangling_amp = true;
-        Self { reader, text, limits: limits.clone(), depth: 0, elements: 0, start: None }
+        Self {
+            reader,
+            text,
+            begin: text.len() - marked.len(),
+            limits: limits.clone(),
+            depth: 0,
+            elements: 0,
+            name: "",
+            xsi_type: None,
+            namespaces: NamespaceResolver::default(),
+        }
     }
 
     fn position(&self) -> usize {
-        usize::try_from(self.reader.buffer_position()).unwrap_or(usize::MAX)
+        usize::try_from(self.reader.buffer_position()).map_or(usize::MAX, |read| self.begin + read)
     }
 
     /// Enters the next child element and returns its local name, or `None` at the end of this element.
@@ -38,16 +58,14 @@ impl<'a> Cursor<'a> {
         loop {
             match self.event()? {
                 Event::Start(start) => {
-                    self.depth += 1;
+                    self.open(&start)?;
                     if self.depth > self.limits.depth {
                         return Err(SoapError::Depth(self.limits.depth));
                     }
-                    let local = self.local_name(&start);
-                    self.start = Some(start);
-                    return Ok(Some(local));
+                    return Ok(Some(local(self.name)));
                 }
                 Event::End(_) => {
-                    self.depth = self.depth.saturating_sub(1);
+                    self.close();
                     return Ok(None);
                 }
                 Event::Eof if self.depth > 0 => return Err(SoapError::Xml("it ends too early".into())),
@@ -80,16 +98,14 @@ impl<'a> Cursor<'a> {
             match self.event()? {
                 Event::Text(text) => append(&mut whole, text.into_inner()),
                 Event::CData(data) => append(&mut whole, data.into_inner()),
-                Event::GeneralRef(entity) => {
-                    append(&mut whole, Cow::Owned(resolve(&entity)));
-                }
+                Event::GeneralRef(entity) => resolve(whole.to_mut(), &entity),
                 Event::End(_) => {
-                    self.depth = self.depth.saturating_sub(1);
+                    self.close();
                     return Ok((whole, begin..end));
                 }
-                Event::Start(_) => {
+                Event::Start(start) => {
                     // Markup inside a value: not text of ours, but no reason to lose the message either.
-                    self.depth += 1;
+                    self.open(&start)?;
                     self.skip()?;
                 }
                 Event::Eof => return Err(SoapError::Xml("it ends too early".into())),
@@ -120,50 +136,70 @@ impl<'a> Cursor<'a> {
                 return Err(SoapError::Depth(self.limits.depth));
             }
         }
-        self.depth = self.depth.saturating_sub(1);
+        self.close();
         Ok(())
     }
 
-    /// The value of an attribute, by local name, of the element entered last.
-    pub fn attribute(&self, local: &str) -> Option<String> {
-        let start = self.start.as_ref()?;
-        let mut attributes = start.attributes();
-        let found = attributes.with_checks(false).flatten();
-        let mut named = found.filter(|attribute| attribute.key.local_name().into_inner() == local);
-        named.next().map(|attribute| attribute.value.into_owned())
+    /// The `xsi:type`, by its local name, of the element entered last; as written, entities and all.
+    pub fn xsi_type(&self) -> Option<Cow<'a, str>> {
+        self.xsi_type.clone()
     }
 
-    /// The namespace of the element entered last, if its prefix is declared.
+    /// The namespace of the element entered last, if its prefix is declared. Below the message in the body
+    /// there is none to be had.
     pub fn namespace(&self) -> Option<String> {
-        let start = self.start.as_ref()?;
-        match self.reader.resolver().resolve_element(start.name()).0 {
-            quick_xml::name::ResolveResult::Bound(namespace) => Some(namespace.into_inner().to_owned()),
+        match self.namespaces.resolve_element(QName(self.name)).0 {
+            ResolveResult::Bound(namespace) if self.depth <= NAMESPACES => {
+                Some(namespace.into_inner().to_owned())
+            }
             _ => None,
         }
     }
 
     fn event(&mut self) -> Result<Event<'a>, SoapError> {
-        match self.reader.read_event().map_err(|error| SoapError::Xml(error.to_string()))? {
-            Event::DocType(_) => Err(SoapError::DocType),
-            Event::Start(start) => {
-                self.elements += 1;
-                if self.elements > self.limits.elements {
-                    return Err(SoapError::Elements(self.limits.elements));
-                }
-                check_attributes(&start)?;
-                Ok(Event::Start(start))
-            }
-            event => Ok(event),
+        let event = self.reader.read_event().map_err(|error| SoapError::Xml(error.to_string()))?;
+        match &event {
+            Event::DocType(_) => return Err(SoapError::DocType),
+            Event::Start(start) => self.look_at(start)?,
+            _ => {}
         }
+        Ok(event)
     }
 
-    /// The local name as a slice of the text, so that it outlives the event.
-    fn local_name(&self, start: &BytesStart<'a>) -> &'a str {
-        let name = start.name().into_inner();
-        let open = self.text[..self.position()].rfind('<').map_or(0, |at| at + 1);
-        let whole = self.text.get(open..open + name.len()).filter(|slice| *slice == name).unwrap_or("");
-        whole.rsplit_once(':').map_or(whole, |(_, local)| local)
+    /// Counts an element and reads its tag.
+    fn look_at(&mut self, start: &BytesStart<'a>) -> Result<(), SoapError> {
+        self.elements += 1;
+        if self.elements > self.limits.elements {
+            return Err(SoapError::Elements(self.limits.elements));
+        }
+        // The tag as a slice of the text outlives the event.
+        let at = start.as_ptr().addr().wrapping_sub(self.text.as_ptr().addr());
+        let tag = self.text.get(at..at.wrapping_add(start.len())).unwrap_or("");
+        let name = start.name().into_inner().len();
+        self.name = tag.get(..name).unwrap_or("");
+        self.xsi_type = if tag.len() > name { read_attributes(tag, name)? } else { None };
+        Ok(())
     }
+
+    fn open(&mut self, start: &BytesStart<'a>) -> Result<(), SoapError> {
+        self.depth += 1;
+        if self.depth <= NAMESPACES {
+            self.namespaces.push(start).map_err(|error| SoapError::Xml(error.to_string()))?;
+        }
+        Ok(())
+    }
+
+    fn close(&mut self) {
+        if self.depth <= NAMESPACES {
+            self.namespaces.pop();
+        }
+        self.depth = self.depth.saturating_sub(1);
+    }
+}
+
+fn local(name: &str) -> &str {
+    let colon = name.bytes().rposition(|byte| byte == b':');
+    colon.map_or(name, |at| &name[at + 1..])
 }
 
 fn append<'a>(whole: &mut Cow<'a, str>, part: Cow<'a, str>) {
@@ -176,30 +212,43 @@ fn append<'a>(whole: &mut Cow<'a, str>, part: Cow<'a, str>) {
 
 /// XML's own five entities and character references. Nothing else is ever expanded: without a document type
 /// there are no others, and CPEs that write `AT&T;` mean it (quirk X28).
-fn resolve(entity: &quick_xml::events::BytesRef<'_>) -> String {
+fn resolve(into: &mut String, entity: &BytesRef<'_>) {
     if entity.is_char_ref() {
         // A reference to a character that XML forbids is dropped (quirk X27).
-        return entity.resolve_char_ref().ok().flatten().map(String::from).unwrap_or_default();
+        return into.extend(entity.resolve_char_ref().ok().flatten());
     }
-    match &**entity {
-        "amp" => "&".to_owned(),
-        "lt" => "<".to_owned(),
-        "gt" => ">".to_owned(),
-        "quot" => "\"".to_owned(),
-        "apos" => "'".to_owned(),
-        other => format!("&{other};"),
-    }
+    let known = match &**entity {
+        "amp" => '&',
+        "lt" => '<',
+        "gt" => '>',
+        "quot" => '"',
+        "apos" => '\'',
+        other => return into.extend(["&", other, ";"]),
+    };
+    into.push(known);
 }
 
-/// Two attributes of one name would be read differently by the next parser (XML 1.0, 3.1).
-fn check_attributes(start: &BytesStart<'_>) -> Result<(), SoapError> {
-    for (number, attribute) in start.attributes().enumerate() {
-        if number == MAX_ATTRIBUTES {
+/// Judges the attributes of a tag, which follow its name, and returns its `xsi:type`. Two attributes of one
+/// name would be read differently by the next parser (XML 1.0, 3.1).
+fn read_attributes(tag: &str, name: usize) -> Result<Option<Cow<'_, str>>, SoapError> {
+    let malformed = |error: AttrError| SoapError::Xml(error.to_string());
+    let mut found = None;
+    let mut count = 0;
+    for attribute in Attributes::new(tag, name).with_checks(false) {
+        let attribute = attribute.map_err(malformed)?;
+        count += 1;
+        if count > MAX_ATTRIBUTES {
             return Err(SoapError::Attributes(MAX_ATTRIBUTES));
         }
-        attribute.map_err(|error| SoapError::Xml(error.to_string()))?;
+        if found.is_none() && local(attribute.key.into_inner()) == "type" {
+            found = Some(attribute.value);
+        }
     }
-    Ok(())
+    // One alone has no double, and most tags have no more; comparing them takes memory of its own.
+    if count > 1 {
+        Attributes::new(tag, name).try_for_each(|attribute| attribute.map(drop).map_err(malformed))?;
+    }
+    Ok(found)
 }
 
 fn is_blank(text: &str) -> bool {
@@ -208,3 +257,5 @@ fn is_blank(text: &str) -> bool {
 
 /// Attributes of one element, declarations of namespaces included.
 const MAX_ATTRIBUTES: usize = 64;
+/// Depth to which namespaces are followed: Envelope, Body and the message in it.
+const NAMESPACES: usize = 3;

@@ -51,7 +51,8 @@ fn encode_header(sink: &mut Sink<'_>, header: &Header<'_>) {
         element("SupportedCWMPVersions", false, versions);
     }
     if let Some(version) = &header.use_cwmp_version {
-        element("UseCWMPVersion", false, version);
+        // A CPE that does not know the answer to its own header must not pass it over (CWMP 1.4 schema).
+        element("UseCWMPVersion", true, version);
     }
     sink.raw("</SOAP-ENV:Header>");
 }

@@ -57,6 +57,8 @@ pub(super) struct Hub {
     last_session: SessionId,
     pub every_session: Vec<Request<'static>>,
     pub refuse: Option<u16>,
+    /// Answers to CPEs carry HoldRequests.
+    pub hold: bool,
     pub record: bool,
     /// Log entries since they were last taken, for those who look on.
     fresh: Vec<(String, Seen)>,
@@ -237,7 +239,9 @@ impl Hub {
 
     fn write(&self, id: SessionId, message_id: Option<&str>, message: Owned) -> Bytes {
         let namespace = self.sessions.get(&id).map_or("", |session| session.namespace.as_str());
-        soap::write(namespace, message_id, message)
+        // The next RPC lets the CPE's requests go on.
+        let held = self.hold && matches!(message, Owned::Response(_));
+        soap::write_held(namespace, message_id, message, held)
     }
 
     fn log_of(&mut self, session: Option<SessionId>, seen: Seen) {

@@ -9,7 +9,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::header::{
-    AUTHORIZATION, CONTENT_TYPE, COOKIE, HeaderMap, HeaderValue, SET_COOKIE, WWW_AUTHENTICATE,
+    AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, COOKIE, HeaderMap, HeaderValue, SET_COOKIE,
+    WWW_AUTHENTICATE,
 };
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -19,7 +20,9 @@ use tokio::sync::{broadcast, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::cwmp::rpc::Request;
-use crate::net::{HttpClient, HttpLimits, HttpReply, HttpRequest, HttpUrl, Incoming, Opening, TlsServer};
+use crate::net::{
+    HttpClient, HttpLimits, HttpReply, HttpRequest, HttpUrl, Incoming, Opening, TlsServer, decode_body,
+};
 use crate::sim::digest::{self, Nonces};
 
 use super::hub::{Hub, Post, SessionId};
@@ -148,6 +151,11 @@ impl Acs {
         self.hub().refuse = status;
     }
 
+    /// Holds up the requests of CPEs by HoldRequests in answers to them; an RPC lets them go on.
+    pub fn hold(&self, on: bool) {
+        self.hub().hold = on;
+    }
+
     /// Sends a connection request to the address in the CPE's last Inform and returns the HTTP status.
     /// The error says why there is none.
     pub async fn connection_request(
@@ -219,7 +227,13 @@ impl Shared {
         let headers = head.headers.iter().map(|(name, value)| {
             (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
         });
-        let post = Post { body: body.to_bytes(), headers: headers.collect(), session };
+        let body = body.to_bytes();
+        let coding = head.headers.get(CONTENT_ENCODING).and_then(|value| value.to_str().ok());
+        let body = match decode_body(coding, &body, MAX_BODY) {
+            Ok(decoded) => decoded.unwrap_or(body),
+            Err(_) => return plain(StatusCode::UNSUPPORTED_MEDIA_TYPE),
+        };
+        let post = Post { body, headers: headers.collect(), session };
         let (answer, fresh) = {
             let mut hub = self.hub();
             (hub.post(post), hub.take_fresh())

@@ -13,7 +13,7 @@ use crate::cwmp::rpc::{
     Array, FactoryResetResponse, Fault, GetRPCMethodsResponse, RebootResponse, Request, Response,
     ScheduleInform, ScheduleInformResponse,
 };
-use crate::datamodel::WallTime;
+use crate::datamodel::{ValueType, WallTime};
 use crate::identity::DeviceId;
 
 use super::attributes::Attributes;
@@ -141,6 +141,9 @@ impl Cpe {
         request: &Request<'_>,
         now: WallTime,
     ) -> Result<Response<'static>, Fault<'static>> {
+        if let Some(fault) = self.settings.quirks.faults.iter().find_map(|rule| rule.fault(request)) {
+            return Err(fault);
+        }
         Ok(match request {
             Request::GetRPCMethods(_) => {
                 let method_list = Array(METHODS.into_iter().map(Into::into).collect());
@@ -227,6 +230,37 @@ impl Cpe {
             }
         }
         true
+    }
+
+    /// Gives a parameter another value of its type, as if by itself.
+    pub fn vary(&mut self, name: &str, now: WallTime) {
+        let (Some(value_type), Some(old)) = (self.data.value_type(name), self.data.value(name)) else {
+            return;
+        };
+        let next = |text: &str| text.parse::<u64>().map_or(1, |number| number.wrapping_add(1)).to_string();
+        let new = match value_type {
+            ValueType::Boolean => if matches!(old, "1" | "true") { "0" } else { "1" }.to_owned(),
+            ValueType::DateTime => now.to_string(),
+            ValueType::Base64 => if old == "AA==" { "AQ==" } else { "AA==" }.to_owned(),
+            ValueType::HexBinary => if old == "00" { "01" } else { "00" }.to_owned(),
+            ValueType::String => {
+                let (kept, number) = old.rsplit_once(" #").unwrap_or((old, "0"));
+                format!("{kept} #{}", next(number))
+            }
+            _ => Some(next(old)).filter(|new| value_type.accepts(new)).unwrap_or_else(|| "0".to_owned()),
+        };
+        self.change(name, &new);
+    }
+
+    /// Somebody at the device starts the first diagnosis that it has.
+    pub fn diagnose(&mut self) {
+        let state = self.data.parameters("").into_iter().find(|name| diagnostics::is_state(name));
+        let Some(state) = state.map(str::to_owned) else { return };
+        if let Some((_, Due::Diagnosed(object))) = diagnostics::requested(&state, "Requested") {
+            self.data.write(&state, "Requested");
+            diagnostics::fill(&mut self.data, &object);
+            self.raise(DIAGNOSTICS_COMPLETE, "");
+        }
     }
 
     /// The parameter under the model's root.
@@ -317,6 +351,7 @@ pub(super) const VALUE_CHANGE: &str = "4 VALUE CHANGE";
 pub(super) const CONNECTION_REQUEST: &str = "6 CONNECTION REQUEST";
 pub(super) const TRANSFER_COMPLETE: &str = "7 TRANSFER COMPLETE";
 pub(super) const DIAGNOSTICS_COMPLETE: &str = "8 DIAGNOSTICS COMPLETE";
+pub(super) const AUTONOMOUS_TRANSFER_COMPLETE: &str = "10 AUTONOMOUS TRANSFER COMPLETE";
 pub(super) const REBOOTED: &str = "M Reboot";
 pub(super) const SCHEDULED_INFORM: &str = "M ScheduleInform";
 /// What GetRPCMethods lists.

@@ -11,6 +11,11 @@ pub(super) fn may_set(name: &str, value: &str) -> bool {
     path::name(name) != STATE || matches!(value, "Requested" | "Canceled" | "None")
 }
 
+/// Whether the parameter is the state of diagnostics.
+pub(super) fn is_state(name: &str) -> bool {
+    path::name(name) == STATE
+}
+
 /// What begins after the session because the parameter was set.
 pub(super) fn requested(name: &str, value: &str) -> Option<(u64, Due)> {
     if path::name(name) != STATE || value != "Requested" {

@@ -16,6 +16,7 @@ use crate::net::Opening;
 use crate::sim::time;
 
 use super::core::{CONNECTION_REQUEST, Cpe, Due, PERIODIC, Settings};
+use super::demands::{Every, Happening};
 use super::model::Model;
 use super::quirks::Quirks;
 use super::timers::{Alarm, Timers};
@@ -47,6 +48,8 @@ pub struct FleetConfig {
     /// it doubles with each failure, ten times at most.
     pub retry_ms: u64,
     pub quirks: Quirks,
+    /// What happens to every CPE by itself, over and over.
+    pub happenings: Vec<Every>,
 }
 
 impl FleetConfig {
@@ -67,6 +70,7 @@ impl FleetConfig {
             start_spread_ms: 0,
             retry_ms: 5_000,
             quirks: Quirks::default(),
+            happenings: Vec::new(),
         }
     }
 }
@@ -192,13 +196,7 @@ impl Fleet {
 
     /// A power cycle; during a session it waits for the session's end.
     pub fn reboot(&self, index: usize) {
-        self.0.try_with(index, |slot| match slot.place {
-            Place::InSession => slot.cpe.after.push((0, Due::Boot { command_key: None })),
-            _ => {
-                slot.place = Place::Down;
-                self.0.timers.set(0, index, Alarm::Device(Due::Boot { command_key: None }));
-            }
-        });
+        self.0.try_with(index, |slot| self.0.power_cycle(slot, index));
     }
 
     /// A periodic Inform now, or when the session that is open has ended.
@@ -278,7 +276,12 @@ impl Shared {
     /// Whether the CPE is to cut the connection now, which it does once.
     pub fn cuts_before_answer(&self, index: usize, rpc: &str) -> bool {
         let wanted = self.config.quirks.drop_before_answer_to.as_deref() == Some(rpc);
-        wanted && self.with(index, |slot| !std::mem::replace(&mut slot.has_cut, true))
+        wanted && self.first_time(index)
+    }
+
+    /// True once for each CPE: what happens only once has not happened to it yet.
+    pub fn first_time(&self, index: usize) -> bool {
+        self.with(index, |slot| !std::mem::replace(&mut slot.has_cut, true))
     }
 
     /// A connection request for the CPE of that serial number.
@@ -329,7 +332,11 @@ impl Shared {
                 slot.cpe.boot(None, time::now());
                 slot.place = Place::Idle;
                 self.follow_period(slot, index);
+                for (number, every) in self.config.happenings.iter().enumerate() {
+                    self.timers.set(every.every_ms, index, Alarm::Happening(number));
+                }
             }
+            Alarm::Happening(number) => self.happen(slot, index, number),
             Alarm::Periodic { generation } if generation == slot.periodic_generation => {
                 if slot.place != Place::Down {
                     slot.cpe.raise(PERIODIC, "");
@@ -348,6 +355,30 @@ impl Shared {
                 slot.cpe.due(due, time::now());
                 self.follow_period(slot, index);
             }
+        }
+    }
+
+    /// Lets one of the happenings come over a CPE, which comes again after its time.
+    fn happen(&self, slot: &mut Slot, index: usize, number: usize) {
+        let Some(every) = self.config.happenings.get(number) else { return };
+        self.timers.set(every.every_ms, index, Alarm::Happening(number));
+        match &every.what {
+            Happening::Reboot => self.power_cycle(slot, index),
+            _ if slot.place == Place::Down => {}
+            Happening::Change(name) => slot.cpe.vary(name, time::now()),
+            Happening::Inform => slot.cpe.raise(PERIODIC, ""),
+            Happening::Download => slot.cpe.download_by_itself(time::now()),
+            Happening::Diagnostics => slot.cpe.diagnose(),
+        }
+    }
+
+    /// Switches a CPE off and on; during a session it waits for the session's end.
+    fn power_cycle(&self, slot: &mut Slot, index: usize) {
+        if slot.place == Place::InSession {
+            slot.cpe.after.push((0, Due::Boot { command_key: None }));
+        } else {
+            slot.place = Place::Down;
+            self.timers.set(0, index, Alarm::Device(Due::Boot { command_key: None }));
         }
     }
 

@@ -3,7 +3,7 @@
 use crate::cwmp::rpc::{Array, EventStruct, Inform, ParameterValueStruct};
 use crate::datamodel::WallTime;
 
-use super::core::{Cpe, Event, TRANSFER_COMPLETE, VALUE_CHANGE};
+use super::core::{AUTONOMOUS_TRANSFER_COMPLETE, Cpe, Event, TRANSFER_COMPLETE, VALUE_CHANGE};
 
 impl Cpe {
     /// Opens a session: the Inform with all that waits to be told. Until `informed` it counts as not told.
@@ -32,10 +32,13 @@ impl Cpe {
         if !self.sent_changed.is_empty() {
             add(VALUE_CHANGE, "");
         }
-        if !self.transfers.is_empty() {
+        if self.transfers.iter().any(|transfer| transfer.autonomous) {
+            add(AUTONOMOUS_TRANSFER_COMPLETE, "");
+        }
+        if self.transfers.iter().any(|transfer| !transfer.autonomous) {
             add(TRANSFER_COMPLETE, "");
         }
-        for transfer in &self.transfers {
+        for transfer in self.transfers.iter().filter(|transfer| !transfer.autonomous) {
             add(transfer.event(), &transfer.command_key);
         }
         let events = events.into_iter();

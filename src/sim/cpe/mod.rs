@@ -6,7 +6,9 @@
 mod attributes;
 mod core;
 mod data;
+mod demands;
 mod diagnostics;
+mod dress;
 mod fleet;
 mod inform;
 mod model;
@@ -19,9 +21,10 @@ mod transfers;
 mod values;
 mod wake;
 
+pub use demands::{Every, FaultRule, Happening};
 pub use fleet::{Fleet, FleetConfig, Statistics};
 pub use model::{Model, ModelError, Node};
-pub use quirks::Quirks;
+pub use quirks::{Quirk, Quirks};
 
 #[cfg(test)]
 mod tests;

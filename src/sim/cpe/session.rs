@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::cwmp::rpc::{Request, Response};
+use crate::cwmp::rpc::{Inform, Request, Response};
 use crate::net::{HttpClient, HttpLimits, HttpReply, HttpRequest, HttpUrl};
 use crate::sim::digest;
 use crate::sim::soap::{self, Owned, Received};
 use crate::sim::time;
 
+use super::dress::dress;
 use super::fleet::Shared;
+use super::quirks::Quirk;
 
 /// Carries a session of one CPE from its Inform to the end. An error says why it failed, for people.
 pub(super) async fn run(fleet: &Shared, index: usize) -> Result<(), String> {
@@ -20,14 +22,22 @@ pub(super) async fn run(fleet: &Shared, index: usize) -> Result<(), String> {
         (slot.cpe.acs_url().to_owned(), inform)
     });
     let url = HttpUrl::parse(&url).map_err(|error| error.to_string())?;
-    let mut talk = Talk { fleet, index, url, client: None, cookies: Vec::new(), next_id: 1, held: false };
-    let answer = talk.ask(Request::Inform(inform)).await?;
-    match answer {
-        Owned::Response(Response::InformResponse(_)) => fleet.with(index, |slot| slot.cpe.informed()),
-        Owned::Fault(fault) => return Err(format!("Inform was refused: {}", fault.fault_code)),
-        _ => return Err("Inform was answered by something else".into()),
+    let quirks = &fleet.config.quirks;
+    let mut first = Talk::new(fleet, index, url.clone());
+    if quirks.has(Quirk::RepeatSession) {
+        first.inform(inform.clone()).await?;
+        // It stays open until the second one has ended.
+        let mut second = Talk::new(fleet, index, url);
+        second.inform(inform).await?;
+        fleet.with(index, |slot| slot.cpe.informed());
+        return second.serve().await;
     }
-    talk.serve().await
+    first.inform(inform).await?;
+    fleet.with(index, |slot| slot.cpe.informed());
+    if quirks.has(Quirk::Vanish) && fleet.first_time(index) {
+        return Err("gone in the middle of the session".into());
+    }
+    first.serve().await
 }
 
 struct Talk<'f> {
@@ -41,7 +51,19 @@ struct Talk<'f> {
     held: bool,
 }
 
-impl Talk<'_> {
+impl<'f> Talk<'f> {
+    fn new(fleet: &'f Shared, index: usize, url: HttpUrl) -> Self {
+        Self { fleet, index, url, client: None, cookies: Vec::new(), next_id: 1, held: false }
+    }
+
+    async fn inform(&mut self, inform: Inform<'static>) -> Result<(), String> {
+        match self.ask(Request::Inform(inform)).await? {
+            Owned::Response(Response::InformResponse(_)) => Ok(()),
+            Owned::Fault(fault) => Err(format!("Inform was refused: {}", fault.fault_code)),
+            _ => Err("Inform was answered by something else".into()),
+        }
+    }
+
     /// The session after the Inform: whoever has something to ask asks, until nobody has.
     async fn serve(&mut self) -> Result<(), String> {
         loop {
@@ -63,7 +85,8 @@ impl Talk<'_> {
 
     /// Sends the CPE's own requests, unless the ACS holds them up.
     async fn ask_own(&mut self) -> Result<(), String> {
-        while !self.held {
+        let quirks = &self.fleet.config.quirks;
+        while !self.held || quirks.has(Quirk::IgnoreHold) {
             let Some(request) = self.fleet.with(self.index, |slot| slot.cpe.next_request()) else { break };
             self.ask(request).await?;
             self.fleet.with(self.index, |slot| slot.cpe.answered());
@@ -77,7 +100,11 @@ impl Talk<'_> {
         let id = self.next_id.to_string();
         self.next_id += 1;
         let namespace = &self.fleet.config.quirks.namespace;
-        let body = soap::write(namespace, Some(&id), Owned::Request(request));
+        let informs = matches!(request, Request::Inform(_));
+        let mut body = soap::write(namespace, Some(&id), Owned::Request(request));
+        if informs && self.fleet.config.quirks.has(Quirk::Oversize) && self.fleet.first_time(self.index) {
+            body = [&body[..], b"<!--", &vec![b' '; OVERSIZE], b"-->"].concat().into();
+        }
         let reply = self.post(body).await?;
         if soap::is_empty(&reply.body) {
             return Err(format!("{name} was answered by nothing"));
@@ -113,8 +140,8 @@ impl Talk<'_> {
     /// Posts and awaits the answer; shows who the CPE is if the ACS asks for it.
     async fn post(&mut self, body: Bytes) -> Result<HttpReply, String> {
         let quirks = &self.fleet.config.quirks;
-        if quirks.slow_ms > 0 && self.next_id > 2 {
-            tokio::time::sleep(Duration::from_millis(quirks.slow_ms)).await;
+        if quirks.pause_ms() > 0 && self.next_id > 2 {
+            tokio::time::sleep(Duration::from_millis(quirks.pause_ms())).await;
         }
         let mut reply = self.send(self.request(body.clone(), None)).await?;
         if let Some(proof) = self.authorization(&reply) {
@@ -133,7 +160,7 @@ impl Talk<'_> {
             None => HttpClient::connect(&self.url, None, LIMITS).await.map_err(|error| error.to_string())?,
         };
         let reply = client.send(request).await.map_err(|error| error.to_string())?;
-        if !(reply.close || self.fleet.config.quirks.close_after_each_response) {
+        if !(reply.close || self.fleet.config.quirks.has(Quirk::NewConnection)) {
             self.client = Some(client);
         }
         self.take_cookies(&reply);
@@ -151,11 +178,11 @@ impl Talk<'_> {
         let quirks = &self.fleet.config.quirks;
         let mut headers = vec![("User-Agent".to_owned(), "dragoman-sim".to_owned())];
         let mut add = |name: &str, value: String| headers.push((name.to_owned(), value));
-        if !body.is_empty() {
-            add("Content-Type", "text/xml; charset=\"utf-8\"".into());
-            add("SOAPAction", String::new());
+        let dressed = dress(quirks, &body);
+        for (name, value) in dressed.headers {
+            add(name, value);
         }
-        if !self.cookies.is_empty() && !quirks.no_cookies {
+        if !self.cookies.is_empty() && !quirks.has(Quirk::NoCookies) {
             let pairs: Vec<String> =
                 self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
             add("Cookie", pairs.join("; "));
@@ -163,10 +190,10 @@ impl Talk<'_> {
         if let Some(proof) = authorization {
             add("Authorization", proof);
         }
-        if quirks.close_after_each_response {
+        if quirks.has(Quirk::NewConnection) {
             add("Connection", "close".into());
         }
-        HttpRequest { method: "POST", target: self.url.target.clone(), headers, body }
+        HttpRequest { method: "POST", target: self.url.target.clone(), headers, body: dressed.body }
     }
 
     fn take_cookies(&mut self, reply: &HttpReply) {
@@ -189,5 +216,7 @@ fn read(reply: &HttpReply) -> Result<Received, String> {
 /// A gateway or an ACS may hold a CPE a while; beyond that the session has failed.
 const LIMITS: HttpLimits =
     HttpLimits { connect: Duration::from_secs(5), answer: Duration::from_secs(60), body: 4 << 20 };
+/// Bytes that [`Quirk::Oversize`] adds: more than any door takes by default.
+const OVERSIZE: usize = 17 << 20;
 /// Cookies of a session.
 const MAX_COOKIES: usize = 16;

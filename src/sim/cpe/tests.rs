@@ -327,7 +327,10 @@ fn periodic_informs_follow_the_parameters() {
 
 #[test]
 fn unknown_rpcs_and_faulty_parameters_are_faults() {
-    let mut cpe = cpe_with(Quirks { fault_parameters: vec![CHANNEL.into()], ..Quirks::default() });
+    let mut cpe = cpe_with(Quirks {
+        faults: vec![format!("GetParameterValues=9002@{CHANNEL}").parse().unwrap()],
+        ..Quirks::default()
+    });
     let unknown = cpe.handle(&Request::Unknown("X_Y".into()), WallTime(0)).unwrap_err();
     assert_eq!(unknown.fault_code, 9000);
     assert_eq!(get(&mut cpe, &["Device.WiFi."]), Err(9002));

@@ -23,6 +23,8 @@ pub(super) enum Alarm {
     Retry {
         generation: u32,
     },
+    /// One of the fleet's happenings comes over the device.
+    Happening(usize),
     Device(Due),
 }
 
@@ -62,7 +64,7 @@ struct Queue {
 }
 
 /// Timers of a fleet. A CPE has one for periodic Informs, one for a retry and a bounded number for what it
-/// does after sessions, so the queue is bounded too.
+/// does after sessions, and one for each happening, so the queue is bounded too.
 #[derive(Debug, Default)]
 pub(super) struct Timers {
     queue: Mutex<Queue>,

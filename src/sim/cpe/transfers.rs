@@ -2,8 +2,8 @@
 //! TransferComplete. No file is fetched.
 
 use crate::cwmp::rpc::{
-    AllQueuedTransferStruct, Array, Download, DownloadResponse, Fault, FaultStruct,
-    GetAllQueuedTransfersResponse, Request, TransferComplete, Upload, UploadResponse,
+    AllQueuedTransferStruct, Array, AutonomousTransferComplete, Download, DownloadResponse, Fault,
+    FaultStruct, GetAllQueuedTransfersResponse, Request, TransferComplete, Upload, UploadResponse,
 };
 use crate::datamodel::WallTime;
 
@@ -14,6 +14,8 @@ use super::model::UNKNOWN_TIME;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Transfer {
     pub is_download: bool,
+    /// No ACS asked for it.
+    pub autonomous: bool,
     pub command_key: String,
     pub file_type: String,
     pub file_name: String,
@@ -38,6 +40,7 @@ impl Cpe {
         let file_name = named.or_else(|| it.url.rsplit('/').next()).unwrap_or("").to_owned();
         let transfer = Transfer {
             is_download: true,
+            autonomous: false,
             command_key: it.command_key.clone().into_owned(),
             file_type: it.file_type.clone().into_owned(),
             file_name,
@@ -52,6 +55,7 @@ impl Cpe {
     pub(super) fn upload(&mut self, it: &Upload<'_>) -> Result<UploadResponse<'static>, Fault<'static>> {
         let transfer = Transfer {
             is_download: false,
+            autonomous: false,
             command_key: it.command_key.clone().into_owned(),
             file_type: it.file_type.clone().into_owned(),
             file_name: String::new(),
@@ -76,6 +80,23 @@ impl Cpe {
         GetAllQueuedTransfersResponse { transfer_list: Array(list.collect()) }
     }
 
+    /// The device has found new firmware by itself.
+    pub(super) fn download_by_itself(&mut self, now: WallTime) {
+        let file_name = format!("self-{}", now.0 / 1_000);
+        self.transferred(
+            Transfer {
+                is_download: true,
+                autonomous: true,
+                command_key: String::new(),
+                file_type: "1 Firmware Upgrade Image".into(),
+                file_name,
+                fault_code: 0,
+                complete_time: String::new(),
+            },
+            now,
+        );
+    }
+
     /// The file is there. New firmware shows in the version, and the device has rebooted with it.
     pub(super) fn transferred(&mut self, transfer: Transfer, now: WallTime) {
         if transfer.is_download && transfer.fault_code == 0 && transfer.file_type.starts_with("1 ") {
@@ -83,6 +104,10 @@ impl Cpe {
             self.raise(BOOT, "");
             let version = self.rooted("DeviceInfo.SoftwareVersion");
             self.change(&version, &transfer.file_name);
+        }
+        if self.transfers.len() >= MAX_TRANSFERS {
+            // An ACS that acknowledges nothing is not told for ever.
+            self.transfers.pop_front();
         }
         self.transfers.push_back(Transfer { complete_time: now.to_string(), ..transfer });
         self.want_session();
@@ -93,6 +118,16 @@ impl Cpe {
         let transfer = self.transfers.front()?;
         let fault = Fault::of(transfer.fault_code);
         let fault_string = if transfer.fault_code == 0 { "".into() } else { fault.fault_string };
+        if transfer.autonomous {
+            return Some(Request::AutonomousTransferComplete(AutonomousTransferComplete {
+                is_download: transfer.is_download,
+                file_type: transfer.file_type.clone().into(),
+                target_file_name: transfer.file_name.clone().into(),
+                start_time: UNKNOWN_TIME.into(),
+                complete_time: transfer.complete_time.clone().into(),
+                ..AutonomousTransferComplete::default()
+            }));
+        }
         Some(Request::TransferComplete(TransferComplete {
             command_key: transfer.command_key.clone().into(),
             fault_struct: FaultStruct { fault_code: transfer.fault_code, fault_string },

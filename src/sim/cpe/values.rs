@@ -26,9 +26,6 @@ impl Cpe {
                 return Err(Fault::of(9005));
             }
             for name in self.data.parameters(asked) {
-                if self.settings.quirks.fault_parameters.iter().any(|faulty| faulty == name) {
-                    return Err(Fault::of(9002));
-                }
                 list.extend(self.read(name, now));
             }
         }

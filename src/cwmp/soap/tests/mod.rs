@@ -5,3 +5,4 @@ mod faults;
 mod hostile;
 mod quirks;
 mod rig;
+mod units;

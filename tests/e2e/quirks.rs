@@ -1,0 +1,150 @@
+//! CPEs of every odd kind behind one gateway: both masters are served, and who misbehaves harms only itself.
+//! All in this process but for the name of the store's file.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use dragoman::app::Gateway;
+use dragoman::config::Settings;
+use dragoman::cwmp::rpc::{Array, GetParameterValues, Request};
+use dragoman::identity::EndpointId;
+use dragoman::sim::acs::{Acs, AcsConfig, Seen};
+use dragoman::sim::broker::{Broker, BrokerConfig};
+use dragoman::sim::controller::{Controller, requests};
+use dragoman::sim::cpe::{Every, Fleet, FleetConfig, Model, Quirk, Quirks};
+use dragoman::transport::mqtt::Version;
+use futures_util::future::join_all;
+
+use super::gateway::acs_and_mqtt;
+use super::mosquitto::folder;
+use super::usp::{PATIENCE, SSID, TR_181, controller, value};
+
+/// A gateway between a stub ACS and a controller.
+struct World {
+    gateway: Gateway,
+    acs: Acs,
+    broker: Broker,
+    controller: Controller,
+    folder: PathBuf,
+}
+
+impl World {
+    async fn build() -> Self {
+        let acs = Acs::start(AcsConfig::default()).await.unwrap();
+        let broker = Broker::start(BrokerConfig::default()).await.unwrap();
+        let controller = controller(broker.address().port(), Version::V5).await;
+        let folder = folder("quirks");
+        let text = format!(
+            "[cwmp]\nlisten = \"127.0.0.1:0\"\n[store]\nfile = '{}'\n{}",
+            folder.join("dragoman.db").display(),
+            acs_and_mqtt(&acs.url(), broker.address().port(), "")
+        );
+        let settings = Settings::parse(&folder.join("x.toml"), &text).unwrap();
+        let gateway = Gateway::start(settings).await.unwrap();
+        Self { gateway, acs, broker, controller, folder }
+    }
+
+    /// One CPE; serial numbers tell them apart.
+    async fn cpe(&self, serial: u64, change: impl FnOnce(&mut FleetConfig)) -> Fleet {
+        let model = Arc::new(Model::parse(TR_181).unwrap());
+        let mut config = FleetConfig::new(format!("http://{}/", self.gateway.cwmp), model, 1);
+        config.first_serial = serial;
+        config.retry_ms = 50;
+        change(&mut config);
+        Fleet::start(config).await.unwrap()
+    }
+
+    async fn end(self, fleets: Vec<Fleet>) {
+        for fleet in fleets {
+            fleet.stop().await;
+        }
+        self.gateway.stop().await;
+        self.controller.stop().await;
+        self.broker.stop().await;
+        self.acs.stop().await;
+        std::fs::remove_dir_all(self.folder).unwrap();
+    }
+}
+
+fn agent(fleet: &Fleet) -> EndpointId {
+    fleet.device_ids()[0].endpoint_id()
+}
+
+fn serial(fleet: &Fleet) -> String {
+    fleet.device_ids()[0].serial_number.clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cpe_with_any_quirk_is_served_to_the_acs_and_to_the_controller() {
+    let world = World::build().await;
+    let parameter_names = Array(vec![SSID.into()]);
+    world.acs.on_every_session(vec![Request::GetParameterValues(GetParameterValues { parameter_names })]);
+    let mut fleets = Vec::new();
+    for (number, quirk) in Quirk::ALL.iter().enumerate() {
+        let quirks = Quirks::of(&[*quirk]);
+        fleets.push(world.cpe(5_001 + number as u64, |config| config.quirks = quirks).await);
+    }
+    if !world.controller.wait_for_agents(fleets.len(), PATIENCE).await {
+        let agents = world.controller.agents();
+        let missing = Quirk::ALL.iter().zip(&fleets).filter(|(_, fleet)| !agents.contains(&agent(fleet)));
+        let missing = missing.map(|(quirk, fleet)| (quirk.name(), fleet.statistics()));
+        panic!("not onboarded: {:?}", missing.collect::<Vec<_>>());
+    }
+    let controller = &world.controller;
+    let reads = Quirk::ALL.iter().zip(&fleets).map(|(quirk, fleet)| async move {
+        let wanted = format!("M\u{fc}ller & <{}>", quirk.name());
+        assert!(fleet.set(0, SSID, &wanted));
+        assert_eq!(value(controller, &agent(fleet), SSID).await, Ok(wanted), "{}", quirk.name());
+    });
+    join_all(reads).await;
+    for (quirk, fleet) in Quirk::ALL.iter().zip(&fleets) {
+        let read = |seen: &[Seen]| seen.iter().any(|it| it.value(SSID).is_some());
+        assert!(world.acs.until(&serial(fleet), PATIENCE, read).await, "{}", quirk.name());
+        let fails = matches!(quirk, Quirk::Vanish | Quirk::Oversize);
+        let statistics = fleet.statistics();
+        assert_eq!(statistics.sessions_failed, u64::from(fails), "{}: {statistics:?}", quirk.name());
+    }
+    world.end(fleets).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn faults_on_demand_reach_the_controller_as_its_own_errors() {
+    let world = World::build().await;
+    let faults = ["SetParameterValues=9007@Device.WiFi.", "AddObject=9004", "Reboot=9001"];
+    let quirks = Quirks { faults: faults.map(|it| it.parse().unwrap()).to_vec(), ..Quirks::default() };
+    let fleet = world.cpe(5_201, |config| config.quirks = quirks).await;
+    assert!(world.controller.wait_for_agents(1, PATIENCE).await, "the agent did not onboard");
+    let to = agent(&fleet);
+    let ask = |request| world.controller.request(&to, request, PATIENCE);
+    let refused = ask(requests::set(&[(SSID, "x")], false)).await.unwrap_err().to_string();
+    assert!(refused.contains("7012") && refused.contains("9007"), "{refused}");
+    let refused = ask(requests::add("Device.NAT.PortMapping.", &[])).await.unwrap_err().to_string();
+    assert!(refused.contains("9004"), "{refused}");
+    assert!(value(&world.controller, &agent(&fleet), SSID).await.is_ok());
+    world.end(vec![fleet]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_happens_to_a_device_by_itself_is_told_to_the_acs() {
+    let world = World::build().await;
+    let version = "Device.DeviceInfo.ProvisioningCode";
+    let mut happenings: Vec<Every> =
+        ["reboot=2", "inform=0.5", "download=0.7", "diagnostics=0.6"].map(|it| it.parse().unwrap()).to_vec();
+    happenings.push(Every::change(&format!("{version}=0.4")).unwrap());
+    let fleet = world.cpe(5_301, |config| config.happenings = happenings).await;
+    for code in [
+        "0 BOOTSTRAP",
+        "2 PERIODIC",
+        "4 VALUE CHANGE",
+        "8 DIAGNOSTICS COMPLETE",
+        "10 AUTONOMOUS TRANSFER COMPLETE",
+        "1 BOOT",
+    ] {
+        let told = |seen: &[Seen]| seen.iter().any(|it| it.is_inform_with(code));
+        assert!(world.acs.until(&serial(&fleet), PATIENCE, told).await, "{code} was not told");
+    }
+    let boots = |seen: &[Seen]| seen.iter().filter(|it| it.is_inform_with("1 BOOT")).count() > 1;
+    assert!(world.acs.until(&serial(&fleet), PATIENCE, boots).await, "it did not reboot");
+    assert_ne!(fleet.value(0, version).as_deref(), Some(""), "the value did not change");
+    world.end(vec![fleet]).await;
+}
