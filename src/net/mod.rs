@@ -4,6 +4,7 @@
 //! Layer 4, its base. Knows nothing of CWMP, USP or devices.
 
 mod backoff;
+mod buffered;
 mod coding;
 mod http;
 mod listen;
@@ -12,6 +13,7 @@ mod tls;
 mod url;
 
 pub use backoff::Backoff;
+pub use buffered::{Buffered, Round};
 pub use coding::{CodingError, decode_body};
 pub use http::{HttpClient, HttpError, HttpLimits, HttpReply, HttpRequest};
 pub use listen::{Incoming, listen};

@@ -8,13 +8,13 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use crate::identity::EndpointId;
-use crate::net::{Backoff, Stream};
+use crate::net::{Backoff, Round, Stream};
 use crate::transport::mqtt::{Client, ClientConfig, Codec, Event, Properties, Publish, Up, Version};
 use crate::usp::record::{MAX_RECORD, Payload, Record};
 
 use super::agents::Shared;
 use super::topics;
-use super::wire::{Round, Wire};
+use super::wire::Wire;
 
 /// What a connection is told.
 pub(super) enum Command {

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::net::{Backoff, Stream, TlsClient};
-use crate::sim::wire::{Round, Wire};
+use crate::net::{Backoff, Round, Stream, TlsClient};
+use crate::sim::wire::Wire;
 use crate::transport::mqtt::{Client, ClientConfig, Codec, Event, Properties, Publish, Up, Version};
 use crate::usp::record::MAX_RECORD;
 
