@@ -75,11 +75,9 @@ pub struct Client {
     codec: Codec,
     /// Frames that go before any message.
     control: VecDeque<Frame>,
-    waiting: VecDeque<Message>,
+    waiting: VecDeque<Flight>,
     /// Sent and not confirmed, oldest first.
     in_flight: VecDeque<Flight>,
-    /// Of `in_flight`, how many of the newest are to be sent again after a reconnection.
-    again: usize,
     next_receipt: u64,
     /// What is subscribed to.
     destination: String,
@@ -92,13 +90,16 @@ pub struct Client {
     last_heard: u64,
 }
 
+/// A message on its way.
 #[derive(Debug)]
 struct Flight {
-    receipt: u64,
     message: Message,
-    /// When it was last sent.
+    /// Of the connection that it was last sent on.
+    receipt: u64,
     sent_at: u64,
-    /// How often the server has ended the connection while nothing else was under way.
+    /// It means something on this connection only.
+    passing: bool,
+    /// How often the server has ended a connection while this may have been the reason.
     strikes: u32,
 }
 
@@ -123,7 +124,6 @@ impl Client {
             control: VecDeque::new(),
             waiting: VecDeque::new(),
             in_flight: VecDeque::new(),
-            again: 0,
             next_receipt: 0,
             destination: String::new(),
             heart_beat: (0, 0),
@@ -161,7 +161,10 @@ impl Client {
     pub fn disconnected(&mut self) {
         self.state = State::Down;
         self.control.clear();
-        self.again = self.in_flight.len();
+        for flight in self.in_flight.drain(..).rev() {
+            self.waiting.push_front(flight);
+        }
+        self.waiting.retain(|flight| !flight.passing);
     }
 
     /// Queues a message.
@@ -169,8 +172,15 @@ impl Client {
         if self.pending() >= self.config.max_waiting {
             return Err(Refused);
         }
-        self.waiting.push_back(message);
+        self.waiting.push_back(Flight::new(message, false));
         Ok(())
+    }
+
+    /// Sends messages before all that wait, and only on this connection: the greeting (R-MTP.6).
+    pub fn greet(&mut self, messages: Vec<Message>) {
+        for message in messages.into_iter().rev() {
+            self.waiting.push_front(Flight::new(message, true));
+        }
     }
 
     /// Says goodbye in order (R-STOMP.28): after all messages, and [`Event::Closed`] when the server has taken
@@ -210,22 +220,15 @@ impl Client {
         if !matches!(self.state, State::Up | State::Leaving) {
             return None;
         }
-        if self.again > 0 {
-            let at = self.in_flight.len() - self.again;
-            if at > 0 && self.in_flight.iter().any(|flight| flight.strikes > 0) {
-                // One of them may be what ended the connection: one by one shows which.
-                return None;
-            }
-            self.again -= 1;
-            self.in_flight.get_mut(at)?.sent_at = now;
-            return Some(self.framed(self.in_flight.get(at)?));
-        }
-        if self.in_flight.len() >= WINDOW {
+        // One of them may be what ended a connection: one by one shows which.
+        let suspects = self.waiting.iter().chain(&self.in_flight).any(|flight| flight.strikes > 0);
+        let window = if suspects { 1 } else { WINDOW };
+        if self.in_flight.len() >= window {
             return None;
         }
-        let message = self.waiting.pop_front()?;
+        let mut flight = self.waiting.pop_front()?;
         self.next_receipt += 1;
-        let flight = Flight { receipt: self.next_receipt, message, sent_at: now, strikes: 0 };
+        (flight.receipt, flight.sent_at) = (self.next_receipt, now);
         let frame = self.framed(&flight);
         self.in_flight.push_back(flight);
         Some(frame)
@@ -246,7 +249,7 @@ impl Client {
     }
 
     fn last_frame(&mut self) -> Option<Frame> {
-        if self.state != State::Leaving || !self.waiting.is_empty() || self.again > 0 {
+        if self.state != State::Leaving || !self.waiting.is_empty() {
             return None;
         }
         self.state = State::Left;
@@ -334,31 +337,24 @@ impl Client {
     fn confirmed(&mut self, frame: &Frame) -> Option<Message> {
         let receipt: u64 = frame.header("receipt-id")?.parse().ok()?;
         let at = self.in_flight.iter().position(|flight| flight.receipt == receipt)?;
-        let flight = self.in_flight.remove(at)?;
-        self.again = self.again.min(self.in_flight.len());
-        Some(flight.message)
+        self.in_flight.remove(at).map(|flight| flight.message)
     }
 
     /// R-STOMP.25: the connection is over. A message that is to blame must not end the next one too.
     fn failed(&mut self, frame: &Frame, out: &mut Vec<Event>) {
         let said = frame.header("message").unwrap_or("without a reason");
         let reason: String = said.chars().take(MAX_REASON).collect();
-        let sent = self.in_flight.len() - self.again.min(self.in_flight.len());
         if let Some(message) = self.confirmed(frame) {
             out.push(Event::Rejected(message, reason.clone()));
-        } else if sent == 1 {
-            if let Some(first) = self.in_flight.front_mut() {
-                first.strikes += 1;
-            }
-            if self.in_flight.front().is_some_and(|first| first.strikes >= MAX_STRIKES)
-                && let Some(first) = self.in_flight.pop_front()
+        } else if let [only] = self.in_flight.make_contiguous() {
+            only.strikes += 1;
+            if only.strikes >= MAX_STRIKES
+                && let Some(only) = self.in_flight.pop_front()
             {
-                out.push(Event::Rejected(first.message, reason.clone()));
+                out.push(Event::Rejected(only.message, reason.clone()));
             }
         } else {
-            for flight in self.in_flight.iter_mut().take(sent) {
-                flight.strikes = flight.strikes.max(1);
-            }
+            self.in_flight.iter_mut().for_each(|flight| flight.strikes = flight.strikes.max(1));
         }
         out.push(Event::Close(format!("the broker reports an error: {reason}")));
     }
@@ -391,7 +387,7 @@ impl Client {
 
     /// A server that says nothing while it owes a receipt is gone, heart-beats or not.
     fn overdue_at(&self) -> Option<u64> {
-        let oldest = self.in_flight.front().filter(|_| self.in_flight.len() > self.again)?;
+        let oldest = self.in_flight.front()?;
         Some(self.last_heard.max(oldest.sent_at) + RECEIPT_MS)
     }
 
@@ -408,6 +404,12 @@ impl Client {
         } else if due(self.beat_at()) {
             self.heart_beat_due = true;
         }
+    }
+}
+
+impl Flight {
+    fn new(message: Message, passing: bool) -> Self {
+        Self { message, receipt: 0, sent_at: 0, passing, strikes: 0 }
     }
 }
 

@@ -291,6 +291,17 @@ fn what_was_not_confirmed_is_sent_again_after_a_break() {
 }
 
 #[test]
+fn r_mtp_6_the_greeting_goes_first_and_only_where_it_was_meant_to() {
+    let mut pair = Pair::up();
+    pair.send("a");
+    pair.client.greet(vec![message("hello"), message("hello too")]);
+    assert_eq!(texts(&pair.said(1)), [&b"hello"[..], b"hello too", b"a"]);
+    pair.again();
+    pair.client.greet(vec![message("hello again")]);
+    assert_eq!(texts(&pair.said(1)), [&b"hello again"[..], b"a"]);
+}
+
+#[test]
 fn r_stomp_25_an_error_ends_the_connection_and_takes_the_message_it_names() {
     let mut pair = Pair::up();
     for text in ["a", "b"] {
