@@ -78,6 +78,8 @@ pub struct Client {
     waiting: VecDeque<Flight>,
     /// Sent and not confirmed, oldest first.
     in_flight: VecDeque<Flight>,
+    /// Some message may be what ended a connection: one by one shows which.
+    has_suspects: bool,
     next_receipt: u64,
     /// What is subscribed to.
     destination: String,
@@ -124,6 +126,7 @@ impl Client {
             control: VecDeque::new(),
             waiting: VecDeque::new(),
             in_flight: VecDeque::new(),
+            has_suspects: false,
             next_receipt: 0,
             destination: String::new(),
             heart_beat: (0, 0),
@@ -165,6 +168,13 @@ impl Client {
             self.waiting.push_front(flight);
         }
         self.waiting.retain(|flight| !flight.passing);
+        self.look_for_suspects();
+    }
+
+    fn look_for_suspects(&mut self) {
+        if self.has_suspects {
+            self.has_suspects = self.waiting.iter().chain(&self.in_flight).any(|flight| flight.strikes > 0);
+        }
     }
 
     /// Queues a message.
@@ -220,9 +230,7 @@ impl Client {
         if !matches!(self.state, State::Up | State::Leaving) {
             return None;
         }
-        // One of them may be what ended a connection: one by one shows which.
-        let suspects = self.waiting.iter().chain(&self.in_flight).any(|flight| flight.strikes > 0);
-        let window = if suspects { 1 } else { WINDOW };
+        let window = if self.has_suspects { 1 } else { WINDOW };
         if self.in_flight.len() >= window {
             return None;
         }
@@ -337,13 +345,16 @@ impl Client {
     fn confirmed(&mut self, frame: &Frame) -> Option<Message> {
         let receipt: u64 = frame.header("receipt-id")?.parse().ok()?;
         let at = self.in_flight.iter().position(|flight| flight.receipt == receipt)?;
-        self.in_flight.remove(at).map(|flight| flight.message)
+        let flight = self.in_flight.remove(at)?;
+        self.look_for_suspects();
+        Some(flight.message)
     }
 
     /// R-STOMP.25: the connection is over. A message that is to blame must not end the next one too.
     fn failed(&mut self, frame: &Frame, out: &mut Vec<Event>) {
         let said = frame.header("message").unwrap_or("without a reason");
         let reason: String = said.chars().take(MAX_REASON).collect();
+        self.has_suspects = true;
         if let Some(message) = self.confirmed(frame) {
             out.push(Event::Rejected(message, reason.clone()));
         } else if let [only] = self.in_flight.make_contiguous() {
