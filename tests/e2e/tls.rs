@@ -1,5 +1,7 @@
 //! MQTT with mutual TLS: gateway and broker show certificates of one CA.
 
+use std::path::Path;
+
 use dragoman::sim::acs::{Acs, AcsConfig};
 use dragoman::transport::mqtt::Version;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
@@ -12,19 +14,7 @@ use super::usp::{PATIENCE, SSID, controller, fleet, value};
 async fn agents_reach_a_broker_that_asks_for_their_certificate() {
     let folder = folder("pki");
     let file = |name: &str| folder.join(format!("{name}.pem")).display().to_string();
-    let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    // OpenSSL takes a certificate whose subject is its issuer's for one that signed itself.
-    params.distinguished_name.push(DnType::CommonName, "test CA");
-    let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-    std::fs::write(file("ca"), issuer.pem()).unwrap();
-    for leaf in ["broker", "gateway"] {
-        let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
-        params.distinguished_name.push(DnType::CommonName, leaf);
-        std::fs::write(file(leaf), params.signed_by(&key, &issuer).unwrap().pem()).unwrap();
-        std::fs::write(file(&format!("{leaf}-key")), key.serialize_pem()).unwrap();
-    }
+    certificates(&folder);
     let secure = free_port();
     let broker = Mosquitto::with(&format!(
         "listener {secure} 127.0.0.1\ncafile {}\ncertfile {}\nkeyfile {}\nrequire_certificate true\n",
@@ -66,4 +56,22 @@ async fn agents_reach_a_broker_that_asks_for_their_certificate() {
     controller.stop().await;
     acs.stop().await;
     std::fs::remove_dir_all(folder).unwrap();
+}
+
+/// A CA and what it signed, in `ca.pem`, `broker.pem`, `broker-key.pem`, `gateway.pem`, `gateway-key.pem`.
+pub fn certificates(folder: &Path) {
+    let write = |name: &str, text: String| std::fs::write(folder.join(format!("{name}.pem")), text).unwrap();
+    let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    // OpenSSL takes a certificate whose subject is its issuer's for one that signed itself.
+    params.distinguished_name.push(DnType::CommonName, "test CA");
+    let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    write("ca", issuer.pem());
+    for leaf in ["broker", "gateway"] {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+        params.distinguished_name.push(DnType::CommonName, leaf);
+        write(leaf, params.signed_by(&key, &issuer).unwrap().pem());
+        write(&format!("{leaf}-key"), key.serialize_pem());
+    }
 }
