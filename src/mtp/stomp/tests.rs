@@ -9,14 +9,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::identity::EndpointId;
 use crate::mtp::AgentSide;
-use crate::net::{Buffered, Round, Stream};
+use crate::net::Round;
 use crate::observe::Metrics;
-use crate::transport::stomp::{Codec, Command, Frame, HEART_BEAT};
+use crate::sim::stomp_peer::{PATIENCE, Peer, connected, receipt};
+use crate::transport::stomp::{Command, Frame, HEART_BEAT};
 use crate::usp::record::{Payload, Record};
 
 use super::{Stomp, StompConfig};
 
-const PATIENCE: Duration = Duration::from_secs(10);
 const CONTROLLER_AT: &str = "/queue/ctl";
 
 #[derive(Default)]
@@ -74,21 +74,12 @@ impl World {
 
     /// The agent's next connection, with its first frame.
     async fn accept(&self) -> (Peer, Frame) {
-        let accepting = tokio::time::timeout(PATIENCE, self.listener.accept());
-        let (socket, _) = accepting.await.expect("the agent does not come").unwrap();
-        let mut peer = Peer { io: Buffered::new(Stream::Plain(socket)), codec: Codec::new(1 << 20) };
-        let first = peer.frame().await;
-        assert_eq!(first.command, Command::Stomp);
-        (peer, first)
+        Peer::accept(&self.listener).await
     }
 
     /// The agent's next connection, up.
     async fn up(&self) -> Peer {
-        let (mut peer, _) = self.accept().await;
-        peer.say(connected()).await;
-        assert_eq!(peer.frame().await.command, Command::Subscribe);
-        peer.say(receipt("subscribed")).await;
-        peer
+        Peer::up(&self.listener).await
     }
 }
 
@@ -98,55 +89,11 @@ impl Drop for World {
     }
 }
 
-/// The broker's end of a connection.
-struct Peer {
-    io: Buffered,
-    codec: Codec,
-}
-
-impl Peer {
-    async fn say(&mut self, frame: Frame) {
-        Codec::encode(&frame, &mut self.io.outgoing);
-        while !self.io.is_flushed() {
-            assert!(!matches!(self.io.round().await, Round::Over(_)), "the agent is gone");
-        }
-    }
-
-    async fn frame(&mut self) -> Frame {
-        self.next().await.expect("the agent hung up")
-    }
-
-    /// `None` where the agent closes the connection.
-    async fn next(&mut self) -> Option<Frame> {
-        let hearing = async {
-            loop {
-                if let Some(frame) = self.codec.decode(&mut self.io.incoming).unwrap() {
-                    return Some(frame);
-                }
-                if let Round::Over(_) = self.io.round().await {
-                    return None;
-                }
-            }
-        };
-        tokio::time::timeout(PATIENCE, hearing).await.expect("the agent is silent")
-    }
-
-    /// The next record that the agent sends, confirmed.
-    async fn record(&mut self) -> (Frame, Record) {
-        let frame = self.frame().await;
-        assert_eq!(frame.command, Command::Send);
-        self.say(receipt(frame.header("receipt").unwrap())).await;
-        let record = Record::decode(frame.body.clone()).unwrap();
-        (frame, record)
-    }
-}
-
-fn connected() -> Frame {
-    Frame::new(Command::Connected).with("version", "1.2")
-}
-
-fn receipt(id: &str) -> Frame {
-    Frame::new(Command::Receipt).with("receipt-id", id)
+/// The next record that the agent sends, confirmed.
+async fn record(peer: &mut Peer) -> (Frame, Record) {
+    let frame = peer.message().await;
+    let record = Record::decode(frame.body.clone()).unwrap();
+    (frame, record)
 }
 
 fn message(reply_to: &str, content_type: &str) -> Frame {
@@ -176,14 +123,14 @@ async fn tp469_6_5_6_12_the_connect_record_comes_first_and_names_what_the_server
     let subscribe = peer.frame().await;
     assert_eq!(subscribe.header("destination"), Some("/queue/given"), "R-STOMP.14");
     peer.say(receipt("subscribed")).await;
-    let (frame, record) = peer.record().await;
+    let (frame, said) = record(&mut peer).await;
     let wanted = Payload::StompConnect { subscribed_destination: "/queue/given".into() };
-    assert_eq!(record.payload, wanted);
+    assert_eq!(said.payload, wanted);
     assert_eq!(frame.header("destination"), Some(CONTROLLER_AT));
     assert_eq!(frame.header("content-type"), Some(USP), "R-STOMP.20");
     assert_eq!(frame.header("reply-to-dest"), Some("/queue/given"), "R-STOMP.21");
-    let (_, record) = peer.record().await;
-    assert!(matches!(record.payload, Payload::NoSession(_)));
+    let (_, said) = record(&mut peer).await;
+    assert!(matches!(said.payload, Payload::NoSession(_)));
     assert_eq!(*world.side.connected.lock().unwrap(), 1);
 }
 
@@ -202,15 +149,15 @@ async fn tp469_6_7_a_session_without_a_destination_is_ended_and_tried_again() {
 async fn r_stomp_25_after_an_error_the_agent_comes_back_with_what_was_not_confirmed() {
     let world = World::new(|_| ()).await;
     let mut peer = world.up().await;
-    peer.record().await;
+    record(&mut peer).await;
     world.stomp.send(&agent(), &controller(), plain());
     assert_eq!(peer.frame().await.body, plain());
     peer.say(Frame::new(Command::Error).with("message", "going down")).await;
     assert_eq!(peer.next().await, None, "the agent stays on a connection that is over");
     let mut peer = world.up().await;
-    let (_, greeting) = peer.record().await;
+    let (_, greeting) = record(&mut peer).await;
     assert!(matches!(greeting.payload, Payload::StompConnect { .. }));
-    assert_eq!(peer.record().await.0.body, plain());
+    assert_eq!(record(&mut peer).await.0.body, plain());
 }
 
 #[tokio::test]
@@ -231,7 +178,7 @@ async fn r_stomp_11_heart_beats_go_out_and_a_silent_broker_is_left() {
     peer.say(connected().with("heart-beat", "100,100")).await;
     peer.frame().await;
     peer.say(receipt("subscribed")).await;
-    peer.record().await;
+    record(&mut peer).await;
     let mut bytes = Vec::new();
     let listening = async {
         while !matches!(peer.io.round().await, Round::Over(_)) {
@@ -247,7 +194,7 @@ async fn r_stomp_11_heart_beats_go_out_and_a_silent_broker_is_left() {
 async fn r_stomp_23_answers_go_where_the_controller_wants_them_until_the_broker_refuses_that() {
     let world = World::new(|_| ()).await;
     let mut peer = world.up().await;
-    peer.record().await;
+    record(&mut peer).await;
     peer.say(message("/nonsense", USP)).await;
     while world.side.records.lock().unwrap().is_empty() {
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -259,16 +206,16 @@ async fn r_stomp_23_answers_go_where_the_controller_wants_them_until_the_broker_
     peer.say(error.with("receipt-id", frame.header("receipt").unwrap())).await;
     assert_eq!(peer.next().await, None);
     let mut peer = world.up().await;
-    peer.record().await;
+    record(&mut peer).await;
     world.stomp.send(&agent(), &controller(), plain());
-    assert_eq!(peer.record().await.0.header("destination"), Some(CONTROLLER_AT));
+    assert_eq!(record(&mut peer).await.0.header("destination"), Some(CONTROLLER_AT));
 }
 
 #[tokio::test]
 async fn tp469_6_9_what_is_no_record_is_dropped_and_the_connection_lives_on() {
     let world = World::new(|_| ()).await;
     let mut peer = world.up().await;
-    peer.record().await;
+    record(&mut peer).await;
     peer.say(message(CONTROLLER_AT, "application/vnd.bbf.usp.error")).await;
     peer.say(message(CONTROLLER_AT, "text/plain")).await;
     peer.say(message(CONTROLLER_AT, USP)).await;
@@ -282,10 +229,10 @@ async fn tp469_6_9_what_is_no_record_is_dropped_and_the_connection_lives_on() {
 async fn r_stomp_28_a_gateway_that_stops_sends_disconnect_records_and_waits_for_the_receipt() {
     let world = World::new(|_| ()).await;
     let mut peer = world.up().await;
-    peer.record().await;
+    record(&mut peer).await;
     world.stop.cancel();
-    let (_, record) = peer.record().await;
-    assert!(matches!(record.payload, Payload::Disconnect { .. }));
+    let (_, said) = record(&mut peer).await;
+    assert!(matches!(said.payload, Payload::Disconnect { .. }));
     let goodbye = peer.frame().await;
     assert_eq!(goodbye.command, Command::Disconnect);
     let early = tokio::time::timeout(Duration::from_millis(100), peer.io.round()).await;

@@ -10,6 +10,8 @@ mod topics;
 mod websocket;
 
 #[cfg(test)]
+mod stomp_tests;
+#[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod websocket_tests;

@@ -133,6 +133,27 @@ proptest! {
     }
 }
 
+proptest! {
+    #[test]
+    fn a_server_that_says_anything_at_any_time_never_makes_the_client_panic(
+        said in prop::collection::vec((frames(), 0..60_000_u64), 0..20),
+        up in any::<bool>(),
+    ) {
+        let mut pair = if up { Pair::up() } else { Pair::new(OWN, (1_000, 1_000)) };
+        let mut now = 0;
+        for (frame, wait) in said {
+            let _ = pair.client.send(message("x"));
+            pair.raw(now);
+            pair.hear(now, &frame);
+            now += wait;
+            pair.tick(now);
+        }
+        pair.client.goodbye();
+        pair.raw(now);
+        prop_assert!(pair.client.pending() <= 64);
+    }
+}
+
 const OWN: &str = "/queue/agent";
 
 /// A client and the server's end of its wire.
