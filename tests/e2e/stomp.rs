@@ -1,7 +1,6 @@
 //! Agents at a real RabbitMQ. It takes seconds to start, so all stories share one and are told one by one.
 
 use std::process::Command;
-use std::time::Instant;
 
 use dragoman::identity::EndpointId;
 use dragoman::sim::acs::{Acs, AcsConfig};
@@ -11,7 +10,7 @@ use dragoman::usp::message::notify::Notification;
 
 use super::gateway::{BINARY, CONTROLLER, Setup};
 use super::rabbitmq::{PASSWORD, RabbitMq, USER};
-use super::usp::{PATIENCE, SSID, fleet, persistent, value};
+use super::usp::{PATIENCE, SSID, fleet, goodbye_is_said, persistent, value};
 
 const DESTINATION: &str = "/queue/usp.controller.test";
 const VALUE: &str = "subscribed";
@@ -35,12 +34,7 @@ async fn agents_live_at_a_rabbitmq() {
     a_notification_survives_the_broker(&controller, &agent, &mut broker).await;
     assert_eq!(value(&controller, &agent, SSID).await.as_deref(), Ok("changed"));
     fleet.stop().await;
-    assert_eq!(gateway.terminate(), Some(0));
-    let started = Instant::now();
-    while controller.disconnect_of(&agent).is_none_or(|it| it.reason != "the gateway stops") {
-        assert!(started.elapsed() < PATIENCE, "the agent left without a word");
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
+    goodbye_is_said(gateway, &controller, &agent).await;
     controller.stop().await;
     by_certificate_and_from_the_command_line(&broker, &acs).await;
     acs.stop().await;
