@@ -13,6 +13,7 @@ use crate::config::Settings;
 use crate::durable::Kind;
 use crate::identity::EndpointId;
 use crate::mtp::mqtt::Mqtt;
+use crate::mtp::stomp::Stomp;
 use crate::mtp::websocket::WebSocket;
 use crate::observe::Metrics;
 use crate::proxy::Input;
@@ -54,14 +55,15 @@ impl Gateway {
         });
         let side = Arc::new(fleet.clone());
         let (metrics_of, stop_of) = (|| Arc::clone(&metrics), || mtps_stop.clone());
-        let brokers = settings.mqtt.into_iter();
-        let brokers =
-            brokers.map(|config| Mtp::Mqtt(Mqtt::start(config, side.clone(), metrics_of(), stop_of())));
+        let mqtt = settings.mqtt.into_iter();
+        let mqtt = mqtt.map(|config| Mtp::Mqtt(Mqtt::start(config, side.clone(), metrics_of(), stop_of())));
+        let stomp = settings.stomp.into_iter();
+        let stomp = stomp.map(|config| Mtp::Stomp(Stomp::new(config, side.clone(), metrics_of(), stop_of())));
         let sockets = settings
             .websocket
             .into_iter()
             .map(|config| Mtp::WebSocket(WebSocket::new(config, side.clone(), metrics_of(), stop_of())));
-        mtps.fill(brokers.chain(sockets).collect());
+        mtps.fill(mqtt.chain(stomp).chain(sockets).collect());
         wake_stored(&store, &fleet, &mtps).await?;
         let listen = settings.door.listen;
         let opened =
@@ -91,11 +93,15 @@ impl Gateway {
 
 /// The MTP of each controller, by its place among those that are started.
 fn routes(settings: &Settings) -> HashMap<EndpointId, usize> {
+    let mqtt = settings.mqtt.iter().map(|broker| &broker.controllers);
+    let stomp = settings.stomp.iter().map(|broker| &broker.controllers);
     let mut routes = HashMap::new();
-    for (index, broker) in settings.mqtt.iter().enumerate() {
-        routes.extend(broker.controllers.iter().map(|(controller, _)| (controller.clone(), index)));
+    let mut count = 0;
+    for controllers in mqtt.chain(stomp) {
+        routes.extend(controllers.iter().map(|(controller, _)| (controller.clone(), count)));
+        count += 1;
     }
-    for (index, websocket) in (settings.mqtt.len()..).zip(&settings.websocket) {
+    for (index, websocket) in (count..).zip(&settings.websocket) {
         routes.insert(websocket.controller.clone(), index);
     }
     routes

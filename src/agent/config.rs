@@ -23,8 +23,36 @@ pub struct ControllerConfig {
 /// How a controller is met, as `Device.LocalAgent.Controller.{i}.MTP.` shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ControllerMtp {
-    Mqtt { topic: String },
-    WebSocket { host: String, port: u16, path: String, encrypted: bool },
+    Mqtt {
+        topic: String,
+    },
+    /// `connection` is its place in [`AgentConfig::stomp`].
+    Stomp {
+        connection: usize,
+        destination: String,
+    },
+    WebSocket {
+        host: String,
+        port: u16,
+        path: String,
+        encrypted: bool,
+    },
+}
+
+/// A STOMP broker, as `Device.STOMP.Connection.{i}.` shows it; times in milliseconds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StompConnection {
+    pub host: String,
+    pub port: u16,
+    pub encrypted: bool,
+    pub username: String,
+    pub virtual_host: String,
+    /// Ours and the broker's; 0 is none.
+    pub heart_beat_ms: (u64, u64),
+    /// The first wait and the longest.
+    pub retry_ms: (u64, u64),
+    /// An agent's destination is this and its endpoint id; empty if only the broker knows.
+    pub destination_prefix: String,
 }
 
 /// A role, as `Device.LocalAgent.ControllerTrust.Role.{i}.` shows it.
@@ -83,6 +111,7 @@ pub const UNTRUSTED: &str = "untrusted";
 pub struct AgentConfig {
     pub controllers: Vec<ControllerConfig>,
     pub roles: Vec<RoleConfig>,
+    pub stomp: Vec<StompConnection>,
     /// How long a request may wait for its device before its controller gets an error.
     pub request_timeout_ms: u64,
     /// How old a value may be that a Get is answered with; 0 is live: the CPE is asked each time.
@@ -109,6 +138,7 @@ impl Default for AgentConfig {
         Self {
             controllers: Vec::new(),
             roles: RoleConfig::built_in(),
+            stomp: Vec::new(),
             request_timeout_ms: 60_000,
             fresh_ms: 0,
             discovery: true,

@@ -16,7 +16,7 @@ mod stored;
 
 pub use config::{
     AgentConfig, ControllerConfig, ControllerMtp, FULL_ACCESS, PermissionConfig, READ_ONLY, RoleConfig,
-    UNTRUSTED,
+    StompConnection, UNTRUSTED,
 };
 pub use core::Agent;
 pub use io::{Env, Input, Output, Rpc, RpcId, Shadow};

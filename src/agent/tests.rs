@@ -16,6 +16,7 @@ use crate::usp::record::{Payload, Record};
 
 use super::{
     Agent, AgentConfig, ControllerConfig, ControllerMtp, Env, FULL_ACCESS, Input, Output, READ_ONLY, Shadow,
+    StompConnection,
 };
 
 mod stories;
@@ -71,7 +72,10 @@ impl Story {
             let mtp = ControllerMtp::Mqtt { topic: "usp/controller".into() };
             ControllerConfig { instance, endpoint_id, roles: vec![role.into()], onboard: true, mtp }
         };
-        let controllers = vec![known(1, controller(), FULL_ACCESS), known(2, reader(), READ_ONLY)];
+        Self::known_to(vec![known(1, controller(), FULL_ACCESS), known(2, reader(), READ_ONLY)], settings)
+    }
+
+    fn known_to(controllers: Vec<ControllerConfig>, settings: AgentConfig) -> Self {
         let config = Arc::new(AgentConfig { controllers, ..settings });
         let cpe = Bench::new(MODEL);
         let (agent, shadow) = Agent::restore(&cpe.id(), Arc::clone(&config), &[]).unwrap();

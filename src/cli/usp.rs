@@ -10,7 +10,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::time::Instant;
 
-use crate::config::Broker;
+use crate::config::{Broker, StompBroker};
 use crate::identity::EndpointId;
 use crate::net::{HttpUrl, TlsClient};
 use crate::sim::controller::{
@@ -39,13 +39,26 @@ pub struct UspArgs {
     agent_topic_prefix: String,
     #[arg(long, global = true, value_enum, default_value_t = MqttVersion::V5)]
     mqtt_version: MqttVersion,
+    /// In place of MQTT: the STOMP broker where agents are met, as stomp://HOST:PORT or stomps://HOST:PORT.
+    #[arg(long, global = true, value_name = "BROKER", value_parser = stomp_broker, conflicts_with = "listen")]
+    stomp: Option<StompBroker>,
+    /// STOMP destination on which the controller listens; the gateway's configuration names it. Of several
+    /// listeners at a queue only one gets each message.
+    #[arg(long, global = true, default_value = "/topic/usp.controller.cli")]
+    destination: String,
+    /// STOMP destinations of agents begin with this, until they say otherwise.
+    #[arg(long, global = true, default_value = "/queue/usp.agent.")]
+    agent_destination_prefix: String,
+    /// Virtual host on the STOMP broker.
+    #[arg(long, global = true, default_value = "/")]
+    virtual_host: String,
     /// User name for the broker.
     #[arg(long, global = true, requires = "password")]
     username: Option<String>,
     /// Password for the broker.
     #[arg(long, global = true, requires = "username")]
     password: Option<String>,
-    /// PEM file with the CAs to trust with mqtts://.
+    /// PEM file with the CAs to trust with mqtts:// and stomps://.
     #[arg(long, global = true, value_name = "FILE")]
     ca: Option<PathBuf>,
     /// In place of a broker: take WebSocket connections of agents here, as ws://ADDRESS:PORT/PATH.
@@ -225,36 +238,52 @@ pub async fn run(args: UspArgs) -> anyhow::Result<()> {
 }
 
 async fn start(args: &UspArgs) -> anyhow::Result<Controller> {
-    let (mtp, place) = match &args.listen {
-        Some(Server { address, path }) => (
+    let login = args.username.clone().zip(args.password.clone());
+    let reaching =
+        |broker: &Broker| format!("failed to connect to the broker at {}:{}", broker.host, broker.port);
+    let (mtp, place) = match (&args.listen, &args.stomp) {
+        (Some(Server { address, path }), _) => (
             ControllerMtp::WebSocketServer { listen: *address, path: path.clone(), tls: None },
             format!("failed to listen on {address}"),
         ),
-        None => {
-            let Broker { tls, host, port } = args.mqtt.clone();
-            let tls = match (tls, &args.ca) {
-                (false, _) => None,
-                (true, Some(ca)) => Some(TlsClient::new(ca, None)?),
-                (true, None) => bail!("mqtts:// needs --ca, the file with the CAs to trust"),
+        (None, Some(StompBroker(broker))) => {
+            let mtp = ControllerMtp::Stomp {
+                host: broker.host.clone(),
+                port: broker.port,
+                destination: args.destination.clone(),
+                login,
+                virtual_host: Some(args.virtual_host.clone()).filter(|it| !it.is_empty()),
+                agent_destination_prefix: args.agent_destination_prefix.clone(),
+                tls: tls(broker, args)?,
             };
-            let place = format!("failed to connect to the broker at {host}:{port}");
+            (mtp, reaching(broker))
+        }
+        (None, None) => {
             let mtp = ControllerMtp::Mqtt {
-                host,
-                port,
+                host: args.mqtt.host.clone(),
+                port: args.mqtt.port,
                 version: match args.mqtt_version {
                     MqttVersion::V5 => Version::V5,
                     MqttVersion::V311 => Version::V311,
                 },
                 topic: args.topic.clone(),
-                login: args.username.clone().zip(args.password.clone()),
+                login,
                 agent_topic_prefix: args.agent_topic_prefix.clone(),
-                tls,
+                tls: tls(&args.mqtt, args)?,
             };
-            (mtp, place)
+            (mtp, reaching(&args.mqtt))
         }
     };
     let config = ControllerConfig { endpoint_id: args.endpoint_id.clone(), mtp };
     Controller::start(config).await.context(place)
+}
+
+fn tls(broker: &Broker, args: &UspArgs) -> anyhow::Result<Option<TlsClient>> {
+    match (broker.tls, &args.ca) {
+        (false, _) => Ok(None),
+        (true, Some(ca)) => Ok(Some(TlsClient::new(ca, None)?)),
+        (true, None) => bail!("mqtts:// and stomps:// need --ca, the file with the CAs to trust"),
+    }
 }
 
 /// A controller with somebody in front of it.
@@ -492,6 +521,10 @@ fn is_at_work(response: &Response) -> bool {
 
 fn broker(text: &str) -> Result<Broker, String> {
     Broker::try_from(text.to_owned())
+}
+
+fn stomp_broker(text: &str) -> Result<StompBroker, String> {
+    StompBroker::try_from(text.to_owned())
 }
 
 fn server(text: &str) -> Result<Server, String> {

@@ -71,6 +71,20 @@ broker = "mqtt://127.0.0.1:1883"     # or mqtts://
 # retry_seconds = 1
 # max_retry_seconds = 60
 
+# [stomp.second]                     # a STOMP broker; each agent has a connection of its own
+# broker = "stomp://127.0.0.1:61613"   # or stomps://
+# username = "gateway"               # login and passcode; needed without a client certificate
+# password = "secret"
+# ca = "broker-ca.pem"               # needed with stomps
+# certificate = "gateway.pem"
+# key = "gateway.key"
+# virtual_host = "/"
+# destination_prefix = "/queue/usp.agent."   # <destination_prefix><endpoint id>; "": only what the broker names
+# outgoing_heartbeat_seconds = 30    # 0 is none, in either direction
+# incoming_heartbeat_seconds = 30
+# retry_seconds = 1
+# max_retry_seconds = 60
+
 [[controller]]                       # a USP controller; repeat the table for each
 endpoint_id = "self::controller"
 # role = "full-access"               # or "read-only", "untrusted", the name of a [[role]], or a list of names
@@ -78,6 +92,10 @@ endpoint_id = "self::controller"
                                      # file. Rows are what agents remember: give numbers before you reorder
 # onboard = true                     # send it an OnBoardRequest for each new device
 mqtt = { broker = "main", topic = "usp/controller" }
+
+# [[controller]]
+# endpoint_id = "self::third"
+# stomp = { broker = "second", destination = "/queue/usp.controller" }
 
 # [[controller]]
 # endpoint_id = "self::second"

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::identity::EndpointId;
 
-use super::values::{Broker, Seconds, Trusted, Url, WsUrl};
+use super::values::{Broker, Seconds, StompBroker, Trusted, Url, WsUrl};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -18,9 +18,12 @@ pub(super) struct File {
     pub store: Store,
     #[serde(default)]
     pub device: Device,
-    /// Brokers by name.
+    /// MQTT brokers by name.
     #[serde(default)]
     pub mqtt: BTreeMap<String, Mqtt>,
+    /// STOMP brokers by name.
+    #[serde(default)]
+    pub stomp: BTreeMap<String, Stomp>,
     #[serde(default)]
     pub controller: Vec<Controller>,
     #[serde(default)]
@@ -137,7 +140,7 @@ pub(super) struct Device {
     pub connection_request_retry_seconds: Option<Vec<Seconds>>,
 }
 
-/// One broker.
+/// One MQTT broker.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Mqtt {
@@ -167,6 +170,24 @@ pub(super) enum MqttVersion {
     V311,
 }
 
+/// One STOMP broker.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Stomp {
+    pub broker: StompBroker,
+    pub username: Option<String>,
+    pub password: Option<String>,
+    pub ca: Option<PathBuf>,
+    pub certificate: Option<PathBuf>,
+    pub key: Option<PathBuf>,
+    pub virtual_host: Option<String>,
+    pub destination_prefix: Option<String>,
+    pub outgoing_heartbeat_seconds: Option<Seconds>,
+    pub incoming_heartbeat_seconds: Option<Seconds>,
+    pub retry_seconds: Option<Seconds>,
+    pub max_retry_seconds: Option<Seconds>,
+}
+
 /// A USP controller.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -177,6 +198,7 @@ pub(super) struct Controller {
     pub role: Option<OneOrMany>,
     pub onboard: Option<bool>,
     pub mqtt: Option<ControllerMqtt>,
+    pub stomp: Option<ControllerStomp>,
     pub websocket: Option<ControllerWebSocket>,
 }
 
@@ -220,6 +242,14 @@ pub(super) struct ControllerMqtt {
     /// Which of the brokers.
     pub broker: String,
     pub topic: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ControllerStomp {
+    /// Which of the brokers.
+    pub broker: String,
+    pub destination: String,
 }
 
 #[derive(Debug, Deserialize)]

@@ -7,9 +7,10 @@ mod example;
 mod file;
 mod roles;
 mod settings;
+mod stomp;
 mod values;
 
 pub use error::ConfigError;
 pub use example::EXAMPLE;
 pub use settings::Settings;
-pub use values::Broker;
+pub use values::{Broker, StompBroker};

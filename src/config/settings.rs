@@ -1,6 +1,6 @@
 //! The configuration as meant: what the parts of the gateway are built from.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::agent::{AgentConfig, ControllerConfig, ControllerMtp, RoleConfig};
 use crate::mtp::mqtt::{MqttConfig, Sharing};
+use crate::mtp::stomp::StompConfig;
 use crate::mtp::websocket::WebSocketConfig;
 use crate::net::{HttpLimits, TlsClient, TlsServer};
 use crate::observe::LogFormat;
@@ -21,6 +22,7 @@ use crate::upstream::Acs;
 use super::error::ConfigError;
 use super::file::{self, File};
 use super::roles::{MAX_INSTANCE, roles, roles_of};
+use super::stomp::{stomp_config, stomp_connection};
 use super::values::{Seconds, Trusted};
 
 /// Everything that the gateway is built from.
@@ -31,6 +33,7 @@ pub struct Settings {
     pub agent: AgentConfig,
     pub proxy: ProxyConfig,
     pub mqtt: Vec<MqttConfig>,
+    pub stomp: Vec<StompConfig>,
     pub websocket: Vec<WebSocketConfig>,
     pub rest_after: Duration,
     pub admin: Option<SocketAddr>,
@@ -54,19 +57,25 @@ impl Settings {
     }
 
     fn mean(file: File) -> Result<Self, Refusal> {
+        check_controllers(&file)?;
         let acs = file.acs.map(acs).transpose()?;
-        check_controllers(&file.controller, &file.mqtt)?;
         let mut mqtt = Vec::new();
         for (name, broker) in &file.mqtt {
             mqtt.push(mqtt_config(name, broker, &file.controller)?);
         }
+        let mut stomp = Vec::new();
+        for (name, broker) in &file.stomp {
+            stomp.push(stomp_config(name, broker, &file.controller)?);
+        }
         let websocket = file.controller.iter().filter_map(websocket).collect::<Result<_, _>>()?;
         let device = &file.device;
         let roles = roles(&file.role)?;
-        let controllers = (1..).zip(&file.controller).map(|(place, it)| controller(place, it, &roles));
+        let controllers = (1..).zip(&file.controller);
+        let controllers = controllers.map(|(place, it)| controller(place, it, &roles, &file.stomp));
         let agent = AgentConfig {
             controllers: controllers.collect::<Result<_, _>>()?,
             roles,
+            stomp: stomp.iter().map(stomp_connection).collect(),
             request_timeout_ms: device.request_timeout_seconds.unwrap_or(Seconds::of(60)).ms(),
             discovery: device.discovery.unwrap_or(true),
             fresh_ms: device.fresh_seconds.map_or(0, Seconds::ms),
@@ -83,6 +92,7 @@ impl Settings {
             store: EmbeddedConfig { file: file.store.file },
             agent,
             mqtt,
+            stomp,
             websocket,
             rest_after: device.rest_after_seconds.unwrap_or(Seconds::of(30)).0,
             admin: file.admin.map(|admin| admin.listen),
@@ -195,7 +205,7 @@ fn acs(acs: file::Acs) -> Result<Acs, Refusal> {
     Ok(Acs { url: acs.url.0, tls, keep_target: acs.keep_target, credentials, forwarded, client_cert, limits })
 }
 
-fn client_tls(
+pub(super) fn client_tls(
     key: &str,
     wanted: bool,
     ca: Option<PathBuf>,
@@ -243,6 +253,7 @@ fn controller(
     place: u32,
     controller: &file::Controller,
     roles: &[RoleConfig],
+    brokers: &BTreeMap<String, file::Stomp>,
 ) -> Result<ControllerConfig, Refusal> {
     let key = format!("controller {}", controller.endpoint_id);
     let instance = controller.instance.unwrap_or(place);
@@ -250,14 +261,18 @@ fn controller(
         return refuse(format!("{key}: instance"), format!("is from 1 to {MAX_INSTANCE}"));
     }
     let roles = roles_of(&key, controller.role.as_ref(), roles)?;
-    let mtp = match (&controller.websocket, &controller.mqtt) {
-        (Some(file::ControllerWebSocket { url, .. }), _) => ControllerMtp::WebSocket {
+    let mtp = match (&controller.websocket, &controller.stomp, &controller.mqtt) {
+        (Some(file::ControllerWebSocket { url, .. }), ..) => ControllerMtp::WebSocket {
             host: url.0.host.clone(),
             port: url.0.port,
             path: url.0.target.clone(),
             encrypted: url.0.tls,
         },
-        (None, mqtt) => {
+        (None, Some(stomp), _) => ControllerMtp::Stomp {
+            connection: brokers.keys().position(|name| *name == stomp.broker).unwrap_or_default(),
+            destination: stomp.destination.clone(),
+        },
+        (None, None, mqtt) => {
             let topic = mqtt.as_ref().map_or_else(String::new, |mqtt| mqtt.topic.clone());
             ControllerMtp::Mqtt { topic }
         }
@@ -267,12 +282,9 @@ fn controller(
     Ok(ControllerConfig { instance, endpoint_id, roles, onboard, mtp })
 }
 
-fn check_controllers(
-    controllers: &[file::Controller],
-    brokers: &std::collections::BTreeMap<String, file::Mqtt>,
-) -> Result<(), Refusal> {
+fn check_controllers(file: &File) -> Result<(), Refusal> {
     let (mut seen, mut numbers) = (HashSet::new(), HashSet::new());
-    for (place, controller) in (1..).zip(controllers) {
+    for (place, controller) in (1..).zip(&file.controller) {
         let key = format!("controller {}", controller.endpoint_id);
         if !numbers.insert(controller.instance.unwrap_or(place)) {
             return refuse(format!("{key}: instance"), "another controller has this number");
@@ -280,21 +292,38 @@ fn check_controllers(
         if !seen.insert(&controller.endpoint_id) {
             return refuse(key, "is there twice");
         }
-        match (&controller.mqtt, &controller.websocket) {
-            (None, None) => return refuse(key, "needs one of mqtt = {...} and websocket = {...}"),
-            (Some(_), Some(_)) => return refuse(key, "has both mqtt and websocket; one is enough"),
-            (Some(mqtt), None) if !brokers.contains_key(&mqtt.broker) => {
-                let known: Vec<&str> = brokers.keys().map(String::as_str).collect();
-                let known = known.join(", ");
-                return refuse(
-                    format!("{key}: mqtt.broker"),
-                    format!("there is no [mqtt.{}]; there is: {known}", mqtt.broker),
-                );
+        let ways = [controller.mqtt.is_some(), controller.stomp.is_some(), controller.websocket.is_some()];
+        match ways.into_iter().filter(|way| *way).count() {
+            1 => {}
+            0 => return refuse(key, "needs one of mqtt = {...}, stomp = {...} and websocket = {...}"),
+            _ => return refuse(key, "has more than one of mqtt, stomp and websocket; one is enough"),
+        }
+        if let Some(mqtt) = &controller.mqtt {
+            check_broker(&key, "mqtt", &mqtt.broker, &file.mqtt)?;
+        }
+        if let Some(stomp) = &controller.stomp {
+            check_broker(&key, "stomp", &stomp.broker, &file.stomp)?;
+            if stomp.destination.is_empty() {
+                let such = "is empty; such as \"/queue/usp.controller\"";
+                return refuse(format!("{key}: stomp.destination"), such);
             }
-            _ => {}
         }
     }
     Ok(())
+}
+
+fn check_broker<T>(
+    key: &str,
+    protocol: &str,
+    name: &str,
+    brokers: &BTreeMap<String, T>,
+) -> Result<(), Refusal> {
+    if brokers.contains_key(name) {
+        return Ok(());
+    }
+    let known: Vec<&str> = brokers.keys().map(String::as_str).collect();
+    let known = known.join(", ");
+    refuse(format!("{key}: {protocol}.broker"), format!("there is no [{protocol}.{name}]; there is: {known}"))
 }
 
 fn mqtt_config(
@@ -353,7 +382,7 @@ fn websocket(controller: &file::Controller) -> Option<Result<WebSocketConfig, Re
     }))
 }
 
-fn retry(first: Option<Seconds>, most: Option<Seconds>) -> (u64, u64) {
+pub(super) fn retry(first: Option<Seconds>, most: Option<Seconds>) -> (u64, u64) {
     let first = first.unwrap_or(Seconds::of(1)).ms().max(10);
     (first, most.unwrap_or(Seconds::of(60)).ms().max(first))
 }
@@ -398,6 +427,8 @@ mod tests {
         let settings = Settings::parse(Path::new("x.toml"), &all).unwrap();
         assert!(settings.door.auth.is_some() && settings.admin.is_some());
         assert_eq!(settings.websocket.len(), 1);
+        assert_eq!(settings.stomp[0].controllers.len(), 1);
+        assert_eq!(settings.agent.stomp[0].username, "gateway");
         assert_eq!(settings.mqtt[0].sharing, Sharing::Shared(4));
     }
 

@@ -85,14 +85,33 @@ impl TryFrom<String> for Broker {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let wrong = || format!("'{text}' is no broker; such as mqtt://broker.example:1883 or mqtts://...");
-        let (scheme, rest) = text.split_once("://").ok_or_else(wrong)?;
-        let tls = match scheme {
-            "mqtt" => false,
-            "mqtts" => true,
-            _ => return Err(wrong()),
-        };
-        let default = if tls { 8_883 } else { 1_883 };
+        Self::parse(&text, "mqtt", 1_883, 8_883)
+    }
+}
+
+/// A broker: `stomp://host[:61613]` or `stomps://host[:61614]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct StompBroker(pub Broker);
+
+impl TryFrom<String> for StompBroker {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        Broker::parse(&text, "stomp", 61_613, 61_614).map(Self)
+    }
+}
+
+impl Broker {
+    fn parse(text: &str, scheme: &str, plain: u16, secure: u16) -> Result<Self, String> {
+        let wrong =
+            || format!("'{text}' is no broker; such as {scheme}://broker.example:{plain} or {scheme}s://...");
+        let (given, rest) = text.split_once("://").ok_or_else(wrong)?;
+        let tls = given.strip_prefix(scheme) == Some("s");
+        if given != scheme && !tls {
+            return Err(wrong());
+        }
+        let default = if tls { secure } else { plain };
         let rest = rest.trim_end_matches('/');
         let bracketed = rest.strip_prefix('[').and_then(|rest| rest.split_once(']'));
         let (host, port) = match bracketed {
@@ -120,6 +139,9 @@ mod tests {
         assert_eq!(broker("mqtt://b").unwrap().port, 1_883);
         assert_eq!(broker("mqtts://b/").unwrap(), Broker { tls: true, host: "b".into(), port: 8_883 });
         assert_eq!(broker("mqtt://[::1]:9").unwrap(), Broker { tls: false, host: "::1".into(), port: 9 });
+        let stomp = |text: &str| StompBroker::try_from(text.to_owned()).map(|broker| broker.0.port);
+        assert_eq!((stomp("stomp://b"), stomp("stomps://b")), (Ok(61_613), Ok(61_614)));
+        assert!(stomp("mqtt://b").unwrap_err().contains("stomp://broker.example:61613"));
         for wrong in ["b:1883", "tcp://b", "mqtt://", "mqtt://b:x", "mqtt://b/path"] {
             assert!(broker(wrong).unwrap_err().contains("mqtt://broker.example"), "{wrong}");
         }

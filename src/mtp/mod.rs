@@ -4,6 +4,7 @@
 
 mod contract;
 pub mod mqtt;
+pub mod stomp;
 pub mod websocket;
 
 pub use contract::AgentSide;

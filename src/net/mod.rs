@@ -4,6 +4,7 @@
 //! Layer 4, its base. Knows nothing of CWMP, USP or devices.
 
 mod backoff;
+mod buffered;
 mod certificate;
 mod coding;
 mod http;
@@ -14,6 +15,7 @@ mod tls;
 mod url;
 
 pub use backoff::Backoff;
+pub use buffered::{Buffered, Round};
 pub use certificate::certificate;
 pub use coding::{CodingError, decode_body};
 pub use http::{HttpClient, HttpError, HttpLimits, HttpReply, HttpRequest};

@@ -7,12 +7,14 @@ use bytes::Bytes;
 
 use crate::identity::EndpointId;
 use crate::mtp::mqtt::Mqtt;
+use crate::mtp::stomp::Stomp;
 use crate::mtp::websocket::WebSocket;
 use crate::observe::Metrics;
 
 /// One MTP with the agents on it.
 pub enum Mtp {
     Mqtt(Mqtt),
+    Stomp(Stomp),
     WebSocket(WebSocket),
 }
 
@@ -45,6 +47,7 @@ impl Mtps {
         for mtp in self.inner.mtps.get().into_iter().flatten() {
             match mtp {
                 Mtp::Mqtt(mqtt) => mqtt.attach(agent),
+                Mtp::Stomp(stomp) => stomp.attach(agent),
                 Mtp::WebSocket(websocket) => websocket.attach(agent),
             }
         }
@@ -56,6 +59,7 @@ impl Mtps {
         let route = self.inner.routes.get(controller);
         match route.zip(mtps).and_then(|(index, mtps)| mtps.get(*index)) {
             Some(Mtp::Mqtt(mqtt)) => mqtt.send(agent, controller, record),
+            Some(Mtp::Stomp(stomp)) => stomp.send(agent, controller, record),
             Some(Mtp::WebSocket(websocket)) => websocket.send(agent, record),
             None => self.inner.metrics.usp_dropped(agent.as_str(), "no MTP leads to the controller"),
         }

@@ -9,6 +9,8 @@ pub mod controller;
 pub mod cpe;
 mod digest;
 pub(crate) mod soap;
+#[cfg(test)]
+pub(crate) mod stomp_peer;
 mod time;
 mod wire;
 

@@ -67,7 +67,7 @@ pub fn is_local(path: &str) -> bool {
 }
 
 /// The top-level objects that the gateway holds for every device.
-const OWN: [&str; 1] = ["Device.LocalAgent."];
+const OWN: [&str; 2] = ["Device.LocalAgent.", "Device.STOMP."];
 
 /// Objects that are there and refuse every change: what tests of plans about the CPE need.
 #[cfg(test)]

@@ -6,3 +6,4 @@ pub mod client;
 pub mod http;
 pub mod mqtt;
 pub mod proxy_protocol;
+pub mod stomp;

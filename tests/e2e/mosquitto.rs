@@ -72,9 +72,13 @@ pub fn folder(name: &str) -> PathBuf {
 }
 
 pub fn wait_for_port(port: u16) {
+    wait_for_port_within(port, Duration::from_secs(10));
+}
+
+pub fn wait_for_port_within(port: u16, patience: Duration) {
     let started = Instant::now();
     while TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(started.elapsed() < Duration::from_secs(10), "nothing listens on port {port}");
+        assert!(started.elapsed() < patience, "nothing listens on port {port}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }

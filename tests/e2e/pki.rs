@@ -28,7 +28,12 @@ impl Drop for Pki {
 
 impl Pki {
     pub fn new(leaves: &[&str]) -> Self {
-        let pki = Self { folder: folder("pki") };
+        Self::within(folder("pki"), leaves)
+    }
+
+    /// The same in a folder that is there already.
+    pub fn within(folder: PathBuf, leaves: &[&str]) -> Self {
+        let pki = Self { folder };
         let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         // OpenSSL takes a certificate whose subject is its issuer's for one that signed itself.

@@ -1,7 +1,7 @@
 //! A controller at a real broker, or with a WebSocket, and CPEs behind the gateway.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dragoman::identity::EndpointId;
 use dragoman::sim::acs::{Acs, AcsConfig, Seen};
@@ -116,8 +116,19 @@ async fn a_set_reaches_the_cpe_a_subscription_fires_and_a_reboot_is_reported() {
         }
     }
     fleet.stop().await;
+    goodbye_is_said(gateway, &controller, &agent).await;
     controller.stop().await;
     acs.stop().await;
+}
+
+/// Stops the gateway: the controller hears of it from the agent.
+pub async fn goodbye_is_said(gateway: Gateway, controller: &Controller, agent: &EndpointId) {
+    assert_eq!(gateway.terminate(), Some(0));
+    let started = Instant::now();
+    while controller.disconnect_of(agent).is_none_or(|it| it.reason != "the gateway stops") {
+        assert!(started.elapsed() < PATIENCE, "the agent left without a word");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 /// Marks a subscription that is to survive a reboot of the device.

@@ -1,6 +1,7 @@
 //! Agents that connect to a controller by WebSocket.
 
 use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use dragoman::identity::EndpointId;
 use dragoman::sim::acs::{Acs, AcsConfig};
@@ -8,12 +9,20 @@ use dragoman::sim::controller::{Controller, ControllerConfig, ControllerMtp, req
 
 use super::gateway::{CONTROLLER, Setup};
 use super::mosquitto::free_port;
-use super::usp::{PATIENCE, SSID, fleet, value};
+use super::usp::{PATIENCE, SSID, fleet, goodbye_is_said, value};
 
 async fn controller(listen: SocketAddr) -> Controller {
     let mtp = ControllerMtp::WebSocketServer { listen, path: "/usp".into(), tls: None };
-    let endpoint_id = EndpointId::parse(CONTROLLER).unwrap();
-    Controller::start(ControllerConfig { endpoint_id, mtp }).await.unwrap()
+    let config = ControllerConfig { endpoint_id: EndpointId::parse(CONTROLLER).unwrap(), mtp };
+    let started = Instant::now();
+    loop {
+        // The listener of one that has just stopped may be there a moment longer.
+        match Controller::start(config.clone()).await {
+            Ok(controller) => return controller,
+            Err(error) => assert!(started.elapsed() < PATIENCE, "{error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -37,13 +46,14 @@ async fn a_get_by_websocket_is_answered_and_agents_come_back_to_a_controller_tha
     assert_eq!(fleet.value(1, SSID).as_deref(), Some("again"));
     first.stop().await;
     let second = controller(listen).await;
-    let started = std::time::Instant::now();
+    let started = Instant::now();
     while second.agents().len() < 2 {
         assert!(started.elapsed() < PATIENCE, "agents did not come back");
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert_eq!(value(&second, &agent, SSID).await.as_deref(), Ok("again"));
     fleet.stop().await;
+    goodbye_is_said(gateway, &second, &agent).await;
     second.stop().await;
     acs.stop().await;
 }

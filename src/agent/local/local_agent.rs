@@ -46,6 +46,7 @@ impl LocalAgent {
             asker: None,
         };
         local.tree.put("Device.LocalAgent.EndpointID", endpoint.as_str());
+        local.template.fill(&mut local.tree, endpoint);
         let kept = entries.iter().filter(|entry| entry.kind == Kind::LocalAgent);
         let mut rows: Vec<stored::Restored> = kept.filter_map(stored::read).collect();
         // Rows before those that stand in them.

@@ -36,7 +36,7 @@ struct Owned {
 const PLAIN: Owned = Owned { path: "", rows: Rows::One, without: &[], fixed: &[], kept: &[], defaults: &[] };
 
 /// In byte order of their paths, so that an object stands before what is below it.
-const OWNED: [Owned; 12] = [
+const OWNED: [Owned; 16] = [
     Owned {
         path: "Device.LocalAgent.",
         without: &[
@@ -76,6 +76,12 @@ const OWNED: [Owned; 12] = [
         ..PLAIN
     },
     Owned {
+        path: "Device.LocalAgent.Controller.{i}.MTP.{i}.STOMP.",
+        without: &["USPServiceRef"],
+        fixed: &["Destination", "Reference"],
+        ..PLAIN
+    },
+    Owned {
         path: "Device.LocalAgent.Controller.{i}.MTP.{i}.WebSocket.",
         without: &[
             "CurrentRetryCount",
@@ -111,6 +117,12 @@ const OWNED: [Owned; 12] = [
         ..PLAIN
     },
     Owned {
+        path: "Device.LocalAgent.MTP.{i}.STOMP.",
+        without: &["DestinationFromServer"],
+        fixed: &["Destination", "Reference"],
+        ..PLAIN
+    },
+    Owned {
         path: "Device.LocalAgent.Request.{i}.",
         rows: Rows::Gateway(64),
         fixed: &["Alias"],
@@ -121,6 +133,28 @@ const OWNED: [Owned; 12] = [
         path: "Device.LocalAgent.Subscription.{i}.",
         rows: Rows::Controllers(256),
         kept: &["Recipient", "CreationDate"],
+        ..PLAIN
+    },
+    Owned { path: "Device.STOMP.", ..PLAIN },
+    Owned {
+        path: "Device.STOMP.Connection.{i}.",
+        rows: Rows::Gateway(16),
+        without: &["LastChangeDate", "Password"],
+        fixed: &[
+            "Alias",
+            "Enable",
+            "EnableEncryption",
+            "EnableHeartbeats",
+            "Host",
+            "IncomingHeartbeat",
+            "OutgoingHeartbeat",
+            "Port",
+            "ServerRetryInitialInterval",
+            "ServerRetryIntervalMultiplier",
+            "ServerRetryMaxInterval",
+            "Username",
+            "VirtualHost",
+        ],
         ..PLAIN
     },
 ];

@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::agent::config::{AgentConfig, ControllerConfig, ControllerMtp, RoleConfig};
+use crate::agent::config::{AgentConfig, ControllerConfig, ControllerMtp, RoleConfig, StompConnection};
+use crate::identity::EndpointId;
 use crate::translation::Rights;
 
 use super::schema::Object;
@@ -13,20 +14,32 @@ use super::tree::{Tree, as_reference};
 #[derive(Debug, Clone)]
 pub struct Template {
     pub(super) tree: Tree,
+    /// Parameters that hold an agent's STOMP destination, and what it begins with.
+    destinations: Vec<(String, String)>,
 }
 
 impl Template {
     pub fn of(config: &AgentConfig) -> Self {
         let mut tree = Tree::new();
         tree.put("Device.LocalAgent.SoftwareVersion", env!("CARGO_PKG_VERSION"));
-        tree.put("Device.LocalAgent.SupportedProtocols", "MQTT,WebSocket");
+        tree.put("Device.LocalAgent.SupportedProtocols", "MQTT,STOMP,WebSocket");
         tree.put("Device.LocalAgent.SupportedNumberOfSubscriptions", "256");
         place_roles(&mut tree, &config.roles);
-        place_mtps(&mut tree, &config.controllers);
+        for (number, connection) in (1..).zip(&config.stomp) {
+            place_connection(&mut tree, number, connection);
+        }
+        let destinations = place_mtps(&mut tree, config);
         for controller in &config.controllers {
             place_controller(&mut tree, controller, &config.roles);
         }
-        Self { tree }
+        Self { tree, destinations }
+    }
+
+    /// What of it is different for every agent: its STOMP destinations.
+    pub(super) fn fill(&self, tree: &mut Tree, endpoint: &EndpointId) {
+        for (name, prefix) in self.destinations.iter().filter(|(_, prefix)| !prefix.is_empty()) {
+            tree.put(name, &format!("{prefix}{endpoint}"));
+        }
     }
 }
 
@@ -61,15 +74,58 @@ fn place_roles(tree: &mut Tree, roles: &[RoleConfig]) {
     tree.put("Device.LocalAgent.ControllerTrust.SecuredRoles", &secured.join(","));
 }
 
-/// A row of `Device.LocalAgent.MTP.` for each protocol that is used.
-fn place_mtps(tree: &mut Tree, controllers: &[ControllerConfig]) {
-    let mut protocols: Vec<&str> = controllers.iter().map(|controller| protocol(&controller.mtp)).collect();
-    protocols.sort_unstable();
-    protocols.dedup();
-    for (number, protocol) in (1..).zip(protocols) {
+/// The row of a STOMP broker; who reads it does so over the connection, most likely.
+fn place_connection(tree: &mut Tree, number: u32, connection: &StompConnection) {
+    let (ours, theirs) = connection.heart_beat_ms;
+    let seconds = |ms: u64| ms.div_ceil(1_000).to_string();
+    let columns = [
+        ("Enable", "true"),
+        ("Status", "Enabled"),
+        ("Host", &connection.host),
+        ("Port", &connection.port.to_string()),
+        ("Username", &connection.username),
+        ("VirtualHost", &connection.virtual_host),
+        ("EnableEncryption", &connection.encrypted.to_string()),
+        ("EnableHeartbeats", &((ours, theirs) != (0, 0)).to_string()),
+        ("OutgoingHeartbeat", &ours.to_string()),
+        ("IncomingHeartbeat", &theirs.to_string()),
+        ("ServerRetryInitialInterval", &seconds(connection.retry_ms.0)),
+        // Waits grow twofold.
+        ("ServerRetryIntervalMultiplier", "2000"),
+        ("ServerRetryMaxInterval", &seconds(connection.retry_ms.1)),
+    ];
+    put(tree, &format!("{CONNECTIONS}{number}."), &columns);
+}
+
+/// A row of `Device.LocalAgent.MTP.` for each protocol that is used, for STOMP for each broker.
+fn place_mtps(tree: &mut Tree, config: &AgentConfig) -> Vec<(String, String)> {
+    let mut ways: Vec<(&str, Option<usize>)> = config
+        .controllers
+        .iter()
+        .map(|controller| match &controller.mtp {
+            ControllerMtp::Stomp { connection, .. } => (protocol(&controller.mtp), Some(*connection)),
+            mtp => (protocol(mtp), None),
+        })
+        .collect();
+    ways.sort_unstable();
+    ways.dedup();
+    let mut destinations = Vec::new();
+    for (number, (protocol, connection)) in (1..).zip(ways) {
         let columns = [("Enable", "true"), ("Status", "Up"), ("Protocol", protocol), ("EnableMDNS", "false")];
-        put(tree, &format!("Device.LocalAgent.MTP.{number}."), &columns);
+        let row = format!("Device.LocalAgent.MTP.{number}.");
+        put(tree, &row, &columns);
+        if let Some(index) = connection {
+            tree.put(&format!("{row}STOMP.Reference"), &connection_reference(index));
+            let prefix = config.stomp.get(index).map(|broker| broker.destination_prefix.clone());
+            destinations.push((format!("{row}STOMP.Destination"), prefix.unwrap_or_default()));
+        }
     }
+    destinations
+}
+
+/// As a reference to the row of a STOMP broker, by its place in the configuration.
+fn connection_reference(index: usize) -> String {
+    format!("{CONNECTIONS}{}", index + 1)
 }
 
 fn place_controller(tree: &mut Tree, controller: &ControllerConfig, roles: &[RoleConfig]) {
@@ -86,6 +142,10 @@ fn place_controller(tree: &mut Tree, controller: &ControllerConfig, roles: &[Rol
     put(tree, &mtp, &[("Enable", "true"), ("Protocol", protocol(&controller.mtp)), ("Order", "1")]);
     match &controller.mtp {
         ControllerMtp::Mqtt { topic } => tree.put(&format!("{mtp}MQTT.Topic"), topic),
+        ControllerMtp::Stomp { connection, destination } => {
+            tree.put(&format!("{mtp}STOMP.Reference"), &connection_reference(*connection));
+            tree.put(&format!("{mtp}STOMP.Destination"), destination);
+        }
         ControllerMtp::WebSocket { host, port, path, encrypted } => {
             tree.put(&format!("{mtp}WebSocket.Host"), host);
             tree.put(&format!("{mtp}WebSocket.Port"), &port.to_string());
@@ -98,9 +158,12 @@ fn place_controller(tree: &mut Tree, controller: &ControllerConfig, roles: &[Rol
 fn protocol(mtp: &ControllerMtp) -> &'static str {
     match mtp {
         ControllerMtp::Mqtt { .. } => "MQTT",
+        ControllerMtp::Stomp { .. } => "STOMP",
         ControllerMtp::WebSocket { .. } => "WebSocket",
     }
 }
+
+const CONNECTIONS: &str = "Device.STOMP.Connection.";
 
 fn role_row(role: &RoleConfig) -> String {
     format!("Device.LocalAgent.ControllerTrust.Role.{}.", role.instance)

@@ -253,6 +253,58 @@ fn the_tables_of_the_local_agent_profile_are_there() {
 }
 
 #[test]
+fn tp469_6_1_the_parameters_of_the_stomp_profiles_are_there() {
+    let broker = StompConnection {
+        host: "broker.example".into(),
+        port: 61_613,
+        encrypted: false,
+        username: "gateway".into(),
+        virtual_host: "/".into(),
+        heart_beat_ms: (15_000, 10_000),
+        retry_ms: (1_000, 60_000),
+        destination_prefix: "/queue/agent.".into(),
+    };
+    let mtp = ControllerMtp::Stomp { connection: 0, destination: "/queue/ctl".into() };
+    let endpoint_id = controller();
+    let roles = vec![FULL_ACCESS.into()];
+    let known = ControllerConfig { instance: 1, endpoint_id, roles, onboard: true, mtp };
+    let settings = AgentConfig { stomp: vec![broker], ..AgentConfig::default() };
+    let mut story = Story::known_to(vec![known], settings);
+    let endpoint = story.cpe.id().endpoint_id();
+    let all = story.get("Device.LocalAgent.").unwrap();
+    for (name, value) in [
+        ("MTP.1.Protocol", "STOMP"),
+        ("MTP.1.STOMP.Reference", "Device.STOMP.Connection.1"),
+        ("MTP.1.STOMP.Destination", &format!("/queue/agent.{endpoint}")),
+        ("Controller.1.MTP.1.Protocol", "STOMP"),
+        ("Controller.1.MTP.1.STOMP.Reference", "Device.STOMP.Connection.1"),
+        ("Controller.1.MTP.1.STOMP.Destination", "/queue/ctl"),
+    ] {
+        assert_eq!(all[&format!("Device.LocalAgent.{name}")], value, "{name}");
+    }
+    story.wanted = false;
+    let all = story.get("Device.STOMP.").unwrap();
+    assert!(!story.wanted, "the CPE is asked for what the gateway owns");
+    for (name, value) in [
+        ("ConnectionNumberOfEntries", "1"),
+        ("Connection.1.Alias", "cpe-1"),
+        ("Connection.1.Enable", "true"),
+        ("Connection.1.Status", "Enabled"),
+        ("Connection.1.Host", "broker.example"),
+        ("Connection.1.Port", "61613"),
+        ("Connection.1.VirtualHost", "/"),
+        ("Connection.1.EnableHeartbeats", "true"),
+        ("Connection.1.OutgoingHeartbeat", "15000"),
+        ("Connection.1.IncomingHeartbeat", "10000"),
+        ("Connection.1.ServerRetryInitialInterval", "1"),
+        ("Connection.1.ServerRetryIntervalMultiplier", "2000"),
+        ("Connection.1.ServerRetryMaxInterval", "60"),
+    ] {
+        assert_eq!(all[&format!("Device.STOMP.{name}")], value, "{name}");
+    }
+}
+
+#[test]
 fn an_overdue_request_whose_rpc_is_under_way_keeps_no_clock_spinning() {
     let mut story = Story::begin();
     let get = message::Get { param_paths: vec![HOSTNAME.into()], max_depth: 0 };

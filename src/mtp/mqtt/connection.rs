@@ -8,13 +8,13 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use crate::identity::EndpointId;
-use crate::net::{Backoff, Stream};
+use crate::net::{Backoff, Round, Stream};
 use crate::transport::mqtt::{Client, ClientConfig, Codec, Event, Properties, Publish, Up, Version};
 use crate::usp::record::{MAX_RECORD, Payload, Record};
 
 use super::agents::Shared;
 use super::topics;
-use super::wire::{Round, Wire};
+use super::wire::Wire;
 
 /// What a connection is told.
 pub(super) enum Command {
@@ -115,10 +115,8 @@ impl Connection {
         let mut backoff = Backoff::new(first, most);
         let stop = self.shared.stop.clone();
         loop {
-            let lived = tokio::select! {
-                lived = self.live() => lived,
-                () = stop.cancelled() => return,
-            };
+            // It ends by itself when the gateway stops: a goodbye takes a moment.
+            let lived = self.live().await;
             self.client.disconnected();
             self.greet.clear();
             if lived.was_up {
@@ -142,7 +140,10 @@ impl Connection {
     /// One connection from its opening to its end.
     async fn live(&mut self) -> Lived {
         let config = &self.shared.config;
-        let stream = Stream::connect(&config.host, config.port, config.tls.as_ref(), CONNECT).await;
+        let stream = tokio::select! {
+            stream = Stream::connect(&config.host, config.port, config.tls.as_ref(), CONNECT) => stream,
+            () = self.shared.stop.cancelled() => return Lived { was_up: false, why: "the gateway stops".into() },
+        };
         let stream = match stream {
             Ok(stream) => stream,
             Err(error) => return Lived { was_up: false, why: error.to_string() },

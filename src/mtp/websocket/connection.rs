@@ -28,10 +28,8 @@ pub(super) async fn run(shared: Arc<Shared>, agent: EndpointId, mut records: mps
     let started = Instant::now();
     let stop = shared.stop.clone();
     loop {
-        let (was_up, why) = tokio::select! {
-            lived = live(&shared, &agent, &mut records) => lived,
-            () = stop.cancelled() => return,
-        };
+        // It ends by itself when the gateway stops: a goodbye takes a moment.
+        let (was_up, why) = live(&shared, &agent, &mut records).await;
         if stop.is_cancelled() {
             return;
         }
@@ -54,7 +52,11 @@ pub(super) async fn run(shared: Arc<Shared>, agent: EndpointId, mut records: mps
 /// One connection from its opening to its end: whether it was ever up, and why it ended.
 async fn live(shared: &Shared, agent: &EndpointId, records: &mut mpsc::Receiver<Bytes>) -> (bool, String) {
     let opening = tokio::time::timeout(HANDSHAKE, open(shared, agent));
-    let mut socket = match opening.await {
+    let opened = tokio::select! {
+        opened = opening => opened,
+        () = shared.stop.cancelled() => return (false, "the gateway stops".into()),
+    };
+    let mut socket = match opened {
         Ok(Ok(socket)) => socket,
         Ok(Err(why)) => return (false, why),
         Err(_) => return (false, "the handshake took too long".into()),

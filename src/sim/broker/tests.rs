@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::net::Stream;
-use crate::sim::wire::{Round, Wire};
+use crate::net::{Round, Stream};
+use crate::sim::wire::Wire;
 use crate::transport::mqtt::{Codec, ConnAck, Connect, Packet, Properties, Publish, Version};
 
 use super::{Broker, BrokerConfig};

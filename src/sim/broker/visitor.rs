@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::net::Stream;
-use crate::sim::wire::{Round, Wire};
+use crate::net::{Round, Stream};
+use crate::sim::wire::Wire;
 use crate::transport::mqtt::{Codec, ConnAck, Connect, MqttError, Packet, Publish, Version};
 use crate::usp::record::MAX_RECORD;
 

@@ -14,9 +14,10 @@ use crate::transport::mqtt::Version;
 use crate::usp::message::{Message, Request, Response};
 use crate::usp::record::Record;
 
-use super::hub::{Disconnect, Hub, Notification, RequestError, Way};
-use super::mqtt::{self, MqttSettings, Outgoing};
-use super::{topics, websocket};
+use super::hub::{Disconnect, Hub, Notification, Outgoing, RequestError, Way};
+use super::mqtt::{self, MqttSettings};
+use super::stomp::{self, StompSettings};
+use super::websocket;
 
 /// Who the controller is, and where it meets agents.
 #[derive(Clone)]
@@ -28,7 +29,7 @@ pub struct ControllerConfig {
 /// How the controller meets agents.
 #[derive(Clone)]
 pub enum ControllerMtp {
-    /// At a broker, over one connection for all agents.
+    /// At an MQTT broker, over one connection for all agents.
     Mqtt {
         host: String,
         port: u16,
@@ -38,6 +39,18 @@ pub enum ControllerMtp {
         login: Option<(String, String)>,
         /// An agent that has not said otherwise is reached at `<prefix>/<endpoint id>`.
         agent_topic_prefix: String,
+        tls: Option<TlsClient>,
+    },
+    /// At a STOMP broker, over one connection for all agents.
+    Stomp {
+        host: String,
+        port: u16,
+        /// Where the controller listens.
+        destination: String,
+        login: Option<(String, String)>,
+        virtual_host: Option<String>,
+        /// An agent that has not said otherwise is reached at `<prefix><endpoint id>`.
+        agent_destination_prefix: String,
         tls: Option<TlsClient>,
     },
     /// Agents connect to the controller.
@@ -60,12 +73,18 @@ pub struct Controller {
 /// How records leave.
 #[derive(Clone)]
 enum Door {
-    Mqtt { outgoing: mpsc::Sender<Outgoing>, prefix: String },
-    WebSocket { address: SocketAddr },
+    /// To a broker; an agent that has not said otherwise is at the prefix and its endpoint id.
+    Broker {
+        outgoing: mpsc::Sender<Outgoing>,
+        prefix: String,
+    },
+    WebSocket {
+        address: SocketAddr,
+    },
 }
 
 impl Controller {
-    /// Starts a controller. Over MQTT it returns when the subscription stands, and fails if the broker cannot
+    /// Starts a controller. At a broker it returns when the subscription stands, and fails if the broker cannot
     /// be reached or refuses; later breaks are mended without a word. A WebSocket server fails if the
     /// address cannot be bound, and ends with [`Controller::stop`] only.
     pub async fn start(config: ControllerConfig) -> io::Result<Self> {
@@ -74,7 +93,20 @@ impl Controller {
             ControllerMtp::Mqtt { host, port, version, topic, login, agent_topic_prefix, tls } => {
                 let settings = MqttSettings { host, port, version, topic, login, tls };
                 let outgoing = mqtt::start(Arc::clone(&hub), settings).await?;
-                Ok(Self { hub, door: Door::Mqtt { outgoing, prefix: agent_topic_prefix } })
+                Ok(Self { hub, door: Door::Broker { outgoing, prefix: format!("{agent_topic_prefix}/") } })
+            }
+            ControllerMtp::Stomp {
+                host,
+                port,
+                destination,
+                login,
+                virtual_host,
+                agent_destination_prefix: prefix,
+                tls,
+            } => {
+                let settings = StompSettings { host, port, destination, login, virtual_host, tls };
+                let outgoing = stomp::start(Arc::clone(&hub), settings).await?;
+                Ok(Self { hub, door: Door::Broker { outgoing, prefix } })
             }
             ControllerMtp::WebSocketServer { listen, path, tls } => {
                 let address = websocket::start(Arc::clone(&hub), listen, path, tls).await?;
@@ -86,7 +118,7 @@ impl Controller {
     /// Where agents connect to, over WebSocket.
     pub fn address(&self) -> Option<SocketAddr> {
         match self.door {
-            Door::Mqtt { .. } => None,
+            Door::Broker { .. } => None,
             Door::WebSocket { address } => Some(address),
         }
     }
@@ -159,10 +191,10 @@ impl Controller {
 
     async fn send(&self, agent: &EndpointId, record: Bytes) -> Result<(), RequestError> {
         match &self.door {
-            Door::Mqtt { outgoing, prefix } => {
+            Door::Broker { outgoing, prefix } => {
                 let topic = match self.hub.way(agent) {
                     Some(Way::Topic(topic)) => topic,
-                    _ => topics::agent_topic(prefix, agent),
+                    _ => format!("{prefix}{agent}"),
                 };
                 outgoing.send(Outgoing { topic, record }).await.map_err(|_| RequestError::Stopped)
             }

@@ -54,7 +54,7 @@ pub enum RequestError {
 /// Where records for an agent go.
 #[derive(Debug, Clone)]
 pub(super) enum Way {
-    /// An MQTT topic.
+    /// A topic or destination at the broker.
     Topic(String),
     /// A WebSocket connection, told from others by its number.
     Connection(u64, mpsc::Sender<Bytes>),
@@ -75,6 +75,12 @@ struct State {
 
 /// How a request was answered.
 pub(super) type Answer = Result<Response, message::Error>;
+
+/// A record for a topic or destination at the broker.
+pub(super) struct Outgoing {
+    pub topic: String,
+    pub record: Bytes,
+}
 
 /// What a record brought.
 pub(super) struct Received {
@@ -200,8 +206,9 @@ impl Hub {
                 self.meet(&agent, way, |_| ());
                 self.message(&agent, message)
             }
-            Payload::MqttConnect { subscribed_topic, .. } => {
-                let said = Some(subscribed_topic).filter(|topic| topics::is_topic(topic));
+            Payload::MqttConnect { subscribed_topic: topic, .. }
+            | Payload::StompConnect { subscribed_destination: topic } => {
+                let said = Some(topic).filter(|topic| topics::is_topic(topic));
                 let way = way.or(said.map(Way::Topic));
                 self.meet(&agent, way, |known| known.disconnect = None);
                 None
@@ -215,7 +222,7 @@ impl Hub {
                 self.meet(&agent, way, |known| known.disconnect = None);
                 None
             }
-            Payload::Session | Payload::StompConnect { .. } | Payload::UdsConnect => {
+            Payload::Session | Payload::UdsConnect => {
                 self.meet(&agent, way, |_| ());
                 None
             }

@@ -1,13 +1,16 @@
-//! A USP controller for tests and for people: reaches agents over MQTT or takes their WebSocket
-//! connections, matches responses to requests, hands out notifications and answers them.
+//! A USP controller for tests and for people: reaches agents over MQTT or STOMP or takes their
+//! WebSocket connections, matches responses to requests, hands out notifications and answers them.
 
 mod handle;
 mod hub;
 mod mqtt;
 pub mod requests;
+mod stomp;
 mod topics;
 mod websocket;
 
+#[cfg(test)]
+mod stomp_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

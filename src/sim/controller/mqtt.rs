@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::net::{Backoff, Stream, TlsClient};
-use crate::sim::wire::{Round, Wire};
+use crate::net::{Backoff, Round, Stream, TlsClient};
+use crate::sim::wire::Wire;
 use crate::transport::mqtt::{Client, ClientConfig, Codec, Event, Properties, Publish, Up, Version};
 use crate::usp::record::MAX_RECORD;
 
-use super::hub::{Hub, Received, Way};
+use super::hub::{Hub, Outgoing, Received, Way};
 use super::topics;
 
 /// The broker, and where the controller listens there.
@@ -23,12 +23,6 @@ pub(super) struct MqttSettings {
     pub topic: String,
     pub login: Option<(String, String)>,
     pub tls: Option<TlsClient>,
-}
-
-/// A record for a topic.
-pub(super) struct Outgoing {
-    pub topic: String,
-    pub record: Bytes,
 }
 
 /// The task of the connection.

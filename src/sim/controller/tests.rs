@@ -6,9 +6,9 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::identity::EndpointId;
-use crate::net::Stream;
+use crate::net::{Round, Stream};
 use crate::sim::broker::{Broker, BrokerConfig};
-use crate::sim::wire::{Round, Wire};
+use crate::sim::wire::Wire;
 use crate::transport::mqtt::{Codec, Connect, Packet, Publish, Version};
 use crate::usp::ErrorCode;
 use crate::usp::message::{GetResp, Message, MessageBody, Notify, Request, Response, notify};

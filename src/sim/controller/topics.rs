@@ -1,11 +1,4 @@
-//! Topics of agents, and the topic for answers that MQTT 3.1.1 puts into a topic (R-MQTT.24, 25).
-
-use crate::identity::EndpointId;
-
-/// Where an agent is reached that has not said otherwise.
-pub(super) fn agent_topic(prefix: &str, agent: &EndpointId) -> String {
-    format!("{prefix}/{agent}")
-}
+//! Topics that agents give, and the topic for answers that MQTT 3.1.1 puts into a topic (R-MQTT.24, 25).
 
 /// A topic that tells the receiver where answers go.
 pub(super) fn with_reply_to(topic: &str, own: &str) -> String {

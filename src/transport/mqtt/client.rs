@@ -76,6 +76,7 @@ pub struct Client {
     last_sent: u64,
     last_heard: u64,
     ping_sent: Option<u64>,
+    leaving: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,6 +105,7 @@ impl Client {
             last_sent: 0,
             last_heard: 0,
             ping_sent: None,
+            leaving: false,
         }
     }
 
@@ -111,6 +113,7 @@ impl Client {
     pub fn connected(&mut self, now: u64) {
         let config = &self.config;
         self.state = State::Connecting;
+        self.leaving = false;
         self.control.clear();
         self.keep_alive_ms = u64::from(config.keep_alive) * 1_000;
         (self.last_sent, self.last_heard, self.ping_sent) = (now, now, None);
@@ -140,9 +143,10 @@ impl Client {
         Ok(())
     }
 
-    /// Says goodbye in order (R-MQTT.35): what is in flight stays unacknowledged.
+    /// Says goodbye in order (R-MQTT.35): after all messages that there is room for, since the server reads
+    /// nothing that comes later. What is in flight stays unacknowledged.
     pub fn goodbye(&mut self) {
-        self.control.push_back(Packet::Disconnect { reason: None });
+        self.leaving = true;
     }
 
     pub fn is_up(&self) -> bool {
@@ -156,9 +160,18 @@ impl Client {
 
     /// The next packet to write.
     pub fn transmit(&mut self, now: u64) -> Option<Packet> {
-        let packet = self.control.pop_front().or_else(|| self.next_message())?;
+        let packet =
+            self.control.pop_front().or_else(|| self.next_message()).or_else(|| self.last_packet())?;
         self.last_sent = now;
         Some(packet)
+    }
+
+    fn last_packet(&mut self) -> Option<Packet> {
+        if !std::mem::take(&mut self.leaving) {
+            return None;
+        }
+        self.state = State::Down;
+        Some(Packet::Disconnect { reason: None })
     }
 
     fn next_message(&mut self) -> Option<Packet> {
@@ -408,6 +421,17 @@ mod tests {
         let anew = sent(&mut client);
         assert_eq!(anew.iter().map(|it| &it.payload[..]).collect::<Vec<_>>(), [b"a", b"c"]);
         assert!(anew.iter().all(|publish| !publish.dup), "a forgetful server sees new messages");
+    }
+
+    #[test]
+    fn r_mqtt_35_the_goodbye_comes_after_all_messages() {
+        let mut client = client();
+        up(&mut client, ConnAck::default());
+        client.publish(message("last")).unwrap();
+        client.goodbye();
+        assert!(matches!(client.transmit(1), Some(Packet::Publish(_))));
+        assert_eq!(client.transmit(1), Some(Packet::Disconnect { reason: None }));
+        assert_eq!(client.transmit(1), None);
     }
 
     #[test]

@@ -1,0 +1,292 @@
+//! The task of one connection: connects and comes back, greets controllers, sends, hands records in.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+
+use crate::identity::EndpointId;
+use crate::net::{Backoff, Buffered, Round, Stream};
+use crate::transport::stomp::{Client, ClientConfig, Event, Message};
+use crate::usp::record::{MAX_RECORD, Payload, Record};
+
+use super::agents::Shared;
+use super::destinations::{agent_destination, is_destination};
+
+/// A record for a controller.
+pub(super) struct Outgoing {
+    pub controller: EndpointId,
+    pub record: Bytes,
+}
+
+/// The connection of one agent.
+pub(super) struct Connection {
+    shared: Arc<Shared>,
+    agent: EndpointId,
+    outgoing: mpsc::Receiver<Outgoing>,
+    client: Client,
+    started: Instant,
+    /// Where a controller wants its answers (R-STOMP.23), where that is not its configured destination.
+    replies: HashMap<EndpointId, String>,
+    /// Since when the connection is up, if it ever was.
+    up_since: Option<u64>,
+    /// When the goodbye must be over, once it is said.
+    leaving: Option<u64>,
+    /// Since when the broker does not read what is there for it.
+    stuck_since: Option<u64>,
+}
+
+impl Connection {
+    pub fn start(shared: &Arc<Shared>, agent: &EndpointId) -> mpsc::Sender<Outgoing> {
+        let (sender, outgoing) = mpsc::channel(WAITING);
+        let config = &shared.config;
+        let client = Client::new(ClientConfig {
+            endpoint_id: agent.as_str().to_owned(),
+            login: config.login.clone(),
+            host: config.virtual_host.clone(),
+            destination: agent_destination(&config.destination_prefix, agent),
+            heart_beat: config.heart_beat_ms,
+            max_body: MAX_RECORD,
+            max_waiting: WAITING,
+        });
+        let connection = Self {
+            shared: Arc::clone(shared),
+            agent: agent.clone(),
+            outgoing,
+            client,
+            started: Instant::now(),
+            replies: HashMap::new(),
+            up_since: None,
+            leaving: None,
+            stuck_since: None,
+        };
+        tokio::spawn(connection.run());
+        sender
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Connects again and again until told to stop (R-STOMP.7, R-STOMP.25).
+    async fn run(mut self) {
+        let (first, most) = self.shared.config.retry_ms;
+        let mut backoff = Backoff::new(first, most);
+        let stop = self.shared.stop.clone();
+        while !stop.is_cancelled() {
+            self.up_since = None;
+            let why = match self.live().await {
+                Ok(()) => "the gateway stops".to_owned(),
+                Err(why) => why,
+            };
+            self.client.disconnected();
+            if let Some(since) = self.up_since {
+                // A broker that answers what we say with ERROR must not be asked each second for ever.
+                if self.now() - since > most {
+                    backoff.reset();
+                }
+                self.shared.metrics.mtp_down("stomp", self.agent.as_str(), &why);
+            }
+            if stop.is_cancelled() {
+                return;
+            }
+            let wait = backoff.next(u64::from(self.started.elapsed().subsec_nanos()));
+            if self.up_since.is_none() {
+                self.shared.metrics.mtp_failed("stomp", self.agent.as_str(), &why, wait);
+            }
+            tokio::select! {
+                () = tokio::time::sleep(Duration::from_millis(wait)) => {}
+                () = stop.cancelled() => return,
+            }
+        }
+    }
+
+    /// One connection from its opening to its end; ends well when the gateway stops and all is said.
+    async fn live(&mut self) -> Result<(), String> {
+        let config = &self.shared.config;
+        let stream = tokio::select! {
+            stream = Stream::connect(&config.host, config.port, config.tls.as_ref(), CONNECT) => stream,
+            () = self.shared.stop.cancelled() => return Ok(()),
+        };
+        let mut io = Buffered::new(stream.map_err(|error| error.to_string())?);
+        self.client.connected(self.now());
+        self.stuck_since = None;
+        let result = loop {
+            match self.turn(&mut io).await {
+                Ok(true) => {}
+                Ok(false) => break Ok(()),
+                Err(why) => break Err(why),
+            }
+        };
+        // A last word of the client's may be there: DISCONNECT of a session that leads nowhere (R-STOMP.16).
+        if !self.client.is_up() {
+            self.client.transmit(self.now(), io.room(), &mut io.outgoing);
+        }
+        io.close().await;
+        result
+    }
+
+    /// One round; `Ok(false)` when the gateway stops and all is said.
+    async fn turn(&mut self, io: &mut Buffered) -> Result<bool, String> {
+        let now = self.now();
+        self.client.transmit(now, io.room(), &mut io.outgoing);
+        if io.is_flushed() {
+            self.stuck_since = None;
+        } else {
+            self.stuck_since.get_or_insert(now);
+        }
+        let stuck_at = self.stuck_since.map_or(u64::MAX, |since| since + STUCK_MS);
+        let end = self.leaving.unwrap_or(u64::MAX);
+        let deadline = self.client.next_deadline().unwrap_or(u64::MAX).min(stuck_at).min(end);
+        let sleep = Duration::from_millis(deadline.saturating_sub(now).min(DAY_MS));
+        let room = self.client.pending() < QUEUE_AHEAD;
+        let stop = self.shared.stop.clone();
+        let mut events = Vec::new();
+        tokio::select! {
+            round = io.round() => match round {
+                Round::Over(why) => return Err(why),
+                Round::Written => self.stuck_since = None,
+                Round::Read => {
+                    let now = self.now();
+                    self.client.receive(now, &mut io.incoming, &mut events);
+                }
+            },
+            outgoing = self.outgoing.recv(), if room => match outgoing {
+                Some(Outgoing { controller, record }) => self.send(&controller, record),
+                None => return Ok(false),
+            },
+            () = tokio::time::sleep(sleep) => {
+                let now = self.now();
+                if end <= now {
+                    return Ok(false);
+                }
+                if stuck_at <= now {
+                    return Err("the broker does not read".into());
+                }
+                self.client.tick(now, &mut events);
+            }
+            () = stop.cancelled(), if self.leaving.is_none() => return Ok(self.say_goodbye()),
+        }
+        for event in events {
+            if !self.happened(event)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// `Ok(false)` when the connection has come to its end in order.
+    fn happened(&mut self, event: Event) -> Result<bool, String> {
+        match event {
+            Event::Up(up) => {
+                self.up_since = Some(self.now());
+                self.shared.metrics.mtp_up("stomp");
+                tracing::info!(agent = %self.agent, destination = up.destination, "STOMP connection is up");
+                self.greet(&up.destination);
+            }
+            Event::Message(message) => self.message(message),
+            Event::Rejected(message, reason) => {
+                self.shared.metrics.usp_dropped(self.agent.as_str(), "the broker refused a message");
+                let to = message.destination;
+                tracing::warn!(agent = %self.agent, to, reason, "the broker refused a message");
+                // What a controller said about its answers may be what is wrong.
+                self.replies.retain(|_, learnt| *learnt != to);
+            }
+            Event::Closed => return Ok(false),
+            Event::Close(why) => return Err(why),
+        }
+        Ok(true)
+    }
+
+    /// Sends Connect records (R-MTP.6) with what was subscribed to.
+    fn greet(&mut self, destination: &str) {
+        let shared = Arc::clone(&self.shared);
+        let mut greeting = Vec::new();
+        for (controller, _) in &shared.config.controllers {
+            let payload = Payload::StompConnect { subscribed_destination: destination.to_owned() };
+            greeting
+                .extend(self.addressed(controller, Record::of(&self.agent, controller, payload).encode()));
+            shared.metrics.usp_sent();
+        }
+        self.client.greet(greeting);
+        for (controller, _) in &shared.config.controllers {
+            shared.side.connected(&self.agent, controller);
+        }
+    }
+
+    /// Says goodbye; whether there is somebody to say it to.
+    fn say_goodbye(&mut self) -> bool {
+        if !self.client.is_up() {
+            return false;
+        }
+        let shared = Arc::clone(&self.shared);
+        for (controller, _) in &shared.config.controllers {
+            let payload = Payload::Disconnect { reason: "the gateway stops".into(), reason_code: 0 };
+            self.send(controller, Record::of(&self.agent, controller, payload).encode());
+        }
+        self.client.goodbye();
+        self.leaving = Some(self.now() + GOODBYE_MS);
+        true
+    }
+
+    fn send(&mut self, controller: &EndpointId, record: Bytes) {
+        let Some(message) = self.addressed(controller, record) else { return };
+        if self.client.send(message).is_err() {
+            self.shared.metrics.usp_dropped(self.agent.as_str(), "too much waits for the broker");
+        } else {
+            self.shared.metrics.usp_sent();
+        }
+    }
+
+    /// A record as a message to where this controller listens.
+    fn addressed(&self, controller: &EndpointId, record: Bytes) -> Option<Message> {
+        let configured = self.shared.config.controllers.iter().find(|(known, _)| known == controller);
+        let learnt = self.replies.get(controller);
+        let destination = learnt.or(configured.map(|(_, destination)| destination))?.clone();
+        // R-STOMP.20; the client adds our own destination (R-STOMP.21).
+        Some(Message { destination, content_type: Some(CONTENT_TYPE.into()), reply_to: None, body: record })
+    }
+
+    /// A message from the broker. What is no record is dropped in silence, as the standard wants since 1.2:
+    /// the error messages of before (R-STOMP.23a to 24b) are neither sent nor understood.
+    fn message(&mut self, message: Message) {
+        if message.content_type.as_deref().is_some_and(|content| content != CONTENT_TYPE) {
+            return self.shared.metrics.usp_dropped(self.agent.as_str(), "a message that is no USP record");
+        }
+        self.learn_reply(&message);
+        self.shared.metrics.usp_received();
+        self.shared.side.record(&self.agent, message.body);
+    }
+
+    /// Keeps where a controller wants its answers, if it is not where they would go anyway.
+    fn learn_reply(&mut self, message: &Message) {
+        let Some(given) = message.reply_to.as_ref().filter(|it| is_destination(it)) else { return };
+        let controllers = &self.shared.config.controllers;
+        if self.replies.is_empty() && controllers.iter().any(|(_, destination)| destination == given) {
+            return;
+        }
+        let Ok(record) = Record::decode(message.body.clone()) else { return };
+        let known = controllers.iter().find(|(known, _)| known.as_str() == record.from_id);
+        let Some((controller, configured)) = known else { return };
+        if configured == given {
+            self.replies.remove(controller);
+        } else {
+            self.replies.insert(controller.clone(), given.clone());
+        }
+    }
+}
+
+/// R-STOMP.20.
+const CONTENT_TYPE: &str = "application/vnd.bbf.usp.msg";
+/// Records that may wait for the broker.
+const WAITING: usize = 128;
+/// Messages handed to the client ahead of the broker's receipts.
+const QUEUE_AHEAD: usize = 64;
+const CONNECT: Duration = Duration::from_secs(10);
+/// How long the broker may not read before the connection is given up.
+const STUCK_MS: u64 = 30_000;
+/// Time for the goodbye to be confirmed.
+const GOODBYE_MS: u64 = 2_000;
+const DAY_MS: u64 = 86_400_000;
