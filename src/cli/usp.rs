@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::config::{Broker, StompBroker};
 use crate::identity::EndpointId;
-use crate::net::{HttpUrl, TlsClient};
+use crate::net::{HttpUrl, TlsClient, TlsServer};
 use crate::sim::controller::{
     Controller, ControllerConfig, ControllerMtp, Notification, RequestError, requests,
 };
@@ -61,7 +61,13 @@ pub struct UspArgs {
     /// PEM file with the CAs to trust with mqtts:// and stomps://.
     #[arg(long, global = true, value_name = "FILE")]
     ca: Option<PathBuf>,
-    /// In place of a broker: take WebSocket connections of agents here, as ws://ADDRESS:PORT/PATH.
+    /// PEM file with the certificate chain to show where --listen is wss://.
+    #[arg(long, global = true, value_name = "FILE", requires = "key")]
+    certificate: Option<PathBuf>,
+    /// PEM file with the certificate's key.
+    #[arg(long, global = true, value_name = "FILE", requires = "certificate")]
+    key: Option<PathBuf>,
+    /// In place of a broker: take WebSocket connections of agents here, as ws://ADDRESS:PORT/PATH or wss://.
     #[arg(long, global = true, value_name = "URL", value_parser = server)]
     listen: Option<Server>,
     /// The controller's endpoint id; the gateway's configuration must know it.
@@ -93,6 +99,7 @@ enum MqttVersion {
 /// Where the controller listens for WebSocket connections.
 #[derive(Debug, Clone)]
 struct Server {
+    tls: bool,
     address: SocketAddr,
     path: String,
 }
@@ -242,10 +249,15 @@ async fn start(args: &UspArgs) -> anyhow::Result<Controller> {
     let reaching =
         |broker: &Broker| format!("failed to connect to the broker at {}:{}", broker.host, broker.port);
     let (mtp, place) = match (&args.listen, &args.stomp) {
-        (Some(Server { address, path }), _) => (
-            ControllerMtp::WebSocketServer { listen: *address, path: path.clone(), tls: None },
-            format!("failed to listen on {address}"),
-        ),
+        (Some(Server { tls, address, path }), _) => {
+            let tls = match (tls, &args.certificate, &args.key) {
+                (false, _, _) => None,
+                (true, Some(chain), Some(key)) => Some(TlsServer::new(chain, key, None, false)?),
+                (true, _, _) => bail!("wss:// needs --certificate and --key"),
+            };
+            let mtp = ControllerMtp::WebSocketServer { listen: *address, path: path.clone(), tls };
+            (mtp, format!("failed to listen on {address}"))
+        }
         (None, Some(StompBroker(broker))) => {
             let mtp = ControllerMtp::Stomp {
                 host: broker.host.clone(),
@@ -529,11 +541,8 @@ fn stomp_broker(text: &str) -> Result<StompBroker, String> {
 
 fn server(text: &str) -> Result<Server, String> {
     let url = HttpUrl::parse_ws(text).map_err(|error| error.to_string())?;
-    if url.tls {
-        return Err("only ws:// can be listened on".into());
-    }
     let address = url.host.parse().map_err(|_| format!("'{}' is no IP address", url.host))?;
-    Ok(Server { address: SocketAddr::new(address, url.port), path: url.target })
+    Ok(Server { tls: url.tls, address: SocketAddr::new(address, url.port), path: url.target })
 }
 
 /// How often to look for an agent that is to connect.
