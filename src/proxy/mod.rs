@@ -8,6 +8,7 @@ mod config;
 mod device;
 mod gate;
 mod io;
+mod outage;
 mod session;
 mod wake;
 
@@ -15,5 +16,7 @@ pub use config::ProxyConfig;
 pub use device::Device;
 pub use io::{AcsFailure, AcsReply, ExchangeId, Input, Output, Post, Reply, SessionId};
 
+#[cfg(test)]
+mod outage_tests;
 #[cfg(test)]
 mod tests;

@@ -205,7 +205,9 @@ impl World {
         let session = SessionId(self.session);
         let target = "/".to_owned();
         let (client, headers) = (Arc::default(), Vec::new());
-        let post = Post { session, exchange, client, target, headers, body, original_body: None };
+        let authenticated = false;
+        let original_body = None;
+        let post = Post { session, exchange, client, authenticated, target, headers, body, original_body };
         self.tell(Input::Post(post));
     }
 

@@ -148,3 +148,36 @@ async fn what_happens_to_a_device_by_itself_is_told_to_the_acs() {
     assert_ne!(fleet.value(0, version).as_deref(), Some(""), "the value did not change");
     world.end(vec![fleet]).await;
 }
+
+/// TransferComplete and its like come when the ACS has released the CPE, or before if it does not care.
+#[tokio::test(flavor = "multi_thread")]
+async fn s08_requests_that_are_held_up_and_those_that_do_not_care_both_reach_the_acs() {
+    let world = World::build().await;
+    world.acs.hold(true);
+    let parameter_names = Array(vec![SSID.into()]);
+    world.acs.on_every_session(vec![Request::GetParameterValues(GetParameterValues { parameter_names })]);
+    let mut fleets = Vec::new();
+    for (serial, quirks) in [(5_401, Quirks::default()), (5_402, Quirks::of(&[Quirk::IgnoreHold]))] {
+        let happenings = vec!["download=0.3".parse().unwrap()];
+        let change = |config: &mut FleetConfig| {
+            config.quirks = quirks;
+            config.happenings = happenings;
+        };
+        fleets.push(world.cpe(serial, change).await);
+    }
+    for fleet in &fleets {
+        let done = |seen: &[Seen]| {
+            let told = |it: &Seen| it.to_string().contains("AutonomousTransferComplete");
+            seen.iter().any(told) && seen.iter().any(|it| it.value(SSID).is_some())
+        };
+        assert!(
+            world.acs.until(&serial(fleet), PATIENCE, done).await,
+            "{:?}",
+            world.acs.seen(&serial(fleet))
+        );
+        let violations =
+            world.acs.seen(&serial(fleet)).into_iter().filter(|it| matches!(it, Seen::Violation(_)));
+        assert_eq!(violations.collect::<Vec<_>>(), []);
+    }
+    world.end(fleets).await;
+}
