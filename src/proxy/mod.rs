@@ -17,6 +17,4 @@ pub use device::Device;
 pub use io::{AcsFailure, AcsReply, ExchangeId, Input, Output, Post, Reply, SessionId};
 
 #[cfg(test)]
-mod outage_tests;
-#[cfg(test)]
 mod tests;

@@ -18,6 +18,8 @@ use crate::usp::record::{Payload, Record};
 
 use super::*;
 
+mod outage;
+
 const MODEL: &str = include_str!("../../fixtures/models/tr181-small.csv");
 const NAMESPACE: &str = "urn:dslforum-org:cwmp-1-2";
 const SSID: &str = "Device.WiFi.SSID.1.SSID";

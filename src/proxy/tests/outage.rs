@@ -14,9 +14,9 @@ use crate::sim::soap::{Owned, read, write};
 use crate::usp::message::{self, Message};
 use crate::usp::record::Record;
 
-use super::*;
+use super::super::*;
 
-const MODEL: &str = include_str!("../../fixtures/models/tr181-small.csv");
+const MODEL: &str = include_str!("../../../fixtures/models/tr181-small.csv");
 const NAMESPACE: &str = "urn:dslforum-org:cwmp-1-2";
 const SSID: &str = "Device.WiFi.SSID.1.SSID";
 const OURS: &str = "6 CONNECTION REQUEST";
