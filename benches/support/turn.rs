@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use dragoman::agent::{
-    Agent, AgentConfig, ControllerConfig, ControllerMtp, Env, Input, Output, Role, Shadow,
+    Agent, AgentConfig, ControllerConfig, ControllerMtp, Env, FULL_ACCESS, Input, Output, Shadow,
 };
 use dragoman::cwmp::rpc::{Array, Inform, ParameterValueStruct, Request, Response};
 use dragoman::cwmp::soap::{self, Envelope, Header, Limits, Message as Soap};
@@ -32,8 +32,13 @@ impl Turn {
     pub fn new(values: &[(String, ValueType, String)], answer: Vec<u8>) -> Self {
         let controller = EndpointId::parse("self::controller").expect("an endpoint id");
         let mtp = ControllerMtp::Mqtt { topic: "t".into() };
-        let known =
-            ControllerConfig { endpoint_id: controller.clone(), role: Role::FullAccess, onboard: false, mtp };
+        let known = ControllerConfig {
+            instance: 1,
+            endpoint_id: controller.clone(),
+            roles: vec![FULL_ACCESS.into()],
+            onboard: false,
+            mtp,
+        };
         let config = AgentConfig { controllers: vec![known], discovery: false, ..AgentConfig::default() };
         let device = DeviceId { oui: "00256D".into(), serial_number: "1".into(), ..DeviceId::default() };
         let (mut agent, mut shadow) = Agent::restore(&device, Arc::new(config), &[]).expect("an agent");

@@ -22,7 +22,7 @@ use crate::sim::cpe::{
 #[derive(Debug, Subcommand)]
 pub enum SimArgs {
     /// A fleet of CPEs that call an ACS or the gateway.
-    Cpe(CpeArgs),
+    Cpe(Box<CpeArgs>),
     /// An ACS that accepts every CPE and shows what it says.
     Acs(AcsArgs),
     /// An MQTT broker that lets everybody in and forgets all when it ends.
@@ -126,7 +126,7 @@ pub struct BrokerArgs {
 /// Runs a simulator until its time is over or Ctrl-C is pressed.
 pub async fn run(args: SimArgs) -> anyhow::Result<()> {
     match args {
-        SimArgs::Cpe(args) => run_cpes(args).await,
+        SimArgs::Cpe(args) => run_cpes(*args).await,
         SimArgs::Acs(args) => run_acs(args).await,
         SimArgs::Broker(args) => run_broker(args).await,
     }

@@ -115,8 +115,19 @@ pub(super) struct Acs {
     pub forwarded: bool,
     #[serde(default)]
     pub client_cert: bool,
+    #[serde(default)]
+    pub when_down: WhenDown,
     pub answer_seconds: Option<Seconds>,
     pub connect_seconds: Option<Seconds>,
+}
+
+/// What a CPE gets while the ACS gives no answer.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum WhenDown {
+    #[default]
+    Refuse,
+    Answer,
 }
 
 #[derive(Debug, Deserialize)]

@@ -58,6 +58,7 @@ impl Settings {
 
     fn mean(file: File) -> Result<Self, Refusal> {
         check_controllers(&file)?;
+        let answer_when_down = answer_when_down(&file)?;
         let acs = file.acs.map(acs).transpose()?;
         let mut mqtt = Vec::new();
         for (name, broker) in &file.mqtt {
@@ -87,7 +88,7 @@ impl Settings {
         };
         Ok(Self {
             door: door(file.cwmp)?,
-            proxy: proxy(device, acs.is_some())?,
+            proxy: ProxyConfig { answer_when_down, ..proxy(device, acs.is_some())? },
             acs: acs.map(Arc::new),
             store: EmbeddedConfig { file: file.store.file },
             agent,
@@ -205,6 +206,21 @@ fn acs(acs: file::Acs) -> Result<Acs, Refusal> {
     Ok(Acs { url: acs.url.0, tls, keep_target: acs.keep_target, credentials, forwarded, client_cert, limits })
 }
 
+/// Whether CPEs are answered in the ACS's place: only those that the gateway knows to be genuine.
+fn answer_when_down(file: &File) -> Result<bool, Refusal> {
+    let answer = file.acs.as_ref().is_some_and(|acs| acs.when_down == file::WhenDown::Answer);
+    let certified = file.cwmp.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some())
+        || file.cwmp.front.as_ref().is_some_and(|front| front.client_cert);
+    if answer && file.cwmp.authentication.is_none() && !certified {
+        return refuse(
+            "acs.when_down",
+            "can be \"answer\" only where the gateway authenticates CPEs itself: by [cwmp.authentication], or by \
+             client certificates with cwmp.tls.client_ca or cwmp.front.client_cert",
+        );
+    }
+    Ok(answer)
+}
+
 pub(super) fn client_tls(
     key: &str,
     wanted: bool,
@@ -241,6 +257,7 @@ fn proxy(device: &file::Device, acs: bool) -> Result<ProxyConfig, Refusal> {
     };
     Ok(ProxyConfig {
         acs,
+        answer_when_down: defaults.answer_when_down,
         park_ms,
         session_idle_ms: device.session_idle_seconds.map_or(defaults.session_idle_ms, Seconds::ms),
         commit_wait_ms: defaults.commit_wait_ms,
@@ -465,6 +482,20 @@ mod tests {
             let error = refused(&with_front().replace(good, bad));
             assert!(error.contains(says), "{bad}: {error}");
         }
+    }
+
+    #[test]
+    fn the_acs_is_stood_in_for_only_where_the_gateway_knows_its_cpes() {
+        let answer = EXAMPLE.replace("# when_down = \"refuse\"", "when_down = \"answer\"");
+        assert_ne!(answer, EXAMPLE);
+        assert!(refused(&answer).contains("[cwmp.authentication]"));
+        let known = answer.replace("# [cwmp.authentication]", "[cwmp.authentication]");
+        let known = known.replace("# scheme =", "scheme =").replace("# users =", "users =");
+        assert!(Settings::parse(Path::new("x.toml"), &known).unwrap().proxy.answer_when_down);
+        assert!(!Settings::parse(Path::new("x.toml"), EXAMPLE).unwrap().proxy.answer_when_down);
+        assert!(
+            refused(&EXAMPLE.replace("# when_down = \"refuse\"", "when_down = \"no\"")).contains("`answer`")
+        );
     }
 
     #[test]

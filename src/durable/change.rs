@@ -19,11 +19,20 @@ pub enum Kind {
     Operation = 5,
     /// Connection request credentials and URL. Key: empty.
     Reach = 6,
+    /// What the ACS has acknowledged last. Key: empty.
+    Acknowledged = 7,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 6] =
-        [Kind::Device, Kind::Shadow, Kind::LocalAgent, Kind::Outbox, Kind::Operation, Kind::Reach];
+    pub const ALL: [Kind; 7] = [
+        Kind::Device,
+        Kind::Shadow,
+        Kind::LocalAgent,
+        Kind::Outbox,
+        Kind::Operation,
+        Kind::Reach,
+        Kind::Acknowledged,
+    ];
 
     /// The kind stored under a number.
     pub fn from_number(number: u8) -> Option<Self> {

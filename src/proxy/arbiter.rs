@@ -13,7 +13,8 @@ use crate::relay::{AcsSaid, CpeSaid, Turn};
 
 use super::device::{Device, decoded, name_of};
 use super::io::{AcsReply, Output, Post, Reply};
-use super::session::{HeldInform, Ours, Phase, Session, empty, refuse};
+use super::outage;
+use super::session::{HeldInform, InformedBy, Ours, Phase, Session, empty, refuse};
 
 impl Device {
     /// A POST of the CPE. A new session id is a new session: an older one is over (quirk S13).
@@ -21,7 +22,8 @@ impl Device {
         if self.session.as_ref().is_none_or(|session| session.id != post.session) {
             self.reply(refuse(503), out);
             self.end_session(env, "superseded", out);
-            self.session = Some(Session::open(&post, env.now, self.config.acs));
+            let called = self.wake.has_called();
+            self.session = Some(Session::open(&post, env.now, self.config.acs, called));
             self.wake.opened();
         }
         // A second POST while one waits: the CPE gave the first up.
@@ -50,6 +52,7 @@ impl Device {
         let Some(session) = &mut self.session else { return };
         let Phase::Relayed(relayed) = &mut session.phase else { return };
         relayed.leg.from_cpe(said);
+        relayed.lingers = false;
         if said == CpeSaid::Inform {
             let content_type = post.content_type().map(str::to_owned);
             relayed.inform = Some(HeldInform { body: post.body.clone(), content_type });
@@ -99,15 +102,19 @@ impl Device {
         let turn = relayed.leg.from_acs(said);
         let inform = if relayed.leg.is_informed() { relayed.inform.take() } else { None };
         let last = matches!(said, AcsSaid::Empty);
+        let text = inform.as_ref().map(|_| outage::text_of(&reply));
         let passed = Reply { status: reply.status, headers: reply.headers, body: reply.body, close: false };
-        if let Some(inform) = inform {
+        if let (Some(inform), Some(text)) = (inform, text) {
+            self.remember_acknowledged(&inform, &text, out);
             let durable = self.inform_accepted(env, &inform, out);
             self.pass_inform_response(env, passed, durable, out);
         } else if turn == Turn::Ours {
             self.begin_ours(env, passed, out);
         } else {
+            relayed.lingers = last && relayed.leg.may_ask_yet();
+            let lingers = relayed.lingers;
             self.reply(passed, out);
-            if last {
+            if last && !lingers {
                 self.end_session(env, "complete", out);
             }
         }
@@ -128,7 +135,12 @@ impl Device {
             .any(|output| matches!(output, Output::Persist { changes, .. } if changes.iter().any(is_outbox)))
     }
 
-    fn informed(&mut self, env: &Env, inform: &crate::cwmp::rpc::Inform<'_>, out: &mut Vec<Output>) {
+    pub(super) fn informed(
+        &mut self,
+        env: &Env,
+        inform: &crate::cwmp::rpc::Inform<'_>,
+        out: &mut Vec<Output>,
+    ) {
         let is_url = |name: &str| name.ends_with(".ManagementServer.ConnectionRequestURL");
         let url = inform.parameter_list.iter().find(|parameter| is_url(&parameter.name));
         self.learn_url(url.map(|parameter| parameter.value.as_ref()), out);
@@ -149,7 +161,10 @@ impl Device {
 
     fn begin_ours(&mut self, env: &Env, last: Reply, out: &mut Vec<Output>) {
         if let Some(session) = &mut self.session {
-            session.phase = Phase::Ours(Ours::new(last, false));
+            let before = std::mem::replace(&mut session.phase, Phase::Ours(Ours::new(last, InformedBy::Acs)));
+            if let (Phase::Relayed(relayed), Phase::Ours(ours)) = (before, &mut session.phase) {
+                ours.resume = Some(relayed).filter(|relayed| relayed.leg.may_ask_yet());
+            }
         }
         self.drive(env, out);
     }
@@ -181,7 +196,8 @@ impl Device {
             ours.used |= rpc.asked;
             ours.closing = rpc.ends_session;
         }
-        let reply = self.soap_reply(Some(&id), Message::Request(rpc.request));
+        let header = Header { id: Some(id.into()), ..Header::default() };
+        let reply = self.soap_reply(header, Message::Request(rpc.request));
         self.reply(reply, out);
     }
 
@@ -199,12 +215,21 @@ impl Device {
 
     /// Gives the CPE the answer that ends its session.
     pub(super) fn finish(&mut self, env: &Env, out: &mut Vec<Output>) {
-        let last = match &mut self.session {
-            Some(Session { phase: Phase::Ours(ours), .. }) => std::mem::replace(&mut ours.last, empty()),
-            _ => empty(),
+        let (last, resume) = match &mut self.session {
+            Some(Session { phase: Phase::Ours(ours), .. }) => {
+                let resume = ours.resume.take().filter(|_| !ours.closing);
+                (std::mem::replace(&mut ours.last, empty()), resume)
+            }
+            _ => (empty(), None),
         };
         self.reply(last, out);
-        self.end_session(env, "complete", out);
+        match (resume, &mut self.session) {
+            (Some(mut relayed), Some(session)) => {
+                relayed.lingers = true;
+                session.phase = Phase::Relayed(relayed);
+            }
+            _ => self.end_session(env, "complete", out),
+        }
     }
 
     /// A POST of the CPE while we speak with it.
@@ -268,7 +293,8 @@ impl Device {
     ) {
         let Some(session) = &mut self.session else { return };
         session.note(request.name());
-        if session.is_relayed() {
+        let ours = matches!(&session.phase, Phase::Ours(ours) if ours.informed_by == InformedBy::Gateway);
+        if !ours {
             self.reply(refuse(503), out);
             return self.end_session(env, "cpe-request-after-leg", out);
         }
@@ -280,15 +306,15 @@ impl Device {
             }
             request => own_answer(request),
         };
-        let reply = self.soap_reply(envelope.header.id.as_deref(), response);
+        let header = Header { id: envelope.header.id.clone(), ..Header::default() };
+        let reply = self.soap_reply(header, response);
         self.reply(reply, out);
     }
 
     /// A SOAP envelope of ours in the words of this session.
-    fn soap_reply(&self, id: Option<&str>, message: Message<'_>) -> Reply {
+    pub(super) fn soap_reply(&self, header: Header<'_>, message: Message<'_>) -> Reply {
         let namespace = self.session.as_ref().map_or("", |session| session.namespace.as_str());
         let mut body = Vec::with_capacity(1_024);
-        let header = Header { id: id.map(Into::into), ..Header::default() };
         soap::encode(&mut body, &Envelope::of(namespace, header, message));
         let headers = vec![("Content-Type".into(), "text/xml; charset=\"utf-8\"".into())];
         Reply { status: 200, headers, body: Bytes::from(body), close: false }

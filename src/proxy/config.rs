@@ -5,6 +5,8 @@
 pub struct ProxyConfig {
     /// Whether an ACS is configured; without one the gateway answers the CPE itself.
     pub acs: bool,
+    /// Whether the gateway answers CPEs in the ACS's place while that is down, where nothing is the ACS's.
+    pub answer_when_down: bool,
     /// How long a session is held open after USP work for more of it (DUALSTACK: at most 25 s). 0 is never.
     pub park_ms: u64,
     /// How long the InformResponse waits for durable notifications to be committed.
@@ -21,6 +23,7 @@ impl Default for ProxyConfig {
     fn default() -> Self {
         Self {
             acs: true,
+            answer_when_down: false,
             park_ms: 2_000,
             commit_wait_ms: 250,
             session_idle_ms: 60_000,

@@ -9,6 +9,7 @@ use crate::cwmp::rpc::Request;
 use crate::cwmp::soap::{self, Message};
 use crate::durable::{Change, Entry, Kind, Token};
 use crate::identity::DeviceId;
+use crate::relay::Acknowledged;
 
 use super::config::ProxyConfig;
 use super::gate::Gate;
@@ -26,6 +27,8 @@ pub struct Device {
     gate: Gate<Output>,
     /// The connection request URL of the newest Inform (quirk D08).
     url: Option<String>,
+    /// What the ACS has acknowledged last, where that may be needed in an outage.
+    pub(super) acknowledged: Option<Acknowledged>,
     /// Whether this device has never been heard of before this activation.
     pub(super) first_contact: bool,
     /// The gateway stops: nothing new is begun.
@@ -44,6 +47,8 @@ impl Device {
     ) -> Result<Self, RestoreError> {
         let url =
             entries.iter().find(|entry| entry.kind == Kind::Reach).and_then(|entry| decode_url(&entry.value));
+        let acknowledged = entries.iter().find(|entry| entry.kind == Kind::Acknowledged);
+        let acknowledged = acknowledged.and_then(|entry| Acknowledged::decode(&entry.value));
         let (agent, shadow) = Agent::restore(device, agent, entries)?;
         Ok(Self {
             config,
@@ -53,6 +58,7 @@ impl Device {
             wake: Wake::default(),
             gate: Gate::default(),
             url,
+            acknowledged,
             first_contact: entries.is_empty(),
             stopping: false,
             next_token: 0,
@@ -113,6 +119,9 @@ impl Device {
             Ok(reply) => self.relay_from_acs(env, reply, out),
             Err(AcsFailure(reason)) => {
                 out.push(Output::Log(format!("the ACS did not answer: {reason}")));
+                if self.answer_in_outage(env, out) {
+                    return;
+                }
                 self.reply(refuse(503), out);
                 self.end_session(env, "acs-failed", out);
             }
@@ -125,8 +134,12 @@ impl Device {
         let Some(session) = self.session.as_mut().filter(|session| session.id == id) else {
             return;
         };
+        let lingers = matches!(&session.phase, Phase::Relayed(relayed) if relayed.lingers);
         if session.waiting.take().is_some() {
             self.end_session(env, "cpe-gone", out);
+        } else if lingers {
+            // It had nothing more to ask.
+            self.end_session(env, "complete", out);
         }
     }
 
@@ -259,9 +272,14 @@ impl Device {
             return;
         };
         self.url = Some(url.to_owned());
+        self.persist_own(vec![Change::put(Kind::Reach, "", encode_url(url))], out);
+    }
+
+    /// Makes durable what is the proxy's own.
+    pub(super) fn persist_own(&mut self, changes: Vec<Change>, out: &mut Vec<Output>) {
         self.next_token += 1;
         let token = Token(OWN_TOKENS + self.next_token);
-        out.push(Output::Persist { token, changes: vec![Change::put(Kind::Reach, "", encode_url(url))] });
+        out.push(Output::Persist { token, changes });
     }
 
     /// Answers the POST that waits; what came without one has nobody to hear it.

@@ -22,6 +22,8 @@ pub struct Post {
     pub session: SessionId,
     pub exchange: ExchangeId,
     pub client: Arc<Client>,
+    /// Whether the door has authenticated the CPE itself.
+    pub authenticated: bool,
     /// Path and query as the CPE asked for them: its digest answer covers them.
     pub target: String,
     /// End-to-end headers, ours removed.

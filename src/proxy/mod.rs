@@ -8,6 +8,7 @@ mod config;
 mod device;
 mod gate;
 mod io;
+mod outage;
 mod session;
 mod wake;
 

@@ -24,6 +24,10 @@ pub(super) struct Session {
     pub waiting: Option<ExchangeId>,
     /// The namespace of the CPE's Inform: all we say to it is said in that (quirk V01).
     pub namespace: String,
+    /// Whether the door has authenticated the CPE.
+    pub authenticated: bool,
+    /// Whether a connection request of ours was out when the CPE called.
+    pub called: bool,
     pub phase: Phase,
     /// The RPCs that passed, for the operator's line.
     pub rpcs: Vec<String>,
@@ -47,6 +51,8 @@ pub(super) struct Relayed {
     pub inform: Option<HeldInform>,
     /// The ACS's RPC that the CPE is carrying out, kept if its outcome changes what we know.
     pub acs_request: Option<Request<'static>>,
+    /// The ACS's empty answer has passed, and the CPE, which was held up, may still have requests for it.
+    pub lingers: bool,
     /// An InformResponse that waits until durable notifications are committed, and until when at most.
     pub held: Option<(Reply, u64)>,
 }
@@ -61,8 +67,9 @@ pub(super) struct HeldInform {
 pub(super) struct Ours {
     /// The answer that ends the session: the ACS's own empty one, or ours.
     pub last: Reply,
-    /// Whether the gateway gave the InformResponse itself, and so answers the CPE's own requests.
-    pub gateway_answered: bool,
+    /// The ACS's leg where it is not over: the CPE was held up and may still have requests for the ACS.
+    pub resume: Option<Box<Relayed>>,
+    pub informed_by: InformedBy,
     pub outstanding: Option<RpcId>,
     /// Whether USP work was done, so that more is likely to follow soon.
     pub used: bool,
@@ -72,10 +79,23 @@ pub(super) struct Ours {
     pub parked_until: Option<u64>,
 }
 
+/// Who gave the InformResponse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum InformedBy {
+    Acs,
+    /// The gateway, which is the ACS where none is configured: it answers the CPE's own requests too.
+    Gateway,
+    /// The gateway while the ACS is down: what the CPE asks of its own is still the ACS's.
+    GatewayInOutage,
+}
+
 impl Session {
-    pub fn open(post: &Post, now: u64, relayed: bool) -> Self {
-        let phase =
-            if relayed { Phase::Relayed(Box::default()) } else { Phase::Ours(Ours::new(empty(), true)) };
+    pub fn open(post: &Post, now: u64, relayed: bool, called: bool) -> Self {
+        let phase = if relayed {
+            Phase::Relayed(Box::default())
+        } else {
+            Phase::Ours(Ours::new(empty(), InformedBy::Gateway))
+        };
         Self {
             id: post.session,
             client: Arc::clone(&post.client),
@@ -83,6 +103,8 @@ impl Session {
             last_at: now,
             waiting: None,
             namespace: String::new(),
+            authenticated: post.authenticated,
+            called,
             phase,
             rpcs: Vec::new(),
             next_id: 0,
@@ -105,14 +127,22 @@ impl Session {
     pub fn is_relayed(&self) -> bool {
         match &self.phase {
             Phase::Relayed(_) => true,
-            Phase::Ours(ours) => !ours.gateway_answered,
+            Phase::Ours(ours) => ours.informed_by == InformedBy::Acs,
         }
     }
 }
 
 impl Ours {
-    pub fn new(last: Reply, gateway_answered: bool) -> Self {
-        Self { last, gateway_answered, outstanding: None, used: false, closing: false, parked_until: None }
+    pub fn new(last: Reply, informed_by: InformedBy) -> Self {
+        Self {
+            last,
+            resume: None,
+            informed_by,
+            outstanding: None,
+            used: false,
+            closing: false,
+            parked_until: None,
+        }
     }
 }
 

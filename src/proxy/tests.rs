@@ -18,6 +18,8 @@ use crate::usp::record::{Payload, Record};
 
 use super::*;
 
+mod outage;
+
 const MODEL: &str = include_str!("../../fixtures/models/tr181-small.csv");
 const NAMESPACE: &str = "urn:dslforum-org:cwmp-1-2";
 const SSID: &str = "Device.WiFi.SSID.1.SSID";
@@ -205,7 +207,9 @@ impl World {
         let session = SessionId(self.session);
         let target = "/".to_owned();
         let (client, headers) = (Arc::default(), Vec::new());
-        let post = Post { session, exchange, client, target, headers, body, original_body: None };
+        let authenticated = false;
+        let original_body = None;
+        let post = Post { session, exchange, client, authenticated, target, headers, body, original_body };
         self.tell(Input::Post(post));
     }
 

@@ -35,6 +35,15 @@ impl Wake {
         self.state = State::Quiet;
     }
 
+    /// Whether a connection request of ours has gone out that no session has followed yet.
+    pub fn has_called(&self) -> bool {
+        match self.state {
+            State::Quiet => false,
+            State::Due { attempt, .. } => attempt > 0,
+            State::Sent { .. } | State::GivenUp => true,
+        }
+    }
+
     /// Whether a connection request is to be sent now; if so it counts as sent.
     pub fn take_due(&mut self, now: u64) -> bool {
         match self.state {

@@ -52,6 +52,8 @@ pub enum Turn {
 pub struct Leg {
     informed: bool,
     hold_requests: bool,
+    /// Requests of the CPE's own were held up, and it has not said since that it has no more.
+    held_up: bool,
     opaque: bool,
     device_ends: bool,
     last: Option<CpeSaid>,
@@ -61,6 +63,7 @@ impl Leg {
     /// Notes a POST on its way to the ACS.
     pub fn from_cpe(&mut self, said: CpeSaid) {
         self.opaque |= said == CpeSaid::Opaque;
+        self.held_up &= said != CpeSaid::Empty || self.hold_requests;
         self.last = Some(said);
     }
 
@@ -80,6 +83,7 @@ impl Leg {
             AcsSaid::Empty => {}
             AcsSaid::Other => self.opaque |= self.informed,
         }
+        self.held_up |= self.hold_requests;
         Turn::Acs
     }
 
@@ -91,6 +95,12 @@ impl Leg {
     /// Whether something that we cannot decode went through: USP is off for this session.
     pub fn is_opaque(&self) -> bool {
         self.opaque
+    }
+
+    /// Whether the CPE may still have requests for the ACS after an empty answer: it was held up, and an empty
+    /// answer lets it go on (TR-069 3.7.1.4).
+    pub fn may_ask_yet(&self) -> bool {
+        self.held_up && !self.device_ends
     }
 
     fn may_follow(&self) -> bool {
@@ -138,6 +148,25 @@ mod tests {
         leg.from_acs(AcsSaid::InformResponse { hold_requests: true });
         leg.from_cpe(CpeSaid::Empty);
         assert_eq!(leg.from_acs(AcsSaid::Empty), Turn::Acs);
+    }
+
+    #[test]
+    fn a_cpe_that_was_held_up_may_ask_until_it_says_that_it_has_no_more() {
+        let mut leg = Leg::default();
+        leg.from_cpe(CpeSaid::Inform);
+        leg.from_acs(AcsSaid::InformResponse { hold_requests: true });
+        leg.from_cpe(CpeSaid::Empty);
+        leg.from_acs(AcsSaid::Request { hold_requests: false, ends_device: false });
+        leg.from_cpe(CpeSaid::Response);
+        assert_eq!(leg.from_acs(AcsSaid::Empty), Turn::Ours);
+        assert!(leg.may_ask_yet());
+        leg.from_cpe(CpeSaid::Request);
+        leg.from_acs(AcsSaid::Response { hold_requests: false });
+        assert!(leg.may_ask_yet());
+        leg.from_cpe(CpeSaid::Empty);
+        assert_eq!(leg.from_acs(AcsSaid::Empty), Turn::Ours);
+        assert!(!leg.may_ask_yet());
+        assert!(!opened().may_ask_yet());
     }
 
     #[test]

@@ -3,5 +3,7 @@
 //! Layer 3: no I/O, clock, randomness or async.
 
 mod leg;
+mod outage;
 
 pub use leg::{AcsSaid, CpeSaid, Leg, Turn};
+pub use outage::{Acknowledged, Owed, owed};

@@ -67,6 +67,7 @@ impl<S: Store> CpeHandler for Doorman<S> {
             session: route.session,
             exchange,
             client: request.client,
+            authenticated: request.authenticated,
             target: request.target,
             headers,
             body: request.body,

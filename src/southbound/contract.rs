@@ -17,6 +17,8 @@ pub struct CpeRequest {
     pub connection: ConnectionId,
     /// Who sent it, as far as is known for true.
     pub client: Arc<Client>,
+    /// Whether the door has authenticated the CPE: by credentials or by a client certificate.
+    pub authenticated: bool,
     /// The value of our session cookie, if it came.
     pub cookie: Option<String>,
     /// Path and query as asked for.

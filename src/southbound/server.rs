@@ -235,8 +235,9 @@ impl<H: CpeHandler> Shared<H> {
             Some(decoded) => (decoded, Some(received)),
             None => (received, None),
         };
+        let authenticated = self.judge.is_some() || client.certificate.is_some();
         let (connection, client) = (caller.connection, Arc::new(client));
-        Ok(CpeRequest { connection, client, cookie, target, headers, body, original_body })
+        Ok(CpeRequest { connection, client, authenticated, cookie, target, headers, body, original_body })
     }
 
     /// Whether the client may come in, told to the operator.

@@ -15,7 +15,7 @@ use dragoman::sim::cpe::{Every, Fleet, FleetConfig, Model, Quirk, Quirks};
 use dragoman::transport::mqtt::Version;
 use futures_util::future::join_all;
 
-use super::gateway::acs_and_mqtt;
+use super::gateway::mqtt;
 use super::mosquitto::folder;
 use super::usp::{PATIENCE, SSID, TR_181, controller, value};
 
@@ -30,14 +30,20 @@ struct World {
 
 impl World {
     async fn build() -> Self {
+        Self::with("", "").await
+    }
+
+    /// With more in the tables `[cwmp]` and `[acs]`.
+    async fn with(cwmp: &str, acs_more: &str) -> Self {
         let acs = Acs::start(AcsConfig::default()).await.unwrap();
         let broker = Broker::start(BrokerConfig::default()).await.unwrap();
         let controller = controller(broker.address().port(), Version::V5).await;
         let folder = folder("quirks");
         let text = format!(
-            "[cwmp]\nlisten = \"127.0.0.1:0\"\n[store]\nfile = '{}'\n{}",
+            "[cwmp]\nlisten = \"127.0.0.1:0\"\n{cwmp}[store]\nfile = '{}'\n[acs]\nurl = \"{}\"\n{acs_more}{}",
             folder.join("dragoman.db").display(),
-            acs_and_mqtt(&acs.url(), broker.address().port(), "")
+            acs.url(),
+            mqtt(broker.address().port(), "")
         );
         let settings = Settings::parse(&folder.join("x.toml"), &text).unwrap();
         let gateway = Gateway::start(settings).await.unwrap();
@@ -146,5 +152,76 @@ async fn what_happens_to_a_device_by_itself_is_told_to_the_acs() {
     let boots = |seen: &[Seen]| seen.iter().filter(|it| it.is_inform_with("1 BOOT")).count() > 1;
     assert!(world.acs.until(&serial(&fleet), PATIENCE, boots).await, "it did not reboot");
     assert_ne!(fleet.value(0, version).as_deref(), Some(""), "the value did not change");
+    world.end(vec![fleet]).await;
+}
+
+/// TransferComplete and its like come when the ACS has released the CPE, or before if it does not care.
+#[tokio::test(flavor = "multi_thread")]
+async fn s08_requests_that_are_held_up_and_those_that_do_not_care_both_reach_the_acs() {
+    let world = World::build().await;
+    world.acs.hold(true);
+    let parameter_names = Array(vec![SSID.into()]);
+    world.acs.on_every_session(vec![Request::GetParameterValues(GetParameterValues { parameter_names })]);
+    let mut fleets = Vec::new();
+    for (serial, quirks) in [(5_401, Quirks::default()), (5_402, Quirks::of(&[Quirk::IgnoreHold]))] {
+        let happenings = vec!["download=0.3".parse().unwrap()];
+        let change = |config: &mut FleetConfig| {
+            config.quirks = quirks;
+            config.happenings = happenings;
+        };
+        fleets.push(world.cpe(serial, change).await);
+    }
+    for fleet in &fleets {
+        let done = |seen: &[Seen]| {
+            let told = |it: &Seen| it.to_string().contains("AutonomousTransferComplete");
+            seen.iter().any(told) && seen.iter().any(|it| it.value(SSID).is_some())
+        };
+        assert!(
+            world.acs.until(&serial(fleet), PATIENCE, done).await,
+            "{:?}",
+            world.acs.seen(&serial(fleet))
+        );
+        let violations =
+            world.acs.seen(&serial(fleet)).into_iter().filter(|it| matches!(it, Seen::Violation(_)));
+        assert_eq!(violations.collect::<Vec<_>>(), []);
+    }
+    world.end(fleets).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_acs_is_down_usp_goes_on_and_what_is_the_acs_s_waits_for_it() {
+    let door = "authentication = { scheme = \"digest\", users = { cpe = \"secret\" } }\n";
+    let mut world = World::with(door, "when_down = \"answer\"\nconnect_seconds = 2\n").await;
+    let fleet = world
+        .cpe(5_501, |config| {
+            config.acs_credentials = Some(("cpe".into(), "secret".into()));
+            config.retry_ms = 300;
+        })
+        .await;
+    assert!(world.controller.wait_for_agents(1, PATIENCE).await, "the agent did not onboard");
+    assert!(value(&world.controller, &agent(&fleet), SSID).await.is_ok());
+    let listen = world.acs.url().trim_start_matches("http://").trim_end_matches('/').parse().unwrap();
+    let down = std::mem::replace(&mut world.acs, Acs::start(AcsConfig::default()).await.unwrap());
+    down.stop().await;
+    assert!(fleet.set(0, SSID, "in the outage"));
+    let failed = fleet.statistics().sessions_failed;
+    assert_eq!(value(&world.controller, &agent(&fleet), SSID).await.as_deref(), Ok("in the outage"));
+    assert_eq!(fleet.statistics().sessions_failed, failed, "a session of ours was refused");
+    // A periodic Inform is the ACS's.
+    fleet.inform_now(0);
+    let begin = std::time::Instant::now();
+    while fleet.statistics().sessions_failed == failed {
+        assert!(begin.elapsed() < PATIENCE, "the Inform was answered: {:?}", fleet.statistics());
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let back = Acs::start(AcsConfig { listen, ..AcsConfig::default() }).await.unwrap();
+    let told = |seen: &[Seen]| {
+        seen.iter().any(|it| {
+            it.is_inform_with("2 PERIODIC")
+                && matches!(it, Seen::Inform { retry_count, .. } if *retry_count > 0)
+        })
+    };
+    assert!(back.until(&serial(&fleet), PATIENCE, told).await, "the ACS never heard of it");
+    std::mem::replace(&mut world.acs, back).stop().await;
     world.end(vec![fleet]).await;
 }

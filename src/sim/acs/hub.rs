@@ -219,6 +219,10 @@ impl Hub {
         let request = session.todo.pop_front().or_else(|| queue.and_then(VecDeque::pop_front));
         let Some(request) = request else {
             self.log_of(Some(id), Seen::End);
+            if self.hold {
+                // Who was held up may ask after it.
+                return Answer { status: 204, body: Bytes::new(), session: Some(id) };
+            }
             let serial = self.sessions.remove(&id).map(|session| session.serial).unwrap_or_default();
             self.device(&serial).session = None;
             return Answer { status: 204, body: Bytes::new(), session: None };

@@ -1,0 +1,87 @@
+//! The ACS is down: whether, and how, the gateway answers a CPE in its place. It does so only if the operator
+//! wants it, the gateway itself has authenticated the CPE, and nothing in the Inform is the ACS's
+//! (`relay::owed`). So no event of the ACS's is ever acknowledged here: the CPE keeps them and tells them again.
+
+use bytes::Bytes;
+
+use crate::agent::Env;
+use crate::cwmp::rpc::{InformResponse, Request, Response};
+use crate::cwmp::soap::{Header, Message};
+use crate::durable::{Change, Kind};
+use crate::relay::{Acknowledged, owed};
+
+use super::device::{Device, decoded};
+use super::io::{AcsReply, Output};
+use super::session::{HeldInform, InformedBy, Ours, Phase, Session, empty};
+
+impl Device {
+    /// Answers the Inform that the ACS gave no answer to, if that may be. Returns whether it did.
+    pub(super) fn answer_in_outage(&mut self, env: &Env, out: &mut Vec<Output>) -> bool {
+        let Some(Session { phase: Phase::Relayed(relayed), authenticated, called, .. }) = &mut self.session
+        else {
+            return false;
+        };
+        let Some(held) = relayed.inform.take().filter(|_| self.config.answer_when_down) else { return false };
+        let (authenticated, called) = (*authenticated, *called);
+        if !authenticated {
+            out.push(Output::Log("not answered for the ACS: the CPE was not authenticated here".into()));
+            return false;
+        }
+        let body = held.body.clone();
+        let answered = decoded(&body, held.content_type.as_deref(), |envelope| {
+            let Message::Request(Request::Inform(inform)) = &envelope.message else { return false };
+            if let Some(owed) = owed(inform, called, self.acknowledged.as_ref()) {
+                out.push(Output::Log(format!("not answered for the ACS: {owed}")));
+                return false;
+            }
+            if let Some(session) = &mut self.session {
+                session.phase = Phase::Ours(Ours::new(empty(), InformedBy::GatewayInOutage));
+            }
+            out.push(Output::Log("the ACS is down: a session that is ours alone goes on without it".into()));
+            self.informed(env, inform, out);
+            let use_cwmp_version = self.acknowledged.as_ref().and_then(|last| last.use_cwmp_version.clone());
+            let id = envelope.header.id.clone();
+            let header =
+                Header { id, use_cwmp_version: use_cwmp_version.map(Into::into), ..Header::default() };
+            let response = InformResponse { max_envelopes: 1 };
+            let response = Message::Response(Response::InformResponse(response));
+            let reply = self.soap_reply(header, response);
+            self.reply(reply, out);
+            true
+        });
+        answered.unwrap_or(false)
+    }
+
+    /// Remembers what the ACS has acknowledged, so that a later outage can tell what it has not.
+    pub(super) fn remember_acknowledged(
+        &mut self,
+        held: &HeldInform,
+        reply: &(Bytes, Option<String>),
+        out: &mut Vec<Output>,
+    ) {
+        if !self.config.answer_when_down {
+            return;
+        }
+        let (body, content_type) = reply;
+        let version = decoded(body, content_type.as_deref(), |envelope| {
+            envelope.header.use_cwmp_version.as_deref().map(str::to_owned)
+        });
+        let seen = decoded(&held.body, held.content_type.as_deref(), |envelope| match &envelope.message {
+            Message::Request(Request::Inform(inform)) => {
+                Some(Acknowledged::of(inform, version.flatten().as_deref()))
+            }
+            _ => None,
+        });
+        let Some(seen) = seen.flatten().filter(|seen| Some(seen) != self.acknowledged.as_ref()) else {
+            return;
+        };
+        let value = seen.encode();
+        self.acknowledged = Some(seen);
+        self.persist_own(vec![Change::put(Kind::Acknowledged, "", value)], out);
+    }
+}
+
+/// The answer of an ACS as far as [`Device::remember_acknowledged`] looks at it.
+pub(super) fn text_of(reply: &AcsReply) -> (Bytes, Option<String>) {
+    (reply.text().clone(), reply.content_type().map(str::to_owned))
+}

@@ -1,0 +1,286 @@
+//! A device whose ACS is down, on a clock that the test holds.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::agent::{AgentConfig, ControllerConfig, ControllerMtp, Env, FULL_ACCESS};
+use crate::cwmp::rpc::{EventStruct, InformResponse, Request, Response, TransferComplete};
+use crate::datamodel::WallTime;
+use crate::durable::{Change, Entry};
+use crate::identity::EndpointId;
+use crate::sim::cpe::Bench;
+use crate::sim::soap::{Owned, read, write};
+use crate::usp::message::{self, Message};
+use crate::usp::record::Record;
+
+use super::super::*;
+
+const MODEL: &str = include_str!("../../../fixtures/models/tr181-small.csv");
+const NAMESPACE: &str = "urn:dslforum-org:cwmp-1-2";
+const SSID: &str = "Device.WiFi.SSID.1.SSID";
+const OURS: &str = "6 CONNECTION REQUEST";
+
+/// A device that the ACS and the agent know, with the ACS gone.
+struct Outage {
+    device: Device,
+    bench: Bench,
+    now: u64,
+    number: u64,
+    stored: Vec<Entry>,
+    authenticated: bool,
+    /// Records for the controller.
+    sent: usize,
+    calls: usize,
+}
+
+impl Outage {
+    fn with(config: ProxyConfig) -> Self {
+        let bench = Bench::new(MODEL);
+        let (agent, config) = configs(config);
+        let device = Device::restore(&bench.id(), agent, config, &[]).unwrap();
+        let authenticated = true;
+        let (now, number, sent, calls) = (1_000, 0, 0, 0);
+        let mut it = Self { device, bench, now, number, stored: Vec::new(), authenticated, sent, calls };
+        for _ in 0..2 {
+            it.session_with_the_acs();
+        }
+        it
+    }
+
+    fn begin() -> Self {
+        Self::with(answering())
+    }
+
+    fn tell(&mut self, input: Input) -> Vec<Output> {
+        self.now += 1;
+        let env = Env { now: self.now, wall: WallTime(1_700_000_000_000 + self.now), seed: self.now };
+        let mut out = Vec::new();
+        self.device.handle(&env, input, &mut out);
+        let mut kept = Vec::new();
+        for output in out {
+            match output {
+                Output::Persist { token, changes } => {
+                    for change in changes {
+                        self.store(change);
+                    }
+                    kept.extend(self.tell(Input::Persisted(token)));
+                }
+                Output::Send { .. } => self.sent += 1,
+                Output::Wake { .. } => self.calls += 1,
+                other => kept.push(other),
+            }
+        }
+        kept
+    }
+
+    fn store(&mut self, change: Change) {
+        let (kind, key) = match &change {
+            Change::Put(entry) => (entry.kind, entry.key.clone()),
+            Change::Delete { kind, key } => (*kind, key.clone()),
+        };
+        self.stored.retain(|entry| (entry.kind, &entry.key) != (kind, &key));
+        if let Change::Put(entry) = change {
+            self.stored.push(entry);
+        }
+    }
+
+    fn post(&mut self, new: bool, body: Bytes) -> Vec<Output> {
+        self.number += 1;
+        let exchange = ExchangeId(self.number);
+        let session = if new { SessionId(self.number) } else { self.session() };
+        let (headers, target) = (Vec::new(), "/".to_owned());
+        let authenticated = self.authenticated;
+        self.tell(Input::Post(Post {
+            session,
+            exchange,
+            client: Arc::default(),
+            authenticated,
+            target,
+            headers,
+            body,
+            original_body: None,
+        }))
+    }
+
+    fn session(&self) -> SessionId {
+        self.device.session.as_ref().expect("a session is open").id
+    }
+
+    fn acs_answers(&mut self, body: Bytes) -> Vec<Output> {
+        let status = if body.is_empty() { 204 } else { 200 };
+        let reply = Ok(AcsReply { status, headers: Vec::new(), body, decoded_body: None });
+        let session = self.session();
+        self.tell(Input::Acs { session, reply })
+    }
+
+    /// The CPE's Inform with these events in the place of its own.
+    fn inform(&mut self, codes: &[&'static str]) -> Bytes {
+        let mut inform = self.bench.open();
+        inform.event.0 = codes
+            .iter()
+            .map(|code| EventStruct { event_code: (*code).into(), command_key: "".into() })
+            .collect();
+        write(NAMESPACE, Some("1"), Owned::Request(Request::Inform(inform)))
+    }
+
+    fn session_with_the_acs(&mut self) {
+        let inform = self.bench.open();
+        let inform = write(NAMESPACE, Some("1"), Owned::Request(Request::Inform(inform)));
+        self.post(true, inform);
+        let response = Response::InformResponse(InformResponse { max_envelopes: 1 });
+        self.acs_answers(write(NAMESPACE, Some("1"), Owned::Response(response)));
+        self.post(false, Bytes::new());
+        let mut out = self.acs_answers(Bytes::new());
+        out.extend(self.serve(&out_reply(&out)));
+        self.now += 30_000;
+        self.tell(Input::Tick);
+        self.bench.close();
+    }
+
+    /// Carries out RPCs of the gateway until it has no more; returns the last answer.
+    fn serve(&mut self, first: &Option<Reply>) -> Vec<Output> {
+        let mut reply = first.clone();
+        while let Some(request) = reply.as_ref().and_then(request_of) {
+            let answer = self.bench.handle(&request.1).map_or_else(Owned::Fault, Owned::Response);
+            let out = self.post(false, write(NAMESPACE, Some(&request.0), answer));
+            reply = out_reply(&out);
+        }
+        Vec::new()
+    }
+
+    /// A controller asks for a value, and the gateway calls the CPE.
+    fn asked(&mut self) {
+        let from = EndpointId::parse("self::ctl").unwrap();
+        let get = message::Get { param_paths: vec![SSID.into()], max_depth: 0 };
+        let message = Message::request("q", message::Request::Get(get)).encode();
+        let record = Record::plain(&from, &self.bench.id().endpoint_id(), message).encode();
+        self.tell(Input::Record(record));
+        self.tell(Input::Tick);
+        assert!(self.calls > 0, "the CPE is not called");
+        self.tell(Input::Woken(Ok(())));
+    }
+
+    /// The CPE calls and the ACS gives no answer; returns what the CPE gets.
+    fn informs(&mut self, codes: &[&'static str]) -> Reply {
+        let inform = self.inform(codes);
+        let out = self.post(true, inform);
+        assert!(out.iter().any(|it| matches!(it, Output::ToAcs { .. })), "the ACS is always tried first");
+        let session = self.session();
+        let out = self.tell(Input::Acs { session, reply: Err(AcsFailure("refused".into())) });
+        out_reply(&out).expect("an answer")
+    }
+}
+
+fn configs(proxy: ProxyConfig) -> (Arc<AgentConfig>, Arc<ProxyConfig>) {
+    let endpoint_id = EndpointId::parse("self::ctl").unwrap();
+    let mtp = ControllerMtp::Mqtt { topic: "t".into() };
+    let controllers = vec![ControllerConfig {
+        instance: 1,
+        endpoint_id,
+        roles: vec![FULL_ACCESS.into()],
+        onboard: false,
+        mtp,
+    }];
+    let agent = AgentConfig { controllers, request_timeout_ms: 600_000, ..AgentConfig::default() };
+    (Arc::new(agent), Arc::new(proxy))
+}
+
+fn answering() -> ProxyConfig {
+    ProxyConfig { answer_when_down: true, ..ProxyConfig::default() }
+}
+
+fn out_reply(out: &[Output]) -> Option<Reply> {
+    out.iter().find_map(|it| if let Output::Reply { reply, .. } = it { Some(reply.clone()) } else { None })
+}
+
+fn request_of(reply: &Reply) -> Option<(String, Request<'static>)> {
+    let received = read(&reply.body, None).ok()?;
+    match received.message {
+        Owned::Request(request) => Some((received.id.unwrap_or_default(), request)),
+        _ => None,
+    }
+}
+
+fn is_inform_response(reply: &Reply) -> bool {
+    let received = read(&reply.body, None);
+    reply.status == 200
+        && received.is_ok_and(|it| matches!(it.message, Owned::Response(Response::InformResponse(_))))
+}
+
+#[test]
+fn a_session_that_is_ours_alone_goes_on_without_the_acs() {
+    let mut it = Outage::begin();
+    it.asked();
+    let reply = it.informs(&[OURS]);
+    assert!(is_inform_response(&reply), "{reply:?}");
+    let before = it.sent;
+    let out = it.post(false, Bytes::new());
+    it.serve(&out_reply(&out));
+    assert_eq!(it.sent, before + 1, "the controller got no answer");
+}
+
+#[test]
+fn no_event_of_the_acs_s_is_ever_acknowledged_for_it() {
+    for codes in [
+        &["0 BOOTSTRAP", OURS][..],
+        &["1 BOOT"],
+        &["2 PERIODIC"],
+        &[OURS, "2 PERIODIC"],
+        &["4 VALUE CHANGE", OURS],
+        &["7 TRANSFER COMPLETE", OURS],
+        &["8 DIAGNOSTICS COMPLETE"],
+        &["M Reboot"],
+        &["X 00256D EVENT"],
+        &[],
+    ] {
+        let mut it = Outage::begin();
+        it.asked();
+        assert_eq!(it.informs(codes).status, 503, "{codes:?}");
+        assert!(!it.device.is_in_session());
+    }
+}
+
+#[test]
+fn without_the_policy_or_authentication_or_a_call_of_ours_the_cpe_is_refused() {
+    let mut by_default = Outage::with(ProxyConfig::default());
+    by_default.asked();
+    assert_eq!(by_default.informs(&[OURS]).status, 503);
+    let mut stranger = Outage::begin();
+    stranger.asked();
+    stranger.authenticated = false;
+    assert_eq!(stranger.informs(&[OURS]).status, 503);
+    let mut uncalled = Outage::begin();
+    assert_eq!(uncalled.informs(&[OURS]).status, 503);
+    uncalled.asked();
+    assert!(is_inform_response(&uncalled.informs(&[OURS])));
+}
+
+#[test]
+fn what_the_acs_has_not_seen_yet_waits_for_it() {
+    let mut it = Outage::begin();
+    it.asked();
+    it.bench.change("Device.DeviceInfo.ProvisioningCode", "new");
+    assert_eq!(it.informs(&[OURS]).status, 503);
+}
+
+#[test]
+fn a_request_of_the_cpe_s_own_is_the_acs_s_and_left_unanswered() {
+    let mut it = Outage::begin();
+    it.asked();
+    it.informs(&[OURS]);
+    let complete = Request::TransferComplete(TransferComplete::default());
+    let out = it.post(false, write(NAMESPACE, Some("2"), Owned::Request(complete)));
+    let reply = out_reply(&out).unwrap();
+    assert_eq!((reply.status, reply.body.len()), (503, 0));
+    assert!(!it.device.is_in_session());
+}
+
+#[test]
+fn what_the_acs_has_acknowledged_outlives_the_process() {
+    let mut it = Outage::begin();
+    let (agent, config) = configs(answering());
+    it.device = Device::restore(&it.bench.id(), agent, config, &it.stored).unwrap();
+    it.asked();
+    assert!(is_inform_response(&it.informs(&[OURS])));
+}

@@ -1,0 +1,145 @@
+//! What of a CPE's Inform is the ACS's while the ACS is down. Only an Inform of which nothing is may be answered
+//! by the gateway; all others get no InformResponse, so that the CPE keeps its events and tells them again.
+
+use std::fmt;
+
+use bytes::Bytes;
+use sha2::{Digest as _, Sha256};
+
+use crate::cwmp::rpc::Inform;
+
+/// What the ACS has acknowledged last of a CPE, and how: kept durably, since an outage may outlast us.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Acknowledged {
+    /// A digest of the Inform's parameters with their values.
+    parameters: [u8; DIGEST],
+    /// The version of CWMP that the ACS chose, where it chose one.
+    pub use_cwmp_version: Option<String>,
+}
+
+/// Why an Inform must wait for the ACS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Owed {
+    /// This event is the ACS's to acknowledge; empty for an Inform without events.
+    Event(String),
+    /// The CPE calls because of a connection request that is not known to be ours.
+    Call,
+    /// A parameter of the Inform is not as the ACS saw it last.
+    Parameters,
+    /// The ACS has never acknowledged this CPE.
+    Stranger,
+}
+
+impl Acknowledged {
+    pub fn of(inform: &Inform<'_>, use_cwmp_version: Option<&str>) -> Self {
+        Self { parameters: digest(inform), use_cwmp_version: use_cwmp_version.map(str::to_owned) }
+    }
+
+    /// The stored form.
+    pub fn encode(&self) -> Vec<u8> {
+        let version = self.use_cwmp_version.as_deref().unwrap_or("");
+        [&[FORMAT], &self.parameters[..], version.as_bytes()].concat()
+    }
+
+    /// Reads the stored form; of another format nothing is known.
+    pub fn decode(value: &Bytes) -> Option<Self> {
+        let (&FORMAT, rest) = value.split_first()? else { return None };
+        let (parameters, version) = rest.split_first_chunk::<DIGEST>()?;
+        let version = std::str::from_utf8(version).ok()?;
+        let use_cwmp_version = Some(version.to_owned()).filter(|version| !version.is_empty());
+        Some(Self { parameters: *parameters, use_cwmp_version })
+    }
+}
+
+/// What of an Inform the ACS is entitled to; `called` is whether we have sent the CPE a connection request that
+/// it had not answered yet. `None` if the session concerns nobody but us.
+pub fn owed(inform: &Inform<'_>, called: bool, last: Option<&Acknowledged>) -> Option<Owed> {
+    let foreign = inform.event.iter().find(|event| event.event_code != CONNECTION_REQUEST);
+    if inform.event.is_empty() || foreign.is_some() {
+        return Some(Owed::Event(foreign.map_or_else(String::new, |event| event.event_code.to_string())));
+    }
+    match last {
+        _ if !called => Some(Owed::Call),
+        None => Some(Owed::Stranger),
+        Some(last) if last.parameters != digest(inform) => Some(Owed::Parameters),
+        Some(_) => None,
+    }
+}
+
+impl fmt::Display for Owed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Event(code) if code.is_empty() => f.write_str("the Inform has no event"),
+            Self::Event(code) => write!(f, "event '{code}' is the ACS's"),
+            Self::Call => f.write_str("the CPE was not called by us"),
+            Self::Parameters => f.write_str("a parameter is not as the ACS saw it last"),
+            Self::Stranger => f.write_str("the ACS has not acknowledged this CPE yet"),
+        }
+    }
+}
+
+fn digest(inform: &Inform<'_>) -> [u8; DIGEST] {
+    let mut parameters: Vec<(&str, &str)> =
+        inform.parameter_list.iter().map(|parameter| (&*parameter.name, &*parameter.value)).collect();
+    // CPEs may tell them in any order.
+    parameters.sort_unstable();
+    let mut hash = Sha256::new();
+    for text in parameters.iter().flat_map(|(name, value)| [name, value]) {
+        hash.update((text.len() as u64).to_be_bytes());
+        hash.update(text.as_bytes());
+    }
+    hash.finalize().into()
+}
+
+const CONNECTION_REQUEST: &str = "6 CONNECTION REQUEST";
+/// Bytes of a SHA-256.
+const DIGEST: usize = 32;
+/// Version of the stored form.
+const FORMAT: u8 = 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cwmp::rpc::{Array, EventStruct, ParameterValueStruct};
+    use crate::datamodel::ValueType;
+
+    fn inform(codes: &[&'static str], values: &[(&'static str, &'static str)]) -> Inform<'static> {
+        let event = |code: &&'static str| EventStruct { event_code: (*code).into(), command_key: "".into() };
+        let parameter = |(name, value): &(&'static str, &'static str)| {
+            ParameterValueStruct::new(*name, *value, ValueType::String)
+        };
+        Inform {
+            event: Array(codes.iter().map(event).collect()),
+            parameter_list: Array(values.iter().map(parameter).collect()),
+            ..Inform::default()
+        }
+    }
+
+    #[test]
+    fn only_our_own_call_with_nothing_new_is_not_the_acs_s() {
+        let seen = Acknowledged::of(&inform(&["1 BOOT"], &[("A", "1"), ("B", "2")]), Some("1.4"));
+        let call = inform(&["6 CONNECTION REQUEST"], &[("B", "2"), ("A", "1")]);
+        assert_eq!(owed(&call, true, Some(&seen)), None);
+        assert_eq!(owed(&call, false, Some(&seen)), Some(Owed::Call));
+        assert_eq!(owed(&call, true, None), Some(Owed::Stranger));
+        for codes in [&["6 CONNECTION REQUEST", "2 PERIODIC"][..], &["4 VALUE CHANGE"], &["M Reboot"]] {
+            let told = owed(&inform(codes, &[("A", "1"), ("B", "2")]), true, Some(&seen));
+            assert!(matches!(told, Some(Owed::Event(code)) if codes.contains(&code.as_str())));
+        }
+        assert_eq!(owed(&inform(&[], &[]), true, Some(&seen)), Some(Owed::Event(String::new())));
+        for values in [&[("A", "1"), ("B", "3")][..], &[("A", "1")], &[("A", "12"), ("B", "")]] {
+            let told = owed(&inform(&["6 CONNECTION REQUEST"], values), true, Some(&seen));
+            assert_eq!(told, Some(Owed::Parameters));
+        }
+    }
+
+    #[test]
+    fn what_was_acknowledged_is_stored_and_an_unknown_form_is_not_guessed_at() {
+        for version in [None, Some("1.4")] {
+            let seen = Acknowledged::of(&inform(&[], &[("A", "1")]), version);
+            assert_eq!(Acknowledged::decode(&seen.encode().into()), Some(seen));
+        }
+        assert_eq!(Acknowledged::decode(&Bytes::from_static(b"\x02")), None);
+        assert_eq!(Acknowledged::decode(&Bytes::from_static(b"\x01short")), None);
+    }
+}
