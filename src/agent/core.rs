@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::cwmp::rpc::{Fault, Response};
-use crate::datamodel::WallTime;
+use crate::datamodel::{Firmware, WallTime};
 use crate::durable::{Change, Entry, Kind, Token};
 use crate::identity::{DeviceId, EndpointId};
 use crate::translation::{Access, Discovery, Mapping, Outcome, Plan, Sample, Step, View, watched_params};
@@ -14,6 +14,7 @@ use crate::usp::message::{self, Message};
 use crate::usp::record::Record;
 
 use super::config::AgentConfig;
+use super::firmware::Model;
 use super::io::{Env, Input, Output, Rpc, RpcId, Shadow};
 use super::local::{LocalAgent, Operation};
 use super::outbox::Outbox;
@@ -38,6 +39,12 @@ pub struct Agent {
     pub(super) parameter_key: String,
     /// Discovery stays out of sessions with `0 BOOTSTRAP` and `1 BOOT`.
     pub(super) booting: bool,
+    /// What is known of the device's firmware.
+    pub(super) model: Model,
+    /// What this device showed and the firmware's model does not know yet.
+    pub(super) own: Firmware,
+    /// Types were told while the model was not at hand.
+    pub(super) saw_types: bool,
     pub(super) next: u64,
 }
 
@@ -69,6 +76,9 @@ impl Agent {
             last_seen: None,
             parameter_key: String::new(),
             booting: false,
+            model: Model::default(),
+            own: Firmware::default(),
+            saw_types: false,
             next: 0,
         };
         Ok((agent, shadow))
@@ -93,13 +103,16 @@ impl Agent {
             Input::Answer { rpc, response } => self.answered(env, shadow, rpc, response),
             Input::Faulted { rpc, fault } => self.faulted(env, shadow, rpc, fault),
             Input::Lost { rpc } => self.lost(env, rpc, out),
+            Input::Firmware { id, model } => self.loaded_model(id, model),
             Input::SessionEnded => {
+                self.share_own(out);
                 self.tell_news(env, shadow, out);
                 self.keep_shadow(shadow, out);
             }
             Input::Tick => self.tick(env, out),
             Input::Persisted(_) | Input::StoreFailed(_) => {}
         }
+        self.ask_for_model(out);
         self.flush_local(out);
     }
 
@@ -139,6 +152,7 @@ impl Agent {
                 }
                 Step::Done(outcome) => {
                     if let Some(job) = self.queue.pop() {
+                        self.doubt(shadow, out);
                         let kept = self.keep_structure(&job, shadow, out);
                         self.finish(env, job, outcome, kept, out);
                     }
@@ -182,6 +196,7 @@ impl Agent {
     }
 
     fn answered(&mut self, env: &Env, shadow: &mut Shadow, rpc: RpcId, response: &Response<'_>) {
+        self.note_types(response);
         let mapping = self.mapping();
         let Some(job) = self.queue.of(rpc) else { return };
         job.rpc = None;
@@ -242,8 +257,10 @@ impl Agent {
         if !self.wants_discovery() || self.queue.has(Work::Discovery) {
             return;
         }
+        let Ok(model) = self.model_at_hand() else { return };
         let waiting = self.stored.discovery_left.clone().unwrap_or_else(|| vec![self.stored.root.clone()]);
         let plan = Discovery::resume(waiting, self.config.discovery_names_per_session, self.mapping());
+        let plan = plan.knowing(model, self.walker());
         // The rest is known only to the plan: until it is through, a restart begins again.
         let deadline = env.now + self.config.request_timeout_ms;
         let job = Job { asker: None, plan: Box::new(plan), deadline, rpc: None, work: Work::Discovery };
@@ -260,7 +277,7 @@ impl Agent {
         !self.config.discovery || self.stored.discovery_left.is_some()
     }
 
-    fn wants_discovery(&self) -> bool {
+    pub(super) fn wants_discovery(&self) -> bool {
         let left =
             self.config.discovery && self.stored.discovery_left.as_ref().is_none_or(|left| !left.is_empty());
         self.has_agent() && left
@@ -283,6 +300,7 @@ impl Agent {
         if discovered {
             self.stored.discovery_left = Some(job.plan.left());
             changes.push(self.stored.change());
+            self.share_walk(job.plan.learnt(), out);
         }
         Some(self.persist(changes, out))
     }

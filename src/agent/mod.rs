@@ -5,6 +5,7 @@
 mod config;
 mod core;
 mod dispatch;
+mod firmware;
 mod heard;
 mod io;
 mod local;

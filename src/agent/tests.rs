@@ -1,11 +1,12 @@
 //! Stories: an agent and a simulated CPE on a clock that the test holds. No sockets, no waiting.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::datamodel::WallTime;
+use crate::cwmp::rpc::Request as CwmpRequest;
+use crate::datamodel::{Firmware, FirmwareId, WallTime};
 use crate::durable::{Change, Entry, Kind};
 use crate::identity::EndpointId;
 use crate::sim::cpe::Bench;
@@ -18,6 +19,7 @@ use super::{
     Agent, AgentConfig, ControllerConfig, ControllerMtp, Env, FULL_ACCESS, Input, Output, READ_ONLY, Shadow,
 };
 
+mod sisters;
 mod stories;
 
 const MODEL: &str = include_str!("../../fixtures/models/tr181-small.csv");
@@ -30,9 +32,12 @@ struct Story {
     config: Arc<AgentConfig>,
     now: u64,
     stored: BTreeMap<(Kind, String), Bytes>,
+    firmwares: HashMap<FirmwareId, Firmware>,
     /// What was said to controllers and not looked at yet.
     said: Vec<(EndpointId, Message)>,
     wanted: bool,
+    /// The paths of GetParameterNames since this was last looked at; `+` for a single level.
+    asked: Vec<String>,
     /// Restart the gateway before everything that happens.
     restless: bool,
     next: u32,
@@ -67,13 +72,16 @@ impl Story {
     }
 
     fn with(settings: AgentConfig) -> Self {
+        Self::of(settings, Bench::new(MODEL))
+    }
+
+    fn of(settings: AgentConfig, cpe: Bench) -> Self {
         let known = |instance, endpoint_id, role: &str| {
             let mtp = ControllerMtp::Mqtt { topic: "usp/controller".into() };
             ControllerConfig { instance, endpoint_id, roles: vec![role.into()], onboard: true, mtp }
         };
         let controllers = vec![known(1, controller(), FULL_ACCESS), known(2, reader(), READ_ONLY)];
         let config = Arc::new(AgentConfig { controllers, ..settings });
-        let cpe = Bench::new(MODEL);
         let (agent, shadow) = Agent::restore(&cpe.id(), Arc::clone(&config), &[]).unwrap();
         Self {
             agent,
@@ -82,8 +90,10 @@ impl Story {
             config,
             now: 1_000,
             stored: BTreeMap::new(),
+            firmwares: HashMap::new(),
             said: Vec::new(),
             wanted: false,
+            asked: Vec::new(),
             restless: false,
             next: 0,
         }
@@ -121,6 +131,13 @@ impl Story {
                     let Payload::NoSession(payload) = record.payload else { continue };
                     self.said.push((controller, Message::decode(payload).unwrap()));
                 }
+                Output::LoadFirmware(id) => {
+                    let model = self.firmwares.get(&id).cloned().map(Arc::new);
+                    self.handle(Input::Firmware { id, model });
+                }
+                Output::Learnt { id, firmware } => {
+                    self.firmwares.entry(id).or_default().merge(&firmware);
+                }
                 Output::WantSession => self.wanted = true,
                 Output::Onboarded | Output::Log(_) => {}
             }
@@ -151,6 +168,10 @@ impl Story {
             self.carry_out(out);
             let Some(rpc) = rpc else { break };
             rpcs.push(rpc.request.name().to_owned());
+            if let CwmpRequest::GetParameterNames(names) = &rpc.request {
+                let level = if names.next_level { "+" } else { "" };
+                self.asked.push(format!("{}{level}", names.parameter_path));
+            }
             match self.cpe.handle(&rpc.request) {
                 Ok(response) => self.handle(Input::Answer { rpc: rpc.id, response: &response }),
                 Err(fault) => self.handle(Input::Faulted { rpc: rpc.id, fault: &fault }),

@@ -18,11 +18,11 @@ use super::{ValueType, WallTime};
 /// Why a stored blob is not usable.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum BlobError {
-    #[error("shadow blob has format {0}, this release reads {FORMAT}")]
-    Format(u8),
-    #[error("shadow blob is empty, cut off or over {MAX_INFLATED} bytes")]
+    #[error("a blob has format {0}, this release reads up to {1}")]
+    Format(u8, u8),
+    #[error("a blob is empty, cut off or over {MAX_INFLATED} bytes")]
     Cut,
-    #[error("shadow blob has a line that makes no sense: {0}")]
+    #[error("a blob has a part that makes no sense: {0}")]
     Line(String),
 }
 
@@ -33,25 +33,16 @@ impl Instantiated {
         for (name, node) in self.top_nodes(top) {
             write_node(&mut text, name, node);
         }
-        let mut encoder = DeflateEncoder::new(vec![FORMAT], Compression::fast());
-        // Writing to memory does not fail.
-        let _ = encoder.write_all(text.as_bytes());
-        encoder.finish().unwrap_or_default()
+        deflate(FORMAT, text.as_bytes())
     }
 
     /// Adds what a blob holds.
     pub fn decode_into(&mut self, blob: &[u8]) -> Result<(), BlobError> {
         let (format, deflated) = blob.split_first().ok_or(BlobError::Cut)?;
         if *format != FORMAT {
-            return Err(BlobError::Format(*format));
+            return Err(BlobError::Format(*format, FORMAT));
         }
-        let mut text = String::new();
-        let limit = u64::try_from(MAX_INFLATED).unwrap_or(u64::MAX);
-        let read = DeflateDecoder::new(deflated).take(limit).read_to_string(&mut text);
-        if read.is_err() || text.len() >= MAX_INFLATED {
-            return Err(BlobError::Cut);
-        }
-        for line in text.lines() {
+        for line in inflate(deflated)?.lines() {
             let (name, node) =
                 read_node(line).ok_or_else(|| BlobError::Line(line.chars().take(80).collect()))?;
             self.insert_raw(name, node);
@@ -60,12 +51,28 @@ impl Instantiated {
     }
 }
 
+/// A format byte and the deflated text.
+pub(super) fn deflate(format: u8, text: &[u8]) -> Vec<u8> {
+    let mut encoder = DeflateEncoder::new(vec![format], Compression::fast());
+    // Writing to memory does not fail.
+    let _ = encoder.write_all(text);
+    encoder.finish().unwrap_or_default()
+}
+
+/// The text of what was deflated.
+pub(super) fn inflate(deflated: &[u8]) -> Result<String, BlobError> {
+    let mut text = String::new();
+    let limit = u64::try_from(MAX_INFLATED).unwrap_or(u64::MAX);
+    let read = DeflateDecoder::new(deflated).take(limit).read_to_string(&mut text);
+    if read.is_err() || text.len() >= MAX_INFLATED { Err(BlobError::Cut) } else { Ok(text) }
+}
+
 fn write_node(text: &mut String, name: &str, node: &Node) {
     let writable = |writable: bool| if writable { "w" } else { "" };
     let _ = match node {
         Node::Object { writable: w } => writeln!(text, "{name}\to{}", writable(*w)),
-        Node::Param(Param { writable: w, value: None }) => writeln!(text, "{name}\tp{}", writable(*w)),
-        Node::Param(Param { writable: w, value: Some(value) }) => writeln!(
+        Node::Param(Param { writable: w, value: None, .. }) => writeln!(text, "{name}\tp{}", writable(*w)),
+        Node::Param(Param { writable: w, value: Some(value), .. }) => writeln!(
             text,
             "{name}\tp{}\t{}\t{}\t{}\t{}",
             writable(*w),
@@ -86,7 +93,7 @@ fn read_node(line: &str) -> Option<(CompactString, Node)> {
         return Some((name, Node::Object { writable }));
     }
     let Some(value_type) = fields.next() else {
-        return Some((name, Node::Param(Param { writable, value: None })));
+        return Some((name, Node::Param(Param { writable, ..Param::default() })));
     };
     let value = Value {
         value_type: ValueType::from_number(value_type.parse().ok()?),
@@ -94,7 +101,7 @@ fn read_node(line: &str) -> Option<(CompactString, Node)> {
         at: WallTime(fields.next()?.parse().ok()?),
         text: unescape(fields.next()?),
     };
-    Some((name, Node::Param(Param { writable, value: Some(value) })))
+    Some((name, Node::Param(Param { writable, expected: None, value: Some(value) })))
 }
 
 fn escape(text: &str) -> String {
@@ -129,7 +136,7 @@ mod tests {
     fn other_formats_and_cut_blobs_are_refused() {
         let mut shadow = Instantiated::default();
         assert_eq!(shadow.decode_into(&[]), Err(BlobError::Cut));
-        assert_eq!(shadow.decode_into(&[9, 1, 2]), Err(BlobError::Format(9)));
+        assert_eq!(shadow.decode_into(&[9, 1, 2]), Err(BlobError::Format(9, FORMAT)));
     }
 
     proptest! {

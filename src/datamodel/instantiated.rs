@@ -33,7 +33,16 @@ impl Source {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Param {
     pub writable: bool,
+    /// The type that other devices of the firmware state for it.
+    pub expected: Option<ValueType>,
     pub value: Option<Value>,
+}
+
+impl Param {
+    /// The type that the device states, else the one that its sisters do.
+    pub fn value_type(&self) -> Option<ValueType> {
+        self.value.as_ref().and_then(|value| value.value_type).or(self.expected)
+    }
 }
 
 /// A value with its type, the time it was true and how it became known.
@@ -69,6 +78,7 @@ pub struct Instantiated {
     restructured: bool,
     watched: bool,
     news: Vec<News>,
+    missing: Vec<CompactString>,
 }
 
 impl Instantiated {
@@ -104,11 +114,22 @@ impl Instantiated {
                 self.touch(name);
             }
             _ => {
-                self.nodes.insert(name.into(), Node::Param(Param { writable, value: None }));
+                let param = Param { writable, ..Param::default() };
+                self.nodes.insert(name.into(), Node::Param(param));
                 self.restructured = true;
                 self.touch(name);
                 self.put_ancestors(name);
             }
+        }
+    }
+
+    /// Notes the type that other devices of the firmware state for a parameter.
+    pub fn expect_type(&mut self, name: &str, value_type: ValueType) {
+        if let Some(Node::Param(param)) = self.nodes.get_mut(name)
+            && param.expected != Some(value_type)
+        {
+            param.expected = Some(value_type);
+            self.touch(name);
         }
     }
 
@@ -203,6 +224,53 @@ impl Instantiated {
         !gone.is_empty()
     }
 
+    /// Forgets a parameter of which the CPE says that it has no such. What it stood in is in doubt.
+    pub fn forget_param(&mut self, name: &str) {
+        if matches!(self.nodes.get(name), Some(Node::Param(_))) {
+            self.nodes.remove(name);
+            self.restructured = true;
+            self.touch(name);
+            if self.missing.len() < MAX_MISSING {
+                self.missing.push(name.into());
+            }
+        }
+    }
+
+    /// The parameters that were forgotten since this was last asked.
+    pub fn take_missing(&mut self) -> Vec<CompactString> {
+        std::mem::take(&mut self.missing)
+    }
+
+    /// Forgets all that a walk of the whole model did not show: objects and parameters that are not `kept`.
+    pub fn retain(&mut self, mut kept: impl FnMut(&str, Option<&Param>) -> bool) {
+        let gone = self.nodes.iter().filter(|(name, node)| match node {
+            Node::Object { .. } => !kept(name, None),
+            Node::Param(param) => !kept(name, Some(param)),
+        });
+        let gone: Vec<CompactString> = gone.map(|(name, _)| name.clone()).collect();
+        for name in gone {
+            if path::instance(&name).is_some() {
+                self.remove(&name);
+            } else if self.nodes.remove(&name).is_some() {
+                self.restructured = true;
+                self.touch(&name);
+            }
+        }
+    }
+
+    /// Forgets all values and keeps what there is.
+    pub fn forget_values(&mut self) {
+        let mut touched = Vec::new();
+        for (name, node) in &mut self.nodes {
+            if let Node::Param(param) = node
+                && param.value.take().is_some()
+            {
+                touched.push(name.clone());
+            }
+        }
+        touched.iter().for_each(|name| self.touch(name));
+    }
+
     pub fn is_empty(&self) -> bool {
         self.nodes.is_empty()
     }
@@ -286,6 +354,8 @@ impl Instantiated {
 
 /// News kept until somebody asks; more come only from a device that changes all it has at once.
 const MAX_NEWS: usize = 10_000;
+/// Forgotten parameters kept until somebody asks.
+const MAX_MISSING: usize = 256;
 
 #[cfg(test)]
 mod tests {

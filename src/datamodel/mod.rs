@@ -4,11 +4,14 @@
 //! Layer 0: no protocol, no I/O, no clock.
 
 mod blob;
+mod firmware;
+mod firmware_blob;
 mod instantiated;
 pub mod path;
 pub mod supported;
 mod value;
 
 pub use blob::BlobError;
+pub use firmware::{Firmware, FirmwareId};
 pub use instantiated::{Instantiated, News, Param, Source, Value};
 pub use value::{ValueType, WallTime};

@@ -19,11 +19,20 @@ pub enum Kind {
     Operation = 5,
     /// Connection request credentials and URL. Key: empty.
     Reach = 6,
+    /// What the devices of one firmware have in common: no device's, but the fleet's. Key: which firmware.
+    Firmware = 7,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 6] =
-        [Kind::Device, Kind::Shadow, Kind::LocalAgent, Kind::Outbox, Kind::Operation, Kind::Reach];
+    pub const ALL: [Kind; 7] = [
+        Kind::Device,
+        Kind::Shadow,
+        Kind::LocalAgent,
+        Kind::Outbox,
+        Kind::Operation,
+        Kind::Reach,
+        Kind::Firmware,
+    ];
 
     /// The kind stored under a number.
     pub fn from_number(number: u8) -> Option<Self> {

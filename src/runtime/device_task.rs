@@ -3,11 +3,13 @@
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, info, warn};
 
 use crate::connection_request;
+use crate::datamodel::FirmwareId;
 use crate::durable::{Change, Token};
 use crate::identity::{DeviceId, EndpointId};
 use crate::proxy::{Device, ExchangeId, Input, Output, Reply};
@@ -30,6 +32,8 @@ pub(super) struct DeviceTask<'s, S> {
     waiting: VecDeque<(Token, Vec<Change>)>,
     committing: Option<Commit<'s>>,
     out: Vec<Output>,
+    /// The firmware whose model the core has asked for.
+    wanted: Option<FirmwareId>,
     leaving: bool,
 }
 
@@ -61,6 +65,7 @@ impl<'s, S: Store> DeviceTask<'s, S> {
             waiting: VecDeque::new(),
             committing: None,
             out: Vec::new(),
+            wanted: None,
             leaving: false,
         };
         task.live(&mut receiver).await;
@@ -156,6 +161,10 @@ impl<'s, S: Store> DeviceTask<'s, S> {
             self.carry_out(output);
         }
         self.out = out;
+        if let Some(id) = self.wanted.take() {
+            let model = self.shared.config.firmwares.find(&id);
+            self.step(Input::Firmware { id, model });
+        }
     }
 
     fn carry_out(&mut self, output: Output) {
@@ -178,6 +187,11 @@ impl<'s, S: Store> DeviceTask<'s, S> {
             }
             Output::Send { controller, record } => config.mtps.send(self.endpoint, &controller, record),
             Output::Persist { token, changes } => self.waiting.push_back((token, changes)),
+            Output::LoadFirmware(id) => self.wanted = Some(id),
+            Output::Learnt { id, firmware } => {
+                let firmwares = Arc::clone(&config.firmwares);
+                tokio::spawn(async move { firmwares.learn(id, firmware).await });
+            }
             Output::Wake { url, credentials } => self.wake_cpe(url, credentials),
             Output::Onboarded => config.mtps.attach(self.endpoint),
             Output::SessionEnded { client, outcome, relayed, rpcs, milliseconds } => {

@@ -16,6 +16,7 @@ use crate::upstream::Acs;
 
 use super::clock::Clock;
 use super::device_task::DeviceTask;
+use super::firmwares::Firmwares;
 use super::mailbox::{Letter, MAILBOX};
 use super::mtps::Mtps;
 use super::routes::Routes;
@@ -26,6 +27,7 @@ pub struct FleetConfig<S> {
     pub proxy: Arc<ProxyConfig>,
     pub acs: Option<Arc<Acs>>,
     pub store: Arc<S>,
+    pub firmwares: Arc<Firmwares<S>>,
     pub mtps: Mtps,
     pub metrics: Arc<Metrics>,
     pub clock: Clock,

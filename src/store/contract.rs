@@ -16,6 +16,12 @@ pub trait Store: Send + Sync + 'static {
         changes: Vec<Change>,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
+    /// As [`Store::commit`], of entries that are the fleet's and no single device's.
+    fn commit_fleet(&self, changes: Vec<Change>) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// All entries that are the fleet's.
+    fn load_fleet(&self) -> impl Future<Output = Result<Vec<Entry>, StoreError>> + Send;
+
     /// All entries of a device; none for one that is not known.
     fn load(&self, endpoint: &EndpointId) -> impl Future<Output = Result<Vec<Entry>, StoreError>> + Send;
 

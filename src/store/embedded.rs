@@ -31,7 +31,8 @@ pub struct Embedded {
 }
 
 struct Commit {
-    endpoint: EndpointId,
+    /// A device's endpoint, or [`FLEET`].
+    owner: String,
     changes: Vec<Change>,
     done: oneshot::Sender<Result<(), StoreError>>,
 }
@@ -57,6 +58,14 @@ impl Embedded {
         Ok(Self { commits: Some(commits), readers, writer: Some(writer) })
     }
 
+    async fn write(&self, owner: &str, changes: Vec<Change>) -> Result<(), StoreError> {
+        let (done, result) = oneshot::channel();
+        let commit = Commit { owner: owner.to_owned(), changes, done };
+        let commits = self.commits.as_ref().ok_or(StoreError::Closed)?;
+        commits.send(commit).await.map_err(|_| StoreError::Closed)?;
+        result.await.unwrap_or(Err(StoreError::Closed))
+    }
+
     async fn read<T: Send + 'static>(
         &self,
         query: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
@@ -69,16 +78,20 @@ impl Embedded {
 
 impl Store for Embedded {
     async fn commit(&self, endpoint: &EndpointId, changes: Vec<Change>) -> Result<(), StoreError> {
-        let (done, result) = oneshot::channel();
-        let commit = Commit { endpoint: endpoint.clone(), changes, done };
-        let commits = self.commits.as_ref().ok_or(StoreError::Closed)?;
-        commits.send(commit).await.map_err(|_| StoreError::Closed)?;
-        result.await.unwrap_or(Err(StoreError::Closed))
+        self.write(endpoint.as_str(), changes).await
+    }
+
+    async fn commit_fleet(&self, changes: Vec<Change>) -> Result<(), StoreError> {
+        self.write(FLEET, changes).await
+    }
+
+    async fn load_fleet(&self) -> Result<Vec<Entry>, StoreError> {
+        self.read(move |connection| load(connection, FLEET)).await
     }
 
     async fn load(&self, endpoint: &EndpointId) -> Result<Vec<Entry>, StoreError> {
         let endpoint = endpoint.clone();
-        self.read(move |connection| load(connection, &endpoint)).await
+        self.read(move |connection| load(connection, endpoint.as_str())).await
     }
 
     async fn known(&self, kinds: &[Kind]) -> Result<Vec<Known>, StoreError> {
@@ -154,17 +167,16 @@ fn write(connection: &mut Connection, group: &[Commit]) -> rusqlite::Result<()> 
         let mut put = transaction.prepare_cached(PUT)?;
         let mut delete = transaction.prepare_cached(DELETE)?;
         for commit in group {
-            let endpoint = commit.endpoint.as_str();
             for change in &commit.changes {
                 match change {
                     Change::Put(entry) => put.execute(params![
-                        endpoint,
+                        commit.owner,
                         entry.kind as u8,
                         entry.key.as_str(),
                         &entry.value[..]
                     ])?,
                     Change::Delete { kind, key } => {
-                        delete.execute(params![endpoint, *kind as u8, key.as_str()])?
+                        delete.execute(params![commit.owner, *kind as u8, key.as_str()])?
                     }
                 };
             }
@@ -173,9 +185,9 @@ fn write(connection: &mut Connection, group: &[Commit]) -> rusqlite::Result<()> 
     transaction.commit()
 }
 
-fn load(connection: &Connection, endpoint: &EndpointId) -> rusqlite::Result<Vec<Entry>> {
+fn load(connection: &Connection, owner: &str) -> rusqlite::Result<Vec<Entry>> {
     let mut query = connection.prepare_cached(LOAD)?;
-    let mut rows = query.query([endpoint.as_str()])?;
+    let mut rows = query.query([owner])?;
     let mut entries = Vec::new();
     while let Some(row) = rows.next()? {
         // A kind of a later release is left alone.
@@ -218,6 +230,8 @@ const PUT: &str = "INSERT OR REPLACE INTO entries (endpoint, kind, key, value) V
 const DELETE: &str = "DELETE FROM entries WHERE endpoint = ?1 AND kind = ?2 AND key = ?3";
 const LOAD: &str = "SELECT kind, key, value FROM entries WHERE endpoint = ?1 ORDER BY kind, key";
 const KNOWN: &str = "SELECT DISTINCT endpoint, kind FROM entries ORDER BY endpoint, kind";
+/// Whose entries the fleet's are: no endpoint is empty.
+const FLEET: &str = "";
 /// Commits that may wait for the writer; who comes then waits for a place.
 const WAITING: usize = 4_096;
 /// Commits in one transaction.
@@ -270,6 +284,18 @@ mod tests {
         let known = store.known(&[Kind::Outbox]).await.unwrap();
         assert_eq!(known.len(), 2);
         assert_eq!(known[1], Known { endpoint: two, kinds: vec![Kind::Outbox] });
+    }
+
+    #[tokio::test]
+    async fn what_is_the_fleets_is_no_devices() {
+        let folder = Folder::new("fleet");
+        let store = Embedded::open(&folder.config()).unwrap();
+        store.commit(&endpoint("1"), vec![Change::put(Kind::Device, "", "a")]).await.unwrap();
+        store.commit_fleet(vec![Change::put(Kind::Firmware, "f", "b")]).await.unwrap();
+        let fleet = store.load_fleet().await.unwrap();
+        assert_eq!((fleet.len(), &fleet[0].value[..]), (1, &b"b"[..]));
+        assert_eq!(store.load(&endpoint("1")).await.unwrap().len(), 1);
+        assert_eq!(store.known(&[]).await.unwrap().len(), 1, "the fleet has an agent");
     }
 
     #[tokio::test]
