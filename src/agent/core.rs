@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::cwmp::rpc::{Fault, Response};
-use crate::datamodel::{Firmware, WallTime};
+use crate::cwmp::rpc::{Fault, ParameterValueStruct, Request, Response, Text};
+use crate::datamodel::{Firmware, Source, Value, WallTime};
 use crate::durable::{Change, Entry, Kind, Token};
 use crate::identity::{DeviceId, EndpointId};
-use crate::translation::{Access, Discovery, Mapping, Outcome, Plan, Sample, Step, View, watched_params};
+use crate::translation::{
+    Access, Discovery, Mapping, Outcome, Plan, Sample, Step, Unmapped, View, watched_params,
+};
 use crate::usp::ErrorCode;
 use crate::usp::message::{self, Message};
 use crate::usp::record::Record;
@@ -55,10 +57,16 @@ impl Agent {
         config: Arc<AgentConfig>,
         entries: &[Entry],
     ) -> Result<(Self, Shadow), RestoreError> {
-        let stored = Stored::find(entries)?.unwrap_or_else(|| Stored::new(device.clone()));
+        let mut stored = Stored::find(entries)?.unwrap_or_else(|| Stored::new(device.clone()));
         let mut shadow = Shadow::default();
         for entry in entries.iter().filter(|entry| entry.kind == Kind::Shadow) {
             shadow.cpe.decode_into(&entry.value)?;
+        }
+        if stored.discovery_left.is_some() && stored.mapping != rules_of(&stored.root) {
+            // What stands there was translated by other rules: names are learnt again, and values of the old
+            // words are no values. Instances keep their numbers, which are the CPE's own.
+            stored.discovery_left = None;
+            shadow.cpe.forget_values();
         }
         let endpoint = stored.device.endpoint_id();
         let operations = Operation::restore(entries);
@@ -134,11 +142,14 @@ impl Agent {
                     // Discovery walks the CPE's own tree; all others speak of TR-181.
                     let mapping = mapping.filter(|_| job.work != Work::Discovery);
                     let said = match mapping {
-                        Some(mapping) => mapping.outgoing(request),
-                        None => Ok(request),
+                        Some(mapping) => say(mapping, request),
+                        None => Ok((request, Vec::new())),
                     };
                     let request = match said {
-                        Ok(request) => request,
+                        Ok((request, twins)) => {
+                            job.twins = twins;
+                            request
+                        }
                         Err(unmapped) => {
                             job.plan.faulted(&mut view, &unmapped.fault());
                             continue;
@@ -207,6 +218,10 @@ impl Agent {
             Some(mapping) => job.plan.answered(&mut view, &mapping.incoming(response)),
             None => job.plan.answered(&mut view, response),
         }
+        let twins = std::mem::take(&mut job.twins);
+        if let Response::SetParameterValuesResponse(_) = response {
+            follow_twins(env, shadow, twins);
+        }
     }
 
     fn faulted(&mut self, env: &Env, shadow: &mut Shadow, rpc: RpcId, fault: &Fault<'_>) {
@@ -224,7 +239,7 @@ impl Agent {
 
     /// What stands between the agent, which speaks of TR-181, and a CPE that does not.
     pub(super) fn mapping(&self) -> Option<&'static Mapping> {
-        (self.stored.root == TR_098_ROOT).then(Mapping::tr098)
+        mapping_of(&self.stored.root)
     }
 
     /// Work that no controller asked for by itself: discovery, sampling, operations under way.
@@ -249,7 +264,7 @@ impl Agent {
 
     pub(super) fn push_own(&mut self, env: &Env, plan: Box<dyn Plan>, work: Work) {
         let deadline = env.now + self.config.request_timeout_ms;
-        self.queue.push(Job { asker: None, plan, deadline, rpc: None, work });
+        self.queue.push(Job::new(None, plan, deadline, work));
     }
 
     /// Discovery through; what it left is kept for a later session.
@@ -263,7 +278,7 @@ impl Agent {
         let plan = plan.knowing(model, self.walker());
         // The rest is known only to the plan: until it is through, a restart begins again.
         let deadline = env.now + self.config.request_timeout_ms;
-        let job = Job { asker: None, plan: Box::new(plan), deadline, rpc: None, work: Work::Discovery };
+        let job = Job::new(None, Box::new(plan), deadline, Work::Discovery);
         if self.is_discovered() {
             self.queue.push(job);
         } else {
@@ -299,6 +314,7 @@ impl Agent {
         let mut changes = shadow_changes(shadow);
         if discovered {
             self.stored.discovery_left = Some(job.plan.left());
+            self.stored.mapping = rules_of(&self.stored.root);
             changes.push(self.stored.change());
             self.share_walk(job.plan.learnt(), out);
         }
@@ -396,6 +412,44 @@ impl Agent {
         let token = Token(self.next);
         out.push(Output::Persist { token, changes });
         token
+    }
+}
+
+fn mapping_of(root: &str) -> Option<&'static Mapping> {
+    (root == TR_098_ROOT).then(Mapping::tr098)
+}
+
+/// The version of the rules for a data model; 0 where none are needed.
+fn rules_of(root: &str) -> u64 {
+    mapping_of(root).map_or(0, Mapping::version)
+}
+
+/// A request as the CPE understands it, and what else changes when it is carried out.
+type Said = (Request<'static>, Vec<ParameterValueStruct<'static>>);
+
+fn say(mapping: &Mapping, request: Request<'static>) -> Result<Said, Unmapped> {
+    let asked: Vec<Text<'static>> = match &request {
+        Request::SetParameterValues(set) => set.parameter_list.iter().map(|one| one.name.clone()).collect(),
+        _ => Vec::new(),
+    };
+    let request = mapping.outgoing(request)?;
+    let twins = match &request {
+        Request::SetParameterValues(said) => mapping.twins(&asked, said),
+        _ => Vec::new(),
+    };
+    Ok((request, twins))
+}
+
+/// Keeps true what is one with that which was set, where the device is known to have it.
+fn follow_twins(env: &Env, shadow: &mut Shadow, twins: Vec<ParameterValueStruct<'static>>) {
+    for twin in twins.iter().filter(|twin| shadow.cpe.param(&twin.name).is_some()).collect::<Vec<_>>() {
+        let value = Value {
+            text: twin.value.as_ref().into(),
+            value_type: twin.value_type,
+            at: env.wall,
+            source: Source::Write,
+        };
+        shadow.cpe.set_value(&twin.name, value);
     }
 }
 

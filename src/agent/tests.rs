@@ -19,6 +19,7 @@ use super::{
     Agent, AgentConfig, ControllerConfig, ControllerMtp, Env, FULL_ACCESS, Input, Output, READ_ONLY, Shadow,
 };
 
+mod mapped;
 mod sisters;
 mod stories;
 
