@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use compact_str::CompactString;
 
 use crate::cwmp::rpc::{Fault, ParameterValueStruct, Request, Response, Text};
 use crate::datamodel::{Firmware, Source, Value, WallTime};
@@ -420,7 +421,7 @@ fn mapping_of(root: &str) -> Option<&'static Mapping> {
 }
 
 /// The version of the rules for a data model; 0 where none are needed.
-fn rules_of(root: &str) -> u64 {
+pub(super) fn rules_of(root: &str) -> u64 {
     mapping_of(root).map_or(0, Mapping::version)
 }
 
@@ -455,12 +456,11 @@ fn follow_twins(env: &Env, shadow: &mut Shadow, twins: Vec<ParameterValueStruct<
 
 /// The blobs of the top-level objects that changed.
 fn shadow_changes(shadow: &mut Shadow) -> Vec<Change> {
-    let tops = shadow.cpe.take_dirty().into_iter();
-    tops.map(|top| {
-        let blob = shadow.cpe.encode_top(&top);
-        Change::put(Kind::Shadow, top, blob)
-    })
-    .collect()
+    let change = |(top, blob): (CompactString, Option<Bytes>)| match blob {
+        Some(blob) => Change::put(Kind::Shadow, top, blob),
+        None => Change::delete(Kind::Shadow, top),
+    };
+    shadow.cpe.take_changes().into_iter().map(change).collect()
 }
 
 /// The root of TR-181, which is USP's.

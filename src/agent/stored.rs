@@ -71,4 +71,4 @@ pub fn stored_device_id(entries: &[Entry]) -> Option<DeviceId> {
     Stored::find(entries).ok().flatten().map(|stored| stored.device)
 }
 
-const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 1;

@@ -16,10 +16,12 @@ use crate::usp::message::{self, Message, MessageBody, Request, Response};
 use crate::usp::record::{Payload, Record};
 
 use super::{
-    Agent, AgentConfig, ControllerConfig, ControllerMtp, Env, FULL_ACCESS, Input, Output, READ_ONLY, Shadow,
+    Agent, AgentConfig, ControllerConfig, ControllerMtp, Env, FULL_ACCESS, Input, Output, Question, READ_ONLY,
+    Shadow,
 };
 
 mod mapped;
+mod quick;
 mod sisters;
 mod stories;
 
@@ -104,14 +106,18 @@ impl Story {
         Env { now: self.now, wall: WallTime(1_700_000_000_000 + self.now), seed: self.now * 31 }
     }
 
-    /// The gateway dies and comes back: what is left is what was stored.
-    fn restart(&mut self) {
+    fn entries(&self) -> Vec<Entry> {
         let entries = self.stored.iter().map(|((kind, key), value)| Entry {
             kind: *kind,
             key: key.as_str().into(),
             value: value.clone(),
         });
-        let entries: Vec<Entry> = entries.collect();
+        entries.collect()
+    }
+
+    /// The gateway dies and comes back: what is left is what was stored.
+    fn restart(&mut self) {
+        let entries = self.entries();
         let restored = Agent::restore(&self.cpe.id(), Arc::clone(&self.config), &entries).unwrap();
         (self.agent, self.shadow) = restored;
     }

@@ -7,6 +7,8 @@ mod blob;
 mod firmware;
 mod firmware_blob;
 mod instantiated;
+mod packed;
+mod part;
 pub mod path;
 pub mod supported;
 mod value;

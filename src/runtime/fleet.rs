@@ -95,6 +95,11 @@ impl<S: Store> Fleet<S> {
         }
     }
 
+    /// Whether a device has a task, or is being woken.
+    pub(super) fn is_active(&self, endpoint: &EndpointId) -> bool {
+        self.shared.active.contains_key(endpoint)
+    }
+
     /// How many devices have a task at the moment.
     pub fn active(&self) -> usize {
         self.shared.tasks.load(Ordering::Relaxed)

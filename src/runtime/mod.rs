@@ -21,3 +21,6 @@ pub use fleet::{Fleet, FleetConfig};
 pub use mailbox::Letter;
 pub use mtps::{Mtp, Mtps};
 pub use routes::Routes;
+
+#[cfg(test)]
+mod tests;

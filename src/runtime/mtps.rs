@@ -14,6 +14,8 @@ use crate::observe::Metrics;
 pub enum Mtp {
     Mqtt(Mqtt),
     WebSocket(WebSocket),
+    /// Records for controllers in this process, by agent and controller: what measures has no network.
+    InProcess(Box<dyn Fn(&EndpointId, &EndpointId, Bytes) + Send + Sync>),
 }
 
 /// All MTPs. Devices and MTPs need each other, so this one is filled when both are there.
@@ -46,6 +48,7 @@ impl Mtps {
             match mtp {
                 Mtp::Mqtt(mqtt) => mqtt.attach(agent),
                 Mtp::WebSocket(websocket) => websocket.attach(agent),
+                Mtp::InProcess(_) => {}
             }
         }
     }
@@ -57,6 +60,7 @@ impl Mtps {
         match route.zip(mtps).and_then(|(index, mtps)| mtps.get(*index)) {
             Some(Mtp::Mqtt(mqtt)) => mqtt.send(agent, controller, record),
             Some(Mtp::WebSocket(websocket)) => websocket.send(agent, record),
+            Some(Mtp::InProcess(hand)) => hand(agent, controller, record),
             None => self.inner.metrics.usp_dropped(agent.as_str(), "no MTP leads to the controller"),
         }
     }

@@ -8,13 +8,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use bytes::Bytes;
-use rusqlite::{Connection, OpenFlags, params};
+use compact_str::CompactString;
+use rusqlite::{Connection, OpenFlags, Row, params};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::durable::{Change, Entry, Kind};
 use crate::identity::EndpointId;
 
-use super::contract::{Known, Store, StoreError};
+use super::contract::{Known, Peeked, Store, StoreError};
+use super::peeking::Peeking;
 
 /// Where the store is.
 #[derive(Debug, Clone)]
@@ -27,6 +29,7 @@ pub struct EmbeddedConfig {
 pub struct Embedded {
     commits: Option<mpsc::Sender<Commit>>,
     readers: Arc<Readers>,
+    peeking: Peeking,
     writer: Option<JoinHandle<()>>,
 }
 
@@ -55,7 +58,8 @@ impl Embedded {
                 why: error.to_string(),
             })?;
         let readers = Arc::new(Readers { file: config.file.clone(), idle: Mutex::new(Vec::new()) });
-        Ok(Self { commits: Some(commits), readers, writer: Some(writer) })
+        let peeking = Peeking::start(&config.file)?;
+        Ok(Self { commits: Some(commits), readers, peeking, writer: Some(writer) })
     }
 
     async fn write(&self, owner: &str, changes: Vec<Change>) -> Result<(), StoreError> {
@@ -94,6 +98,10 @@ impl Store for Embedded {
         self.read(move |connection| load(connection, endpoint.as_str())).await
     }
 
+    fn peek(&self, endpoint: &EndpointId, wanted: Vec<(Kind, CompactString)>, then: Peeked) {
+        self.peeking.peek(endpoint, wanted, then);
+    }
+
     async fn known(&self, kinds: &[Kind]) -> Result<Vec<Known>, StoreError> {
         let kinds = kinds.to_vec();
         self.read(move |connection| known(connection, &kinds)).await
@@ -115,11 +123,7 @@ impl Readers {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let connection = match idle {
             Some(connection) => connection,
-            None => {
-                let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-                let opened = Connection::open_with_flags(&self.file, flags);
-                opened.map_err(|error| StoreError::Read(error.to_string()))?
-            }
+            None => open_for_reading(&self.file).map_err(|error| StoreError::Read(error.to_string()))?,
         };
         let result = query(&connection).map_err(|error| StoreError::Read(error.to_string()));
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
@@ -140,6 +144,11 @@ fn open_for_writing(file: &Path) -> Result<Connection, StoreError> {
     }
     connection.execute_batch(SCHEMA).map_err(failed)?;
     Ok(connection)
+}
+
+pub(super) fn open_for_reading(file: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    Connection::open_with_flags(file, flags)
 }
 
 /// The writer's loop: one transaction for all commits that wait.
@@ -190,13 +199,17 @@ fn load(connection: &Connection, owner: &str) -> rusqlite::Result<Vec<Entry>> {
     let mut rows = query.query([owner])?;
     let mut entries = Vec::new();
     while let Some(row) = rows.next()? {
-        // A kind of a later release is left alone.
-        let Some(kind) = Kind::from_number(row.get(0)?) else { continue };
-        let key = row.get_ref(1)?.as_str()?.into();
-        let value = Bytes::copy_from_slice(row.get_ref(2)?.as_blob()?);
-        entries.push(Entry { kind, key, value });
+        entries.extend(entry(row)?);
     }
     Ok(entries)
+}
+
+/// The entry of a row of kind, key and value. A kind of a later release is left alone.
+pub(super) fn entry(row: &Row<'_>) -> rusqlite::Result<Option<Entry>> {
+    let Some(kind) = Kind::from_number(row.get(0)?) else { return Ok(None) };
+    let key = row.get_ref(1)?.as_str()?.into();
+    let value = Bytes::copy_from_slice(row.get_ref(2)?.as_blob()?);
+    Ok(Some(Entry { kind, key, value }))
 }
 
 fn known(connection: &Connection, wanted: &[Kind]) -> rusqlite::Result<Vec<Known>> {
@@ -284,6 +297,27 @@ mod tests {
         let known = store.known(&[Kind::Outbox]).await.unwrap();
         assert_eq!(known.len(), 2);
         assert_eq!(known[1], Known { endpoint: two, kinds: vec![Kind::Outbox] });
+    }
+
+    #[tokio::test]
+    async fn a_peek_reads_what_is_wanted_and_nothing_else() {
+        let folder = Folder::new("peek");
+        let store = Embedded::open(&folder.config()).unwrap();
+        let changes = ["A", "B", "C"].map(|key| Change::put(Kind::Shadow, key, key));
+        store.commit(&endpoint("1"), changes.into()).await.unwrap();
+        let peek = async |wanted: &[&str]| {
+            let (sender, answer) = oneshot::channel();
+            let wanted = wanted.iter().map(|key| (Kind::Shadow, CompactString::from(*key))).collect();
+            let then: Peeked = Box::new(|entries| {
+                let _ = sender.send(entries);
+            });
+            store.peek(&endpoint("1"), wanted, then);
+            let entries = answer.await.unwrap();
+            entries.map(|all| all.into_iter().map(|entry| entry.key.to_string()).collect::<Vec<_>>())
+        };
+        assert_eq!(peek(&["C", "A", "Z"]).await, Ok(vec!["C".into(), "A".into()]));
+        assert_eq!(peek(&[]).await, Ok(Vec::new()));
+        assert_eq!(peek(&["A"; 9]).await, Err(StoreError::Busy), "it takes more than it can");
     }
 
     #[tokio::test]

@@ -69,12 +69,10 @@ pub fn is_local(path: &str) -> bool {
 /// The top-level objects that the gateway holds for every device.
 const OWN: [&str; 1] = ["Device.LocalAgent."];
 
-/// Objects that are there and refuse every change: what tests of plans about the CPE need.
-#[cfg(test)]
+/// Objects that are there and refuse every change: for plans that are about the CPE alone.
 #[derive(Default)]
-pub(super) struct Fixed(pub Instantiated);
+pub struct Fixed(pub Instantiated);
 
-#[cfg(test)]
 impl Local for Fixed {
     fn model(&self) -> &Instantiated {
         &self.0
