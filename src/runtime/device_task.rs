@@ -35,6 +35,9 @@ pub(super) struct DeviceTask<'s, S> {
     /// The firmware whose model the core has asked for.
     wanted: Option<FirmwareId>,
     leaving: bool,
+    /// Something came of what was told: more is likely to follow. Who was only told that its MTP is up goes
+    /// to rest at once.
+    worked: bool,
 }
 
 struct Commit<'s> {
@@ -67,6 +70,7 @@ impl<'s, S: Store> DeviceTask<'s, S> {
             out: Vec::new(),
             wanted: None,
             leaving: false,
+            worked: false,
         };
         task.live(&mut receiver).await;
     }
@@ -109,7 +113,8 @@ impl<'s, S: Store> DeviceTask<'s, S> {
                 () = tokio::time::sleep_until(clock.instant(deadline)) => self.step(Input::Tick),
             }
             self.commit_next();
-            if self.may_rest(deadline <= clock.now()) {
+            let nothing_came = !self.worked && receiver.is_empty();
+            if self.may_rest(nothing_came || deadline <= clock.now()) {
                 receiver.close();
                 // What came between the last look and the closing still counts.
                 while let Ok(letter) = receiver.try_recv() {
@@ -143,6 +148,7 @@ impl<'s, S: Store> DeviceTask<'s, S> {
         match letter {
             Letter::Input(input) => self.step(input),
             Letter::Post { post, reply } => {
+                self.worked = true;
                 self.replies.insert(post.exchange, reply);
                 self.step(Input::Post(post));
             }
@@ -168,6 +174,8 @@ impl<'s, S: Store> DeviceTask<'s, S> {
     }
 
     fn carry_out(&mut self, output: Output) {
+        let within = matches!(output, Output::Persist { .. } | Output::LoadFirmware(_) | Output::Log(_));
+        self.worked |= !within;
         let config = &self.shared.config;
         match output {
             Output::Reply { exchange, reply } => {

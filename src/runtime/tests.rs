@@ -115,6 +115,21 @@ async fn a_get_of_fresh_values_wakes_nobody_and_one_of_old_values_does() {
 }
 
 #[tokio::test]
+async fn who_is_only_told_that_its_mtp_is_up_goes_to_rest_at_once() {
+    let rig = rig("told").await;
+    store_device(&rig, 1_000).await;
+    rig.fleet.connected(&device().endpoint_id(), &controller());
+    assert_eq!(rig.fleet.active(), 1);
+    for _ in 0..500 {
+        if rig.fleet.active() == 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("ten thousand agents would stay awake after each connection");
+}
+
+#[tokio::test]
 async fn what_sisters_learn_at_once_is_merged_and_there_after_a_restart() {
     let rig = rig("sisters").await;
     let id = FirmwareId {
