@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use dragoman::agent::{AgentConfig, ControllerConfig, ControllerMtp, Role};
+use dragoman::agent::{AgentConfig, ControllerConfig, ControllerMtp, FULL_ACCESS};
 use dragoman::datamodel::supported::{Kind as RowKind, Supported};
 use dragoman::datamodel::{Instantiated, Source, Value, WallTime, path};
 use dragoman::durable::{Change, Kind};
@@ -126,7 +126,8 @@ async fn fleet(store: Arc<Embedded>) -> (Fleet<Embedded>, mpsc::UnboundedReceive
         let _ = sender.send(record);
     }))]);
     let mtp = ControllerMtp::Mqtt { topic: "usp/controller".into() };
-    let known = ControllerConfig { endpoint_id: controller, role: Role::FullAccess, onboard: true, mtp };
+    let roles = vec![FULL_ACCESS.to_owned()];
+    let known = ControllerConfig { instance: 1, endpoint_id: controller, roles, onboard: true, mtp };
     let agent = AgentConfig { controllers: vec![known], fresh_ms: 86_400_000, ..AgentConfig::default() };
     let fleet = Fleet::new(FleetConfig {
         agent: Arc::new(agent),

@@ -7,9 +7,9 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use crate::datamodel::{WallTime, path};
-use crate::durable::{Entry, Kind};
+use crate::durable::{Entry, Kind, Range};
 use crate::identity::EndpointId;
-use crate::translation::{Fixed, Get, Outcome, View};
+use crate::translation::{Access, Fixed, Get, Outcome, View};
 use crate::usp::message::{self, Message, MessageBody, Request};
 use crate::usp::record::{Payload, Record};
 
@@ -45,6 +45,10 @@ impl Question {
         }
         let record = Record::decode(record.clone()).ok()?;
         let known = config.controllers.iter().find(|known| known.endpoint_id.as_str() == record.from_id)?;
+        // Where rights depend on values, these may be of any object.
+        if config.template().access_of(&record.from_id).is_none_or(Access::searches) {
+            return None;
+        }
         let Payload::NoSession(payload) = record.payload else { return None };
         if record.to_id != endpoint.as_str() {
             return None;
@@ -65,9 +69,12 @@ impl Question {
     }
 
     /// The entries that the answer is made of.
-    pub fn wanted(&self) -> Vec<(Kind, CompactString)> {
-        let tops = self.tops.iter().map(|top| (Kind::Shadow, top.clone()));
-        std::iter::once((Kind::Device, CompactString::default())).chain(tops).collect()
+    pub fn wanted(&self) -> Vec<Range> {
+        let tops = self.tops.iter().map(|top| Range::one(Kind::Shadow, top));
+        [Range::one(Kind::Device, ""), Range::beginning(Kind::LocalAgent, TRUST)]
+            .into_iter()
+            .chain(tops)
+            .collect()
     }
 
     /// The answer as a record for its controller; `None` if the agent has to give it.
@@ -78,6 +85,12 @@ impl Question {
         entries: &[Entry],
         wall: WallTime,
     ) -> Option<(EndpointId, Bytes)> {
+        // Who may do what was changed on this device, so only its agent knows.
+        if entries.iter().any(|entry| entry.kind == Kind::LocalAgent) {
+            return None;
+        }
+        let template = config.template();
+        let access = template.access_of(self.controller.as_str())?;
         let device = entries.iter().find(|entry| entry.kind == Kind::Device)?;
         let glance: Glance = serde_json::from_slice(&device.value).ok()?;
         let usable = glance.format == stored::FORMAT && glance.mapping == rules_of(&glance.root);
@@ -90,7 +103,7 @@ impl Question {
         }
         // Every device has its root.
         shadow.cpe.put_object(TR_181_ROOT, false);
-        let view = View { cpe: &mut shadow.cpe, local: &mut Fixed::default(), wall };
+        let view = View { cpe: &mut shadow.cpe, local: &mut Fixed::default(), access, wall };
         let Outcome::Response(response) = Get::new(self.get).answer_from_shadow(&view, config.fresh_ms)?
         else {
             return None;
@@ -111,8 +124,10 @@ fn top_of(text: &str) -> Option<&str> {
     (is_name && is_plain && top != "LocalAgent" && !text.contains(['+', '#'])).then_some(top)
 }
 
+/// How the keys of the rows begin that say who the controllers are and what they may do.
+const TRUST: &str = "LocalAgent.Controller";
 /// Top-level objects that are read for one answer.
-const MAX_TOPS: usize = 7;
+const MAX_TOPS: usize = 6;
 
 #[cfg(test)]
 mod tests {

@@ -16,8 +16,8 @@ use crate::usp::message::{self, Message, MessageBody, Request, Response};
 use crate::usp::record::{Payload, Record};
 
 use super::{
-    Agent, AgentConfig, ControllerConfig, ControllerMtp, Env, FULL_ACCESS, Input, Output, Question, READ_ONLY,
-    Shadow,
+    Agent, AgentConfig, ControllerConfig, ControllerMtp, Env, FULL_ACCESS, Input, Output, Question,
+    READ_ONLY, Shadow,
 };
 
 mod mapped;

@@ -5,8 +5,8 @@
 //! nodes in byte order of their paths; each path says how much of the one before it it repeats. Numbers are
 //! LEB128, but for the places of the chunks, which are 32 bits.
 
-use std::cell::OnceCell;
 use std::collections::BTreeSet;
+use std::sync::OnceLock;
 
 use bytes::Bytes;
 use compact_str::CompactString;
@@ -27,7 +27,7 @@ pub(super) struct Packed {
 #[derive(Debug, Clone)]
 struct Chunk {
     at: usize,
-    nodes: OnceCell<Nodes>,
+    nodes: OnceLock<Nodes>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -58,7 +58,7 @@ impl Packed {
         let mut chunks = Vec::with_capacity(count);
         for _ in 0..count {
             let at = cursor.place().filter(|at| *at < blob.len()).ok_or(BlobError::Cut)?;
-            chunks.push(Chunk { at, nodes: OnceCell::new() });
+            chunks.push(Chunk { at, nodes: OnceLock::new() });
         }
         let count = cursor.number().filter(|count| *count <= blob.len()).ok_or(BlobError::Cut)?;
         let mut times = Vec::with_capacity(count);

@@ -48,6 +48,30 @@ pub struct Entry {
     pub value: Bytes,
 }
 
+/// Some of a device's entries: those of a kind whose keys lie between two, both included.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Range {
+    pub kind: Kind,
+    pub from: CompactString,
+    pub to: CompactString,
+}
+
+impl Range {
+    /// The entry of this key.
+    pub fn one(kind: Kind, key: &str) -> Self {
+        Self { kind, from: key.into(), to: key.into() }
+    }
+
+    /// All whose keys begin so.
+    pub fn beginning(kind: Kind, prefix: &str) -> Self {
+        Self { kind, from: prefix.into(), to: format!("{prefix}{}", char::MAX).into() }
+    }
+
+    pub fn holds(&self, entry: &Entry) -> bool {
+        self.kind == entry.kind && self.from <= entry.key && entry.key <= self.to
+    }
+}
+
 /// One change to a device's entries; all changes of one commit take effect together or not at all.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-use crate::agent::{AgentConfig, ControllerConfig, ControllerMtp, Role};
+use crate::agent::{AgentConfig, ControllerConfig, ControllerMtp, FULL_ACCESS};
 use crate::datamodel::{Firmware, FirmwareId, Instantiated, Source, Value, WallTime};
 use crate::durable::{Change, Kind};
 use crate::identity::{DeviceId, EndpointId};
@@ -46,7 +46,8 @@ async fn rig(name: &str) -> Rig {
     let (sender, answers) = mpsc::unbounded_channel();
     mtps.fill(vec![Mtp::InProcess(Box::new(move |_, _, record| sender.send(record).unwrap()))]);
     let mtp = ControllerMtp::Mqtt { topic: "t".into() };
-    let known = ControllerConfig { endpoint_id: controller(), role: Role::FullAccess, onboard: false, mtp };
+    let roles = vec![FULL_ACCESS.to_owned()];
+    let known = ControllerConfig { instance: 1, endpoint_id: controller(), roles, onboard: false, mtp };
     let agent = AgentConfig { controllers: vec![known], fresh_ms: 60_000, ..AgentConfig::default() };
     let fleet = Fleet::new(FleetConfig {
         agent: Arc::new(agent),

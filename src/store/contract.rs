@@ -2,10 +2,9 @@
 
 use std::future::Future;
 
-use compact_str::CompactString;
 use thiserror::Error;
 
-use crate::durable::{Change, Entry, Kind};
+use crate::durable::{Change, Entry, Kind, Range};
 use crate::identity::EndpointId;
 
 /// A store of devices' entries.
@@ -26,9 +25,9 @@ pub trait Store: Send + Sync + 'static {
     /// All entries of a device; none for one that is not known.
     fn load(&self, endpoint: &EndpointId) -> impl Future<Output = Result<Vec<Entry>, StoreError>> + Send;
 
-    /// Reads some of a device's entries, [`MAX_PEEKED`] at most, and hands them to `then` on a thread of the
+    /// Reads some of a device's entries, [`MAX_PEEKED`] ranges at most, and hands them to `then` on a thread of the
     /// store's: nothing waits for it. `then` is called in any case, at once where the store cannot take it.
-    fn peek(&self, endpoint: &EndpointId, wanted: Vec<(Kind, CompactString)>, then: Peeked);
+    fn peek(&self, endpoint: &EndpointId, wanted: Vec<Range>, then: Peeked);
 
     /// Every device that has entries, with the kinds it has of those asked for.
     fn known(&self, kinds: &[Kind]) -> impl Future<Output = Result<Vec<Known>, StoreError>> + Send;
@@ -37,7 +36,7 @@ pub trait Store: Send + Sync + 'static {
 /// Is handed what was peeked at. It must be short and must not block.
 pub type Peeked = Box<dyn FnOnce(Result<Vec<Entry>, StoreError>) + Send>;
 
-/// Entries that are peeked at in one go.
+/// Ranges that are peeked at in one go.
 pub const MAX_PEEKED: usize = 8;
 
 /// A device in the store.

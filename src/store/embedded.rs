@@ -8,11 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use bytes::Bytes;
-use compact_str::CompactString;
 use rusqlite::{Connection, OpenFlags, Row, params};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::durable::{Change, Entry, Kind};
+use crate::durable::{Change, Entry, Kind, Range};
 use crate::identity::EndpointId;
 
 use super::contract::{Known, Peeked, Store, StoreError};
@@ -98,7 +97,7 @@ impl Store for Embedded {
         self.read(move |connection| load(connection, endpoint.as_str())).await
     }
 
-    fn peek(&self, endpoint: &EndpointId, wanted: Vec<(Kind, CompactString)>, then: Peeked) {
+    fn peek(&self, endpoint: &EndpointId, wanted: Vec<Range>, then: Peeked) {
         self.peeking.peek(endpoint, wanted, then);
     }
 
@@ -307,7 +306,7 @@ mod tests {
         store.commit(&endpoint("1"), changes.into()).await.unwrap();
         let peek = async |wanted: &[&str]| {
             let (sender, answer) = oneshot::channel();
-            let wanted = wanted.iter().map(|key| (Kind::Shadow, CompactString::from(*key))).collect();
+            let wanted = wanted.iter().map(|key| Range::one(Kind::Shadow, key)).collect();
             let then: Peeked = Box::new(|entries| {
                 let _ = sender.send(entries);
             });
@@ -317,6 +316,11 @@ mod tests {
         };
         assert_eq!(peek(&["C", "A", "Z"]).await, Ok(vec!["C".into(), "A".into()]));
         assert_eq!(peek(&[]).await, Ok(Vec::new()));
+        let (sender, answer) = oneshot::channel();
+        let wanted = vec![Range::beginning(Kind::Shadow, "B")];
+        let then = |entries: Result<Vec<Entry>, StoreError>| sender.send(entries.unwrap().len()).unwrap();
+        store.peek(&endpoint("1"), wanted, Box::new(then));
+        assert_eq!(answer.await, Ok(1));
         assert_eq!(peek(&["A"; 9]).await, Err(StoreError::Busy), "it takes more than it can");
     }
 

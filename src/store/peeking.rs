@@ -4,10 +4,9 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
-use compact_str::CompactString;
 use rusqlite::{Connection, params_from_iter, types::ToSqlOutput};
 
-use crate::durable::{Entry, Kind};
+use crate::durable::{Entry, Range};
 use crate::identity::EndpointId;
 
 use super::contract::{MAX_PEEKED, Peeked, StoreError};
@@ -21,7 +20,7 @@ pub(super) struct Peeking {
 
 struct Peek {
     endpoint: EndpointId,
-    wanted: Vec<(Kind, CompactString)>,
+    wanted: Vec<Range>,
     then: Peeked,
 }
 
@@ -40,7 +39,7 @@ impl Peeking {
         Ok(Self { threads, next: AtomicUsize::new(0) })
     }
 
-    pub fn peek(&self, endpoint: &EndpointId, wanted: Vec<(Kind, CompactString)>, then: Peeked) {
+    pub fn peek(&self, endpoint: &EndpointId, wanted: Vec<Range>, then: Peeked) {
         if wanted.len() > MAX_PEEKED {
             return then(Err(StoreError::Busy));
         }
@@ -70,12 +69,13 @@ fn read(
     connection: &Connection,
     query: &str,
     endpoint: &EndpointId,
-    wanted: &[(Kind, CompactString)],
+    wanted: &[Range],
 ) -> rusqlite::Result<Vec<Entry>> {
     let mut query = connection.prepare_cached(query)?;
-    let values = wanted.iter().flat_map(|(kind, key)| {
-        let kind = ToSqlOutput::from(i64::from(*kind as u8));
-        [ToSqlOutput::from(endpoint.as_str()), kind, ToSqlOutput::from(key.as_str())]
+    let values = wanted.iter().flat_map(|range| {
+        let kind = ToSqlOutput::from(i64::from(range.kind as u8));
+        let keys = [&range.from, &range.to].map(|key| ToSqlOutput::from(key.as_str()));
+        std::iter::once(ToSqlOutput::from(endpoint.as_str())).chain([kind]).chain(keys)
     });
     let mut rows = query.query(params_from_iter(values))?;
     let mut entries = Vec::with_capacity(wanted.len());
@@ -85,7 +85,8 @@ fn read(
     Ok(entries)
 }
 
-const ONE: &str = "SELECT kind, key, value FROM entries WHERE endpoint = ? AND kind = ? AND key = ?";
+const ONE: &str =
+    "SELECT kind, key, value FROM entries WHERE endpoint = ? AND kind = ? AND key BETWEEN ? AND ?";
 const MAX_THREADS: usize = 4;
 /// Reads that may wait for one thread.
 const WAITING: usize = 1_024;

@@ -3,9 +3,8 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use crate::datamodel::{Instantiated, ValueType};
-#[cfg(test)]
-use crate::datamodel::{path, supported::generic};
+use crate::datamodel::supported::generic;
+use crate::datamodel::{Instantiated, ValueType, path};
 use crate::usp::ErrorCode;
 
 /// Why a change to a local object is refused.

@@ -2,10 +2,13 @@
 //! agent's own changes are kept beside it and laid over it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::agent::config::{AgentConfig, ControllerConfig, ControllerMtp, RoleConfig};
-use crate::translation::Rights;
+use crate::translation::{Access, Rights};
 
+use super::access;
+use super::local_agent::CONTROLLERS;
 use super::schema::Object;
 use super::tree::{Tree, as_reference};
 
@@ -13,6 +16,8 @@ use super::tree::{Tree, as_reference};
 #[derive(Debug, Clone)]
 pub struct Template {
     pub(super) tree: Tree,
+    /// What each controller may do as long as nobody changes it, by endpoint.
+    access: BTreeMap<String, Arc<Access>>,
 }
 
 impl Template {
@@ -26,7 +31,17 @@ impl Template {
         for controller in &config.controllers {
             place_controller(&mut tree, controller, &config.roles);
         }
-        Self { tree }
+        let mut access = BTreeMap::new();
+        for controller in &config.controllers {
+            let row = format!("{CONTROLLERS}{}.", controller.instance);
+            access.insert(controller.endpoint_id.to_string(), Arc::new(access::compile(&row, &tree)));
+        }
+        Self { tree, access }
+    }
+
+    /// What a controller of the configuration may do as long as nobody changes it.
+    pub fn access_of(&self, controller: &str) -> Option<&Access> {
+        self.access.get(controller).map(Arc::as_ref)
     }
 }
 

@@ -31,7 +31,7 @@ fn quick(story: &Story, paths: &[&str], max_depth: u32) -> Option<Response> {
     let question = question(story, &controller(), get(paths, max_depth))?;
     let wanted = question.wanted();
     let mut entries = story.entries();
-    entries.retain(|entry| wanted.iter().any(|(kind, key)| *kind == entry.kind && *key == entry.key));
+    entries.retain(|entry| wanted.iter().any(|range| range.holds(entry)));
     let to = story.cpe.id().endpoint_id();
     let (controller, record) = question.answer(&to, &story.config, &entries, story.env().wall)?;
     let record = Record::decode(record).unwrap();
@@ -63,6 +63,15 @@ fn a_device_at_rest_answers_as_its_agent_would() {
         assert_eq!(Ok(quick), story.ask(get(paths, depth)), "{paths:?}");
         assert!(!story.wanted, "{paths:?}: the agent asked the device");
     }
+}
+
+#[test]
+fn a_device_on_which_rights_were_changed_is_asked_itself() {
+    let mut story = begin();
+    let ssid: &[&str] = &["Device.WiFi.SSID.1.SSID"];
+    assert!(quick(&story, ssid, 0).is_some());
+    story.ask(set("Device.LocalAgent.ControllerTrust.Role.1.", &[("Enable", "false")])).unwrap();
+    assert!(quick(&story, ssid, 0).is_none(), "it is told what it may not read any more");
 }
 
 #[test]
