@@ -17,7 +17,7 @@ use crate::mtp::stomp::Stomp;
 use crate::mtp::websocket::WebSocket;
 use crate::observe::Metrics;
 use crate::proxy::Input;
-use crate::runtime::{Clock, Doorman, Fleet, FleetConfig, Letter, Mtp, Mtps, Routes};
+use crate::runtime::{Clock, Doorman, Firmwares, Fleet, FleetConfig, Letter, Mtp, Mtps, Routes};
 use crate::southbound::Door;
 use crate::store::{Embedded, Store};
 
@@ -46,6 +46,7 @@ impl Gateway {
             proxy: Arc::new(settings.proxy),
             acs: settings.acs,
             store: Arc::clone(&store),
+            firmwares: Arc::new(Firmwares::open(Arc::clone(&store)).await?),
             mtps: mtps.clone(),
             metrics: Arc::clone(&metrics),
             clock: Clock::start(),

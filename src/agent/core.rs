@@ -3,17 +3,21 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use compact_str::CompactString;
 
-use crate::cwmp::rpc::{Fault, Response};
-use crate::datamodel::WallTime;
+use crate::cwmp::rpc::{Fault, ParameterValueStruct, Request, Response, Text};
+use crate::datamodel::{Firmware, Source, Value, WallTime};
 use crate::durable::{Change, Entry, Kind, Token};
 use crate::identity::{DeviceId, EndpointId};
-use crate::translation::{Access, Discovery, Mapping, Outcome, Plan, Sample, Step, View, watched_params};
+use crate::translation::{
+    Access, Discovery, Mapping, Outcome, Plan, Sample, Step, Unmapped, View, watched_params,
+};
 use crate::usp::ErrorCode;
 use crate::usp::message::{self, Message};
 use crate::usp::record::Record;
 
 use super::config::AgentConfig;
+use super::firmware::Model;
 use super::io::{Env, Input, Output, Rpc, RpcId, Shadow};
 use super::local::{LocalAgent, Operation};
 use super::outbox::Outbox;
@@ -38,6 +42,12 @@ pub struct Agent {
     pub(super) parameter_key: String,
     /// Discovery stays out of sessions with `0 BOOTSTRAP` and `1 BOOT`.
     pub(super) booting: bool,
+    /// What is known of the device's firmware.
+    pub(super) model: Model,
+    /// What this device showed and the firmware's model does not know yet.
+    pub(super) own: Firmware,
+    /// Types were told while the model was not at hand.
+    pub(super) saw_types: bool,
     pub(super) next: u64,
 }
 
@@ -48,10 +58,16 @@ impl Agent {
         config: Arc<AgentConfig>,
         entries: &[Entry],
     ) -> Result<(Self, Shadow), RestoreError> {
-        let stored = Stored::find(entries)?.unwrap_or_else(|| Stored::new(device.clone()));
+        let mut stored = Stored::find(entries)?.unwrap_or_else(|| Stored::new(device.clone()));
         let mut shadow = Shadow::default();
         for entry in entries.iter().filter(|entry| entry.kind == Kind::Shadow) {
             shadow.cpe.decode_into(&entry.value)?;
+        }
+        if stored.discovery_left.is_some() && stored.mapping != rules_of(&stored.root) {
+            // What stands there was translated by other rules: names are learnt again, and values of the old
+            // words are no values. Instances keep their numbers, which are the CPE's own.
+            stored.discovery_left = None;
+            shadow.cpe.forget_values();
         }
         let endpoint = stored.device.endpoint_id();
         let operations = Operation::restore(entries);
@@ -69,6 +85,9 @@ impl Agent {
             last_seen: None,
             parameter_key: String::new(),
             booting: false,
+            model: Model::default(),
+            own: Firmware::default(),
+            saw_types: false,
             next: 0,
         };
         Ok((agent, shadow))
@@ -93,13 +112,16 @@ impl Agent {
             Input::Answer { rpc, response } => self.answered(env, shadow, rpc, response),
             Input::Faulted { rpc, fault } => self.faulted(env, shadow, rpc, fault),
             Input::Lost { rpc } => self.lost(env, rpc, out),
+            Input::Firmware { id, model } => self.loaded_model(id, model),
             Input::SessionEnded => {
+                self.share_own(out);
                 self.tell_news(env, shadow, out);
                 self.keep_shadow(shadow, out);
             }
             Input::Tick => self.tick(env, out),
             Input::Persisted(_) | Input::StoreFailed(_) => {}
         }
+        self.ask_for_model(out);
         self.flush_local(out);
     }
 
@@ -121,11 +143,14 @@ impl Agent {
                     // Discovery walks the CPE's own tree; all others speak of TR-181.
                     let mapping = mapping.filter(|_| job.work != Work::Discovery);
                     let said = match mapping {
-                        Some(mapping) => mapping.outgoing(request),
-                        None => Ok(request),
+                        Some(mapping) => say(mapping, request),
+                        None => Ok((request, Vec::new())),
                     };
                     let request = match said {
-                        Ok(request) => request,
+                        Ok((request, twins)) => {
+                            job.twins = twins;
+                            request
+                        }
                         Err(unmapped) => {
                             job.plan.faulted(&mut view, &unmapped.fault());
                             continue;
@@ -139,6 +164,7 @@ impl Agent {
                 }
                 Step::Done(outcome) => {
                     if let Some(job) = self.queue.pop() {
+                        self.doubt(shadow, out);
                         let kept = self.keep_structure(&job, shadow, out);
                         self.finish(env, job, outcome, kept, out);
                     }
@@ -182,6 +208,7 @@ impl Agent {
     }
 
     fn answered(&mut self, env: &Env, shadow: &mut Shadow, rpc: RpcId, response: &Response<'_>) {
+        self.note_types(response);
         let mapping = self.mapping();
         let Some(job) = self.queue.of(rpc) else { return };
         job.rpc = None;
@@ -191,6 +218,10 @@ impl Agent {
         match mapping.filter(|_| job.work != Work::Discovery) {
             Some(mapping) => job.plan.answered(&mut view, &mapping.incoming(response)),
             None => job.plan.answered(&mut view, response),
+        }
+        let twins = std::mem::take(&mut job.twins);
+        if let Response::SetParameterValuesResponse(_) = response {
+            follow_twins(env, shadow, twins);
         }
     }
 
@@ -209,7 +240,7 @@ impl Agent {
 
     /// What stands between the agent, which speaks of TR-181, and a CPE that does not.
     pub(super) fn mapping(&self) -> Option<&'static Mapping> {
-        (self.stored.root == TR_098_ROOT).then(Mapping::tr098)
+        mapping_of(&self.stored.root)
     }
 
     /// Work that no controller asked for by itself: discovery, sampling, operations under way.
@@ -234,7 +265,7 @@ impl Agent {
 
     pub(super) fn push_own(&mut self, env: &Env, plan: Box<dyn Plan>, work: Work) {
         let deadline = env.now + self.config.request_timeout_ms;
-        self.queue.push(Job { asker: None, plan, deadline, rpc: None, work });
+        self.queue.push(Job::new(None, plan, deadline, work));
     }
 
     /// Discovery through; what it left is kept for a later session.
@@ -242,11 +273,13 @@ impl Agent {
         if !self.wants_discovery() || self.queue.has(Work::Discovery) {
             return;
         }
+        let Ok(model) = self.model_at_hand() else { return };
         let waiting = self.stored.discovery_left.clone().unwrap_or_else(|| vec![self.stored.root.clone()]);
         let plan = Discovery::resume(waiting, self.config.discovery_names_per_session, self.mapping());
+        let plan = plan.knowing(model, self.walker());
         // The rest is known only to the plan: until it is through, a restart begins again.
         let deadline = env.now + self.config.request_timeout_ms;
-        let job = Job { asker: None, plan: Box::new(plan), deadline, rpc: None, work: Work::Discovery };
+        let job = Job::new(None, Box::new(plan), deadline, Work::Discovery);
         if self.is_discovered() {
             self.queue.push(job);
         } else {
@@ -260,7 +293,7 @@ impl Agent {
         !self.config.discovery || self.stored.discovery_left.is_some()
     }
 
-    fn wants_discovery(&self) -> bool {
+    pub(super) fn wants_discovery(&self) -> bool {
         let left =
             self.config.discovery && self.stored.discovery_left.as_ref().is_none_or(|left| !left.is_empty());
         self.has_agent() && left
@@ -282,7 +315,9 @@ impl Agent {
         let mut changes = shadow_changes(shadow);
         if discovered {
             self.stored.discovery_left = Some(job.plan.left());
+            self.stored.mapping = rules_of(&self.stored.root);
             changes.push(self.stored.change());
+            self.share_walk(job.plan.learnt(), out);
         }
         Some(self.persist(changes, out))
     }
@@ -381,14 +416,51 @@ impl Agent {
     }
 }
 
+fn mapping_of(root: &str) -> Option<&'static Mapping> {
+    (root == TR_098_ROOT).then(Mapping::tr098)
+}
+
+/// The version of the rules for a data model; 0 where none are needed.
+pub(super) fn rules_of(root: &str) -> u64 {
+    mapping_of(root).map_or(0, Mapping::version)
+}
+
+/// A request as the CPE understands it, and what else changes when it is carried out.
+type Said = (Request<'static>, Vec<ParameterValueStruct<'static>>);
+
+fn say(mapping: &Mapping, request: Request<'static>) -> Result<Said, Unmapped> {
+    let asked: Vec<Text<'static>> = match &request {
+        Request::SetParameterValues(set) => set.parameter_list.iter().map(|one| one.name.clone()).collect(),
+        _ => Vec::new(),
+    };
+    let request = mapping.outgoing(request)?;
+    let twins = match &request {
+        Request::SetParameterValues(said) => mapping.twins(&asked, said),
+        _ => Vec::new(),
+    };
+    Ok((request, twins))
+}
+
+/// Keeps true what is one with that which was set, where the device is known to have it.
+fn follow_twins(env: &Env, shadow: &mut Shadow, twins: Vec<ParameterValueStruct<'static>>) {
+    for twin in twins.iter().filter(|twin| shadow.cpe.param(&twin.name).is_some()).collect::<Vec<_>>() {
+        let value = Value {
+            text: twin.value.as_ref().into(),
+            value_type: twin.value_type,
+            at: env.wall,
+            source: Source::Write,
+        };
+        shadow.cpe.set_value(&twin.name, value);
+    }
+}
+
 /// The blobs of the top-level objects that changed.
 fn shadow_changes(shadow: &mut Shadow) -> Vec<Change> {
-    let tops = shadow.cpe.take_dirty().into_iter();
-    tops.map(|top| {
-        let blob = shadow.cpe.encode_top(&top);
-        Change::put(Kind::Shadow, top, blob)
-    })
-    .collect()
+    let change = |(top, blob): (CompactString, Option<Bytes>)| match blob {
+        Some(blob) => Change::put(Kind::Shadow, top, blob),
+        None => Change::delete(Kind::Shadow, top),
+    };
+    shadow.cpe.take_changes().into_iter().map(change).collect()
 }
 
 /// The root of TR-181, which is USP's.

@@ -201,7 +201,7 @@ impl Agent {
         let access = self.local.access_of(&asker.controller);
         let view = View { cpe: &mut shadow.cpe, local: &mut self.local, access: &access, wall: env.wall };
         let Some(outcome) = plan.answer_from_shadow(&view, self.config.fresh_ms) else { return false };
-        let job = Job { asker: Some(asker), plan: Box::new(plan), deadline: 0, rpc: None, work: Work::Asked };
+        let job = Job::new(Some(asker), Box::new(plan), 0, Work::Asked);
         self.finish(env, job, outcome, None, out);
         true
     }
@@ -225,7 +225,7 @@ impl Agent {
             // No plan asks the CPE for what is the gateway's.
             Step::Call(_) => Outcome::error(ErrorCode::INTERNAL_ERROR, "the request asked for the device"),
         };
-        let job = Job { asker: Some(asker), plan, deadline: 0, rpc: None, work: Work::Asked };
+        let job = Job::new(Some(asker), plan, 0, Work::Asked);
         self.finish(env, job, outcome, None, out);
         self.tell_news(env, shadow, out);
     }
@@ -236,7 +236,7 @@ impl Agent {
             return self.refuse(&asker.controller, asker.msg_id, ErrorCode::RESOURCES_EXCEEDED, why, out);
         }
         let deadline = env.now + self.config.request_timeout_ms;
-        self.queue.push(Job { asker: Some(asker), plan, deadline, rpc: None, work: Work::Asked });
+        self.queue.push(Job::new(Some(asker), plan, deadline, Work::Asked));
         out.push(Output::WantSession);
     }
 

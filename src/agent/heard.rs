@@ -1,6 +1,7 @@
 //! What Informs, and the RPCs of the ACS, tell about the device.
 
 use crate::cwmp::rpc::{Inform, Request, Response};
+use crate::datamodel::supported::generic;
 use crate::datamodel::{Source, Value, ValueType, path};
 
 use super::core::{Agent, TR_098_ROOT, TR_181_ROOT};
@@ -132,13 +133,33 @@ impl Agent {
         }
     }
 
+    /// Parameters that turned out not to be there: their instance may be gone, or sisters have what this
+    /// device has not.
+    pub(super) fn doubt(&mut self, shadow: &mut Shadow, out: &mut Vec<Output>) {
+        let mapping = self.mapping();
+        for name in shadow.cpe.take_missing() {
+            let Some(name) = mapping.map_or(Some(name.to_string()), |mapping| mapping.to_cpe(&name)) else {
+                continue;
+            };
+            let mut holders = std::iter::successors(path::parent(&name), |at| path::parent(at));
+            match holders.find(|holder| path::instance(holder).is_some()) {
+                Some(instance) => self.rediscover(instance, out),
+                None => self.own.note_missing(&generic(&name)),
+            }
+        }
+    }
+
     fn rediscover(&mut self, table: &str, out: &mut Vec<Output>) {
         if let Some(left) = &mut self.stored.discovery_left
             && path::is_object(table)
             && !left.iter().any(|known| known == table)
+            && left.len() < MAX_LEFT
         {
             left.push(table.to_owned());
             self.persist(vec![self.stored.change()], out);
         }
     }
 }
+
+/// Paths that may wait for a later discovery beside those that it left itself.
+const MAX_LEFT: usize = 4_096;

@@ -1,9 +1,11 @@
 //! The contract of the agent core.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use crate::cwmp::rpc::{Fault, Inform, Request, Response};
-use crate::datamodel::{Instantiated, WallTime};
+use crate::datamodel::{Firmware, FirmwareId, Instantiated, WallTime};
 use crate::durable::{Change, Token};
 use crate::identity::EndpointId;
 
@@ -72,6 +74,11 @@ pub enum Input<'a> {
         rpc: RpcId,
     },
     SessionEnded,
+    /// The answer to [`Output::LoadFirmware`]; no model: nobody has walked a device of this firmware yet.
+    Firmware {
+        id: FirmwareId,
+        model: Option<Arc<Firmware>>,
+    },
     Persisted(Token),
     StoreFailed(Token),
     Tick,
@@ -88,6 +95,14 @@ pub enum Output {
     Persist {
         token: Token,
         changes: Vec<Change>,
+    },
+    /// What is known of this firmware is needed; [`Input::Firmware`] is the answer.
+    LoadFirmware(FirmwareId),
+    /// The device showed something of its firmware: it is to be merged into what is known, durably. If it
+    /// is lost the next device shows it.
+    Learnt {
+        id: FirmwareId,
+        firmware: Firmware,
     },
     /// Work waits for a session.
     WantSession,

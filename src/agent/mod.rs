@@ -5,6 +5,7 @@
 mod config;
 mod core;
 mod dispatch;
+mod firmware;
 mod heard;
 mod io;
 mod local;
@@ -12,6 +13,7 @@ mod notify;
 mod operation;
 mod outbox;
 mod queue;
+mod quick;
 mod stored;
 
 pub use config::{
@@ -20,6 +22,7 @@ pub use config::{
 };
 pub use core::Agent;
 pub use io::{Env, Input, Output, Rpc, RpcId, Shadow};
+pub use quick::Question;
 pub use stored::{RestoreError, stored_device_id};
 
 #[cfg(test)]

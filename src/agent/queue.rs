@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use crate::cwmp::rpc::ParameterValueStruct;
 use crate::identity::EndpointId;
 use crate::translation::Plan;
 
@@ -15,7 +16,17 @@ pub(super) struct Job {
     pub deadline: u64,
     /// The RPC under way.
     pub rpc: Option<RpcId>,
+    /// What else changes when the SetParameterValues under way is taken: the CPE has one parameter for it
+    /// and for what is set.
+    pub twins: Vec<ParameterValueStruct<'static>>,
     pub work: Work,
+}
+
+impl Job {
+    /// Work that has not begun; `deadline` in monotonic milliseconds.
+    pub fn new(asker: Option<Asker>, plan: Box<dyn Plan>, deadline: u64, work: Work) -> Self {
+        Self { asker, plan, deadline, rpc: None, twins: Vec::new(), work }
+    }
 }
 
 /// What a job is for.

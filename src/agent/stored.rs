@@ -27,6 +27,9 @@ pub(super) struct Stored {
     pub root: String,
     /// Paths that discovery has still to ask for; `None` before it has begun.
     pub discovery_left: Option<Vec<String>>,
+    /// The version of the rules by which the shadow was translated; 0 for none.
+    #[serde(default)]
+    pub mapping: u64,
     /// Controllers that have acknowledged an OnBoardRequest.
     pub onboarded: Vec<EndpointId>,
     pub software_version: String,
@@ -41,6 +44,7 @@ impl Stored {
             device,
             root: String::new(),
             discovery_left: None,
+            mapping: 0,
             onboarded: Vec::new(),
             software_version: String::new(),
             booted_at: WallTime(0),
@@ -67,4 +71,4 @@ pub fn stored_device_id(entries: &[Entry]) -> Option<DeviceId> {
     Stored::find(entries).ok().flatten().map(|stored| stored.device)
 }
 
-const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 1;

@@ -1,11 +1,12 @@
 //! Stories: an agent and a simulated CPE on a clock that the test holds. No sockets, no waiting.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::datamodel::WallTime;
+use crate::cwmp::rpc::Request as CwmpRequest;
+use crate::datamodel::{Firmware, FirmwareId, WallTime};
 use crate::durable::{Change, Entry, Kind};
 use crate::identity::EndpointId;
 use crate::sim::cpe::Bench;
@@ -15,10 +16,13 @@ use crate::usp::message::{self, Message, MessageBody, Request, Response};
 use crate::usp::record::{Payload, Record};
 
 use super::{
-    Agent, AgentConfig, ControllerConfig, ControllerMtp, Env, FULL_ACCESS, Input, Output, READ_ONLY, Shadow,
-    StompConnection,
+    Agent, AgentConfig, ControllerConfig, ControllerMtp, Env, FULL_ACCESS, Input, Output, Question,
+    READ_ONLY, Shadow, StompConnection,
 };
 
+mod mapped;
+mod quick;
+mod sisters;
 mod stories;
 
 const MODEL: &str = include_str!("../../fixtures/models/tr181-small.csv");
@@ -31,9 +35,12 @@ struct Story {
     config: Arc<AgentConfig>,
     now: u64,
     stored: BTreeMap<(Kind, String), Bytes>,
+    firmwares: HashMap<FirmwareId, Firmware>,
     /// What was said to controllers and not looked at yet.
     said: Vec<(EndpointId, Message)>,
     wanted: bool,
+    /// The paths of GetParameterNames since this was last looked at; `+` for a single level.
+    asked: Vec<String>,
     /// Restart the gateway before everything that happens.
     restless: bool,
     next: u32,
@@ -68,16 +75,20 @@ impl Story {
     }
 
     fn with(settings: AgentConfig) -> Self {
+        Self::of(settings, Bench::new(MODEL))
+    }
+
+    fn of(settings: AgentConfig, cpe: Bench) -> Self {
         let known = |instance, endpoint_id, role: &str| {
             let mtp = ControllerMtp::Mqtt { topic: "usp/controller".into() };
             ControllerConfig { instance, endpoint_id, roles: vec![role.into()], onboard: true, mtp }
         };
-        Self::known_to(vec![known(1, controller(), FULL_ACCESS), known(2, reader(), READ_ONLY)], settings)
+        let known = vec![known(1, controller(), FULL_ACCESS), known(2, reader(), READ_ONLY)];
+        Self::known_to(known, settings, cpe)
     }
 
-    fn known_to(controllers: Vec<ControllerConfig>, settings: AgentConfig) -> Self {
+    fn known_to(controllers: Vec<ControllerConfig>, settings: AgentConfig, cpe: Bench) -> Self {
         let config = Arc::new(AgentConfig { controllers, ..settings });
-        let cpe = Bench::new(MODEL);
         let (agent, shadow) = Agent::restore(&cpe.id(), Arc::clone(&config), &[]).unwrap();
         Self {
             agent,
@@ -86,8 +97,10 @@ impl Story {
             config,
             now: 1_000,
             stored: BTreeMap::new(),
+            firmwares: HashMap::new(),
             said: Vec::new(),
             wanted: false,
+            asked: Vec::new(),
             restless: false,
             next: 0,
         }
@@ -97,14 +110,18 @@ impl Story {
         Env { now: self.now, wall: WallTime(1_700_000_000_000 + self.now), seed: self.now * 31 }
     }
 
-    /// The gateway dies and comes back: what is left is what was stored.
-    fn restart(&mut self) {
+    fn entries(&self) -> Vec<Entry> {
         let entries = self.stored.iter().map(|((kind, key), value)| Entry {
             kind: *kind,
             key: key.as_str().into(),
             value: value.clone(),
         });
-        let entries: Vec<Entry> = entries.collect();
+        entries.collect()
+    }
+
+    /// The gateway dies and comes back: what is left is what was stored.
+    fn restart(&mut self) {
+        let entries = self.entries();
         let restored = Agent::restore(&self.cpe.id(), Arc::clone(&self.config), &entries).unwrap();
         (self.agent, self.shadow) = restored;
     }
@@ -124,6 +141,13 @@ impl Story {
                     assert_eq!(record.to_id, controller.as_str());
                     let Payload::NoSession(payload) = record.payload else { continue };
                     self.said.push((controller, Message::decode(payload).unwrap()));
+                }
+                Output::LoadFirmware(id) => {
+                    let model = self.firmwares.get(&id).cloned().map(Arc::new);
+                    self.handle(Input::Firmware { id, model });
+                }
+                Output::Learnt { id, firmware } => {
+                    self.firmwares.entry(id).or_default().merge(&firmware);
                 }
                 Output::WantSession => self.wanted = true,
                 Output::Onboarded | Output::Log(_) => {}
@@ -155,6 +179,10 @@ impl Story {
             self.carry_out(out);
             let Some(rpc) = rpc else { break };
             rpcs.push(rpc.request.name().to_owned());
+            if let CwmpRequest::GetParameterNames(names) = &rpc.request {
+                let level = if names.next_level { "+" } else { "" };
+                self.asked.push(format!("{}{level}", names.parameter_path));
+            }
             match self.cpe.handle(&rpc.request) {
                 Ok(response) => self.handle(Input::Answer { rpc: rpc.id, response: &response }),
                 Err(fault) => self.handle(Input::Faulted { rpc: rpc.id, fault: &fault }),

@@ -2,11 +2,11 @@
 //! *shadow* where it stands for a real device.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::ops::Bound;
 
 use compact_str::CompactString;
 
+use super::part::{Part, PartNodes};
 use super::{ValueType, WallTime, path};
 
 /// How a value became known.
@@ -33,7 +33,16 @@ impl Source {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Param {
     pub writable: bool,
+    /// The type that other devices of the firmware state for it.
+    pub expected: Option<ValueType>,
     pub value: Option<Value>,
+}
+
+impl Param {
+    /// The type that the device states, else the one that its sisters do.
+    pub fn value_type(&self) -> Option<ValueType> {
+        self.value.as_ref().and_then(|value| value.value_type).or(self.expected)
+    }
 }
 
 /// A value with its type, the time it was true and how it became known.
@@ -62,30 +71,32 @@ pub enum News {
 }
 
 /// Objects and parameters by path. Ancestors of what is put in are put in too (quirk B03).
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct Instantiated {
-    nodes: BTreeMap<CompactString, Node>,
+    /// By [`path::part`]: a part is stored as a whole, and decoded only as far as it is looked at.
+    pub(super) parts: BTreeMap<CompactString, Part>,
     dirty: Vec<CompactString>,
     restructured: bool,
     watched: bool,
     news: Vec<News>,
+    missing: Vec<CompactString>,
 }
 
 impl Instantiated {
     /// Notes an object. `writable`: instances can be added (of a table) or it can be deleted (an instance).
     /// Returns whether it is new.
     pub fn put_object(&mut self, object: &str, writable: bool) -> bool {
-        match self.nodes.entry(object.into()) {
-            Entry::Occupied(mut slot) => {
-                let node = Node::Object { writable };
-                if *slot.get() != node {
-                    slot.insert(node);
+        let node = Node::Object { writable };
+        match self.node_mut(object) {
+            Some(known) => {
+                if *known != node {
+                    *known = node;
                     self.touch(object);
                 }
                 false
             }
-            Entry::Vacant(slot) => {
-                slot.insert(Node::Object { writable });
+            None => {
+                self.insert(object, node);
                 self.restructured = true;
                 self.touch(object);
                 self.created(object);
@@ -97,14 +108,15 @@ impl Instantiated {
 
     /// Notes a parameter and keeps its value if it has one.
     pub fn put_param(&mut self, name: &str, writable: bool) {
-        match self.nodes.get_mut(name) {
+        match self.node_mut(name) {
             Some(Node::Param(param)) if param.writable == writable => {}
             Some(Node::Param(param)) => {
                 param.writable = writable;
                 self.touch(name);
             }
             _ => {
-                self.nodes.insert(name.into(), Node::Param(Param { writable, value: None }));
+                let param = Param { writable, ..Param::default() };
+                self.insert(name, Node::Param(param));
                 self.restructured = true;
                 self.touch(name);
                 self.put_ancestors(name);
@@ -112,13 +124,23 @@ impl Instantiated {
         }
     }
 
+    /// Notes the type that other devices of the firmware state for a parameter.
+    pub fn expect_type(&mut self, name: &str, value_type: ValueType) {
+        if let Some(Node::Param(param)) = self.node_mut(name)
+            && param.expected != Some(value_type)
+        {
+            param.expected = Some(value_type);
+            self.touch(name);
+        }
+    }
+
     /// Sets a value; an unknown parameter is put in as read-only. Returns whether the text changed; a first
     /// value is no change.
     pub fn set_value(&mut self, name: &str, value: Value) -> bool {
-        if !matches!(self.nodes.get(name), Some(Node::Param(_))) {
+        if self.param(name).is_none() {
             self.put_param(name, false);
         }
-        let Some(Node::Param(param)) = self.nodes.get_mut(name) else { return false };
+        let Some(Node::Param(param)) = self.node_mut(name) else { return false };
         let before = param.value.as_ref();
         let changed = before.is_some_and(|old| old.text != value.text);
         let news = before.is_none() || changed;
@@ -134,7 +156,7 @@ impl Instantiated {
     }
 
     pub fn param(&self, name: &str) -> Option<&Param> {
-        match self.nodes.get(name) {
+        match self.node(name) {
             Some(Node::Param(param)) => Some(param),
             _ => None,
         }
@@ -146,11 +168,11 @@ impl Instantiated {
     }
 
     pub fn has_object(&self, object: &str) -> bool {
-        matches!(self.nodes.get(object), Some(Node::Object { .. }))
+        matches!(self.node(object), Some(Node::Object { .. }))
     }
 
     pub fn is_writable_object(&self, object: &str) -> bool {
-        matches!(self.nodes.get(object), Some(Node::Object { writable: true }))
+        matches!(self.node(object), Some(Node::Object { writable: true }))
     }
 
     /// The instance numbers of a table, ascending.
@@ -193,7 +215,7 @@ impl Instantiated {
     pub fn remove(&mut self, object: &str) -> bool {
         let gone: Vec<CompactString> = self.below(object).map(|(name, _)| name.into()).collect();
         for name in &gone {
-            self.nodes.remove(name);
+            self.take_out(name);
         }
         if !gone.is_empty() {
             self.restructured = true;
@@ -203,8 +225,54 @@ impl Instantiated {
         !gone.is_empty()
     }
 
+    /// Forgets a parameter of which the CPE says that it has no such. What it stood in is in doubt.
+    pub fn forget_param(&mut self, name: &str) {
+        if self.param(name).is_some() {
+            self.take_out(name);
+            self.restructured = true;
+            self.touch(name);
+            if self.missing.len() < MAX_MISSING {
+                self.missing.push(name.into());
+            }
+        }
+    }
+
+    /// The parameters that were forgotten since this was last asked.
+    pub fn take_missing(&mut self) -> Vec<CompactString> {
+        std::mem::take(&mut self.missing)
+    }
+
+    /// Forgets all that a walk of the whole model did not show: objects and parameters that are not `kept`.
+    pub fn retain(&mut self, mut kept: impl FnMut(&str, Option<&Param>) -> bool) {
+        let gone = self.below("").filter(|(name, node)| match node {
+            Node::Object { .. } => !kept(name, None),
+            Node::Param(param) => !kept(name, Some(param)),
+        });
+        let gone: Vec<CompactString> = gone.map(|(name, _)| name.into()).collect();
+        for name in gone {
+            if path::instance(&name).is_some() {
+                self.remove(&name);
+            } else if self.take_out(&name) {
+                self.restructured = true;
+                self.touch(&name);
+            }
+        }
+    }
+
+    /// Forgets all values and keeps what there is.
+    pub fn forget_values(&mut self) {
+        let with_value = self.params_below("").filter(|(_, param)| param.value.is_some());
+        let names: Vec<CompactString> = with_value.map(|(name, _)| name.into()).collect();
+        for name in names {
+            if let Some(Node::Param(param)) = self.node_mut(&name) {
+                param.value = None;
+            }
+            self.touch(&name);
+        }
+    }
+
     pub fn is_empty(&self) -> bool {
-        self.nodes.is_empty()
+        self.parts.values().all(Part::is_empty)
     }
 
     /// Whether objects or parameters came or went, not only values, since the changes were last taken.
@@ -220,31 +288,51 @@ impl Instantiated {
 
     /// Everything that stands at or below an object, in byte order of its path.
     pub(super) fn below<'s>(&'s self, object: &'s str) -> impl Iterator<Item = (&'s str, &'s Node)> {
-        let from = (Bound::Included(CompactString::from(object)), Bound::Unbounded);
-        self.nodes
-            .range(from)
+        let part = path::part(object);
+        let from = self.parts.range::<str, _>((Bound::Included(part), Bound::Unbounded));
+        let parts = from.take_while(move |(key, _)| key.starts_with(part));
+        parts
+            .flat_map(move |(_, part)| part.from(object))
             .take_while(move |(name, _)| name.starts_with(object))
-            .map(|(name, node)| (name.as_str(), node))
     }
 
-    pub(super) fn insert_raw(&mut self, name: CompactString, node: Node) {
-        self.nodes.insert(name, node);
+    pub(super) fn insert(&mut self, name: &str, node: Node) {
+        let part = path::part(name);
+        match self.parts.get_mut(part) {
+            Some(part) => part.insert(name, node),
+            None => {
+                let mut fresh = Part::default();
+                fresh.insert(name, node);
+                self.parts.insert(part.into(), fresh);
+            }
+        }
     }
 
-    pub(super) fn top_nodes<'s>(&'s self, top: &'s str) -> impl Iterator<Item = (&'s str, &'s Node)> {
-        self.nodes
-            .iter()
-            .filter(move |(name, _)| path::top_level(name) == top)
-            .map(|(name, node)| (name.as_str(), node))
+    /// The parts of a top-level object: it may stand under more than one root.
+    pub(super) fn parts_of<'s>(&'s self, top: &'s str) -> impl Iterator<Item = (&'s str, PartNodes<'s>)> {
+        let parts = self.parts.iter().filter(move |(key, _)| path::top_level(key) == top);
+        parts.map(|(key, part)| (key.as_str(), part.from("")))
+    }
+
+    fn node(&self, name: &str) -> Option<&Node> {
+        self.parts.get(path::part(name))?.get(name)
+    }
+
+    fn node_mut(&mut self, name: &str) -> Option<&mut Node> {
+        self.parts.get_mut(path::part(name))?.get_mut(name)
+    }
+
+    fn take_out(&mut self, name: &str) -> bool {
+        self.parts.get_mut(path::part(name)).is_some_and(|part| part.remove(name))
     }
 
     fn put_ancestors(&mut self, of: &str) {
         let mut at = of;
         while let Some(parent) = path::parent(at) {
-            if self.nodes.contains_key(parent) {
+            if self.node(parent).is_some() {
                 return;
             }
-            self.nodes.insert(parent.into(), Node::Object { writable: false });
+            self.insert(parent, Node::Object { writable: false });
             self.touch(parent);
             self.created(parent);
             at = parent;
@@ -284,8 +372,17 @@ impl Instantiated {
     }
 }
 
+impl PartialEq for Instantiated {
+    fn eq(&self, other: &Self) -> bool {
+        let told = |of: &Self| (of.dirty.clone(), of.news.clone(), of.missing.clone());
+        self.below("").eq(other.below("")) && told(self) == told(other)
+    }
+}
+
 /// News kept until somebody asks; more come only from a device that changes all it has at once.
 const MAX_NEWS: usize = 10_000;
+/// Forgotten parameters kept until somebody asks.
+const MAX_MISSING: usize = 256;
 
 #[cfg(test)]
 mod tests {

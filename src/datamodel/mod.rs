@@ -4,11 +4,16 @@
 //! Layer 0: no protocol, no I/O, no clock.
 
 mod blob;
+mod firmware;
+mod firmware_blob;
 mod instantiated;
+mod packed;
+mod part;
 pub mod path;
 pub mod supported;
 mod value;
 
 pub use blob::BlobError;
+pub use firmware::{Firmware, FirmwareId};
 pub use instantiated::{Instantiated, News, Param, Source, Value};
 pub use value::{ValueType, WallTime};

@@ -29,6 +29,13 @@ pub fn top_level(path: &str) -> &str {
     segments.next().filter(|top| !top.is_empty()).unwrap_or(root)
 }
 
+/// What a path's top-level object is kept under: the first two segments with their dots. Paths that have it
+/// in common stand together in byte order.
+pub(super) fn part(path: &str) -> &str {
+    let dots = path.match_indices('.').nth(1);
+    dots.map_or(path, |(at, _)| &path[..=at])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

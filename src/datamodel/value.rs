@@ -27,8 +27,8 @@ impl fmt::Display for WallTime {
     }
 }
 
-/// The base types of TR-106.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// The base types of TR-106. Of two, the later one says more than a string.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum ValueType {
     String = 1,

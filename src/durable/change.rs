@@ -21,10 +21,12 @@ pub enum Kind {
     Reach = 6,
     /// What the ACS has acknowledged last. Key: empty.
     Acknowledged = 7,
+    /// What the devices of one firmware have in common: no device's, but the fleet's. Key: which firmware.
+    Firmware = 8,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 7] = [
+    pub const ALL: [Kind; 8] = [
         Kind::Device,
         Kind::Shadow,
         Kind::LocalAgent,
@@ -32,6 +34,7 @@ impl Kind {
         Kind::Operation,
         Kind::Reach,
         Kind::Acknowledged,
+        Kind::Firmware,
     ];
 
     /// The kind stored under a number.
@@ -46,6 +49,30 @@ pub struct Entry {
     pub kind: Kind,
     pub key: CompactString,
     pub value: Bytes,
+}
+
+/// Some of a device's entries: those of a kind whose keys lie between two, both included.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Range {
+    pub kind: Kind,
+    pub from: CompactString,
+    pub to: CompactString,
+}
+
+impl Range {
+    /// The entry of this key.
+    pub fn one(kind: Kind, key: &str) -> Self {
+        Self { kind, from: key.into(), to: key.into() }
+    }
+
+    /// All whose keys begin so.
+    pub fn beginning(kind: Kind, prefix: &str) -> Self {
+        Self { kind, from: prefix.into(), to: format!("{prefix}{}", char::MAX).into() }
+    }
+
+    pub fn holds(&self, entry: &Entry) -> bool {
+        self.kind == entry.kind && self.from <= entry.key && entry.key <= self.to
+    }
 }
 
 /// One change to a device's entries; all changes of one commit take effect together or not at all.

@@ -4,4 +4,4 @@
 
 mod change;
 
-pub use change::{Change, Entry, Kind, Token};
+pub use change::{Change, Entry, Kind, Range, Token};

@@ -78,6 +78,7 @@ impl Device {
                 self.tell(env, agent::Input::ControllerConnected { controller }, out);
             }
             Input::Woken(result) => self.woken(env, result, out),
+            Input::Firmware { id, model } => self.tell(env, agent::Input::Firmware { id, model }, out),
             Input::Persisted(token) => self.persisted(env, token, out),
             Input::StoreFailed(token) => self.store_failed(env, token, out),
             Input::Tick => self.tick(env, out),
@@ -227,6 +228,8 @@ impl Device {
                     }
                 }
                 agent::Output::Persist { token, changes } => out.push(Output::Persist { token, changes }),
+                agent::Output::LoadFirmware(id) => out.push(Output::LoadFirmware(id)),
+                agent::Output::Learnt { id, firmware } => out.push(Output::Learnt { id, firmware }),
                 agent::Output::WantSession => wanted = true,
                 agent::Output::Onboarded => out.push(Output::Onboarded),
                 agent::Output::Log(line) => out.push(Output::Log(line)),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::datamodel::{Firmware, FirmwareId};
 use crate::durable::{Change, Token};
 use crate::identity::EndpointId;
 use crate::transport::client::Client;
@@ -95,6 +96,11 @@ pub enum Input {
     ControllerConnected(EndpointId),
     /// How the last connection request went.
     Woken(Result<(), String>),
+    /// The answer to [`Output::LoadFirmware`].
+    Firmware {
+        id: FirmwareId,
+        model: Option<Arc<Firmware>>,
+    },
     Persisted(Token),
     StoreFailed(Token),
     /// A deadline has passed.
@@ -125,6 +131,13 @@ pub enum Output {
     Persist {
         token: Token,
         changes: Vec<Change>,
+    },
+    /// What is known of this firmware is needed.
+    LoadFirmware(FirmwareId),
+    /// To be merged into what is known of this firmware, durably.
+    Learnt {
+        id: FirmwareId,
+        firmware: Firmware,
     },
     Wake {
         url: String,

@@ -1,14 +1,14 @@
 //! A seeded world around one device: its CPE, its ACS, a controller, a store and a network that fails. After
 //! each step the promises are checked; a seed that fails replays exactly.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::agent::{AgentConfig, ControllerConfig, ControllerMtp, Env, FULL_ACCESS};
 use crate::cwmp::rpc::{Array, GetParameterValues, InformResponse, Request, Response};
-use crate::datamodel::WallTime;
+use crate::datamodel::{Firmware, FirmwareId, WallTime};
 use crate::durable::{Change, Entry, Kind, Token};
 use crate::identity::EndpointId;
 use crate::sim::cpe::Bench;
@@ -48,6 +48,7 @@ struct World {
     acs_rpcs: VecDeque<&'static str>,
     commits: VecDeque<(Token, Vec<Change>)>,
     stored: BTreeMap<(Kind, String), Bytes>,
+    firmwares: HashMap<FirmwareId, Firmware>,
     /// Requests of the controller without an answer yet.
     asked: BTreeSet<String>,
     answered: BTreeSet<String>,
@@ -92,6 +93,7 @@ impl World {
             acs_rpcs: VecDeque::new(),
             commits: VecDeque::new(),
             stored: BTreeMap::new(),
+            firmwares: HashMap::new(),
             asked: BTreeSet::new(),
             answered: BTreeSet::new(),
             forgotten: BTreeSet::new(),
@@ -142,6 +144,13 @@ impl World {
             }
             Output::Send { record, .. } => self.controller_hears(record),
             Output::Persist { token, changes } => self.commits.push_back((token, changes)),
+            Output::LoadFirmware(id) => {
+                let model = self.firmwares.get(&id).cloned().map(Arc::new);
+                self.tell(Input::Firmware { id, model });
+            }
+            Output::Learnt { id, firmware } => {
+                self.firmwares.entry(id).or_default().merge(&firmware);
+            }
             Output::EndSession(_) | Output::Wake { .. } | Output::Onboarded => {}
             Output::SessionEnded { .. } | Output::Log(_) => {}
         }

@@ -28,9 +28,12 @@ impl Clock {
 
     /// What a core needs to know of the world for one step.
     pub fn env(&self) -> Env {
+        Env { now: self.now(), wall: self.wall(), seed: random() }
+    }
+
+    pub fn wall(&self) -> WallTime {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let wall = WallTime(u64::try_from(wall.as_millis()).unwrap_or(u64::MAX));
-        Env { now: self.now(), wall, seed: random() }
+        WallTime(u64::try_from(wall.as_millis()).unwrap_or(u64::MAX))
     }
 }
 

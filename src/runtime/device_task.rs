@@ -3,11 +3,13 @@
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, info, warn};
 
 use crate::connection_request;
+use crate::datamodel::FirmwareId;
 use crate::durable::{Change, Token};
 use crate::identity::{DeviceId, EndpointId};
 use crate::proxy::{Device, ExchangeId, Input, Output, Reply};
@@ -30,7 +32,12 @@ pub(super) struct DeviceTask<'s, S> {
     waiting: VecDeque<(Token, Vec<Change>)>,
     committing: Option<Commit<'s>>,
     out: Vec<Output>,
+    /// The firmware whose model the core has asked for.
+    wanted: Option<FirmwareId>,
     leaving: bool,
+    /// Something came of what was told: more is likely to follow. Who was only told that its MTP is up goes
+    /// to rest at once.
+    worked: bool,
 }
 
 struct Commit<'s> {
@@ -61,7 +68,9 @@ impl<'s, S: Store> DeviceTask<'s, S> {
             waiting: VecDeque::new(),
             committing: None,
             out: Vec::new(),
+            wanted: None,
             leaving: false,
+            worked: false,
         };
         task.live(&mut receiver).await;
     }
@@ -104,7 +113,8 @@ impl<'s, S: Store> DeviceTask<'s, S> {
                 () = tokio::time::sleep_until(clock.instant(deadline)) => self.step(Input::Tick),
             }
             self.commit_next();
-            if self.may_rest(deadline <= clock.now()) {
+            let nothing_came = !self.worked && receiver.is_empty();
+            if self.may_rest(nothing_came || deadline <= clock.now()) {
                 receiver.close();
                 // What came between the last look and the closing still counts.
                 while let Ok(letter) = receiver.try_recv() {
@@ -138,6 +148,7 @@ impl<'s, S: Store> DeviceTask<'s, S> {
         match letter {
             Letter::Input(input) => self.step(input),
             Letter::Post { post, reply } => {
+                self.worked = true;
                 self.replies.insert(post.exchange, reply);
                 self.step(Input::Post(post));
             }
@@ -156,9 +167,15 @@ impl<'s, S: Store> DeviceTask<'s, S> {
             self.carry_out(output);
         }
         self.out = out;
+        if let Some(id) = self.wanted.take() {
+            let model = self.shared.config.firmwares.find(&id);
+            self.step(Input::Firmware { id, model });
+        }
     }
 
     fn carry_out(&mut self, output: Output) {
+        let within = matches!(output, Output::Persist { .. } | Output::LoadFirmware(_) | Output::Log(_));
+        self.worked |= !within;
         let config = &self.shared.config;
         match output {
             Output::Reply { exchange, reply } => {
@@ -178,6 +195,11 @@ impl<'s, S: Store> DeviceTask<'s, S> {
             }
             Output::Send { controller, record } => config.mtps.send(self.endpoint, &controller, record),
             Output::Persist { token, changes } => self.waiting.push_back((token, changes)),
+            Output::LoadFirmware(id) => self.wanted = Some(id),
+            Output::Learnt { id, firmware } => {
+                let firmwares = Arc::clone(&config.firmwares);
+                tokio::spawn(async move { firmwares.learn(id, firmware).await });
+            }
             Output::Wake { url, credentials } => self.wake_cpe(url, credentials),
             Output::Onboarded => config.mtps.attach(self.endpoint),
             Output::SessionEnded { client, outcome, relayed, rpcs, milliseconds } => {

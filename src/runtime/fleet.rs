@@ -16,6 +16,7 @@ use crate::upstream::Acs;
 
 use super::clock::Clock;
 use super::device_task::DeviceTask;
+use super::firmwares::Firmwares;
 use super::mailbox::{Letter, MAILBOX};
 use super::mtps::Mtps;
 use super::routes::Routes;
@@ -26,6 +27,7 @@ pub struct FleetConfig<S> {
     pub proxy: Arc<ProxyConfig>,
     pub acs: Option<Arc<Acs>>,
     pub store: Arc<S>,
+    pub firmwares: Arc<Firmwares<S>>,
     pub mtps: Mtps,
     pub metrics: Arc<Metrics>,
     pub clock: Clock,
@@ -91,6 +93,11 @@ impl<S: Store> Fleet<S> {
             // The task went to rest between our look and our letter: make way for a new one.
             self.shared.active.remove_if(endpoint, |_, current| current.is_closed());
         }
+    }
+
+    /// Whether a device has a task, or is being woken.
+    pub(super) fn is_active(&self, endpoint: &EndpointId) -> bool {
+        self.shared.active.contains_key(endpoint)
     }
 
     /// How many devices have a task at the moment.

@@ -6,6 +6,7 @@
 mod clock;
 mod device_task;
 mod doorman;
+mod firmwares;
 mod fleet;
 mod leg;
 mod mailbox;
@@ -15,7 +16,11 @@ mod routes;
 
 pub use clock::Clock;
 pub use doorman::Doorman;
+pub use firmwares::Firmwares;
 pub use fleet::{Fleet, FleetConfig};
 pub use mailbox::Letter;
 pub use mtps::{Mtp, Mtps};
 pub use routes::Routes;
+
+#[cfg(test)]
+mod tests;

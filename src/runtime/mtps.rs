@@ -16,6 +16,8 @@ pub enum Mtp {
     Mqtt(Mqtt),
     Stomp(Stomp),
     WebSocket(WebSocket),
+    /// Records for controllers in this process, by agent and controller: what measures has no network.
+    InProcess(Box<dyn Fn(&EndpointId, &EndpointId, Bytes) + Send + Sync>),
 }
 
 /// All MTPs. Devices and MTPs need each other, so this one is filled when both are there.
@@ -49,6 +51,7 @@ impl Mtps {
                 Mtp::Mqtt(mqtt) => mqtt.attach(agent),
                 Mtp::Stomp(stomp) => stomp.attach(agent),
                 Mtp::WebSocket(websocket) => websocket.attach(agent),
+                Mtp::InProcess(_) => {}
             }
         }
     }
@@ -61,6 +64,7 @@ impl Mtps {
             Some(Mtp::Mqtt(mqtt)) => mqtt.send(agent, controller, record),
             Some(Mtp::Stomp(stomp)) => stomp.send(agent, controller, record),
             Some(Mtp::WebSocket(websocket)) => websocket.send(agent, record),
+            Some(Mtp::InProcess(hand)) => hand(agent, controller, record),
             None => self.inner.metrics.usp_dropped(agent.as_str(), "no MTP leads to the controller"),
         }
     }

@@ -2,25 +2,61 @@
 
 use bytes::Bytes;
 
+use crate::agent::Question;
+use crate::durable::Entry;
 use crate::identity::EndpointId;
 use crate::mtp::AgentSide;
 use crate::proxy::Input;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
 use super::fleet::Fleet;
 use super::mailbox::Letter;
 
 impl<S: Store> AgentSide for Fleet<S> {
     fn record(&self, agent: &EndpointId, record: Bytes) {
-        if let Err(reason) = self.deliver(agent, None, Letter::Input(Input::Record(record))) {
-            tracing::warn!(endpoint = %agent, %reason, "a USP record was dropped");
+        if !self.is_active(agent)
+            && let Some(question) = Question::of(agent, &self.shared.config.agent, &record)
+        {
+            return self.glance(agent, question, record);
         }
+        self.hand_over(agent, record);
     }
 
     fn connected(&self, agent: &EndpointId, controller: &EndpointId) {
         let input = Input::ControllerConnected(controller.clone());
         if let Err(reason) = self.deliver(agent, None, Letter::Input(input)) {
             tracing::warn!(endpoint = %agent, %reason, "an agent was not told of its MTP");
+        }
+    }
+}
+
+impl<S: Store> Fleet<S> {
+    /// Answers from what is stored, beside the device's mailbox: at rest a device has nothing that is not
+    /// stored, and who asks while it wakes asks at the same time as what wakes it.
+    fn glance(&self, agent: &EndpointId, question: Question, record: Bytes) {
+        let (fleet, agent) = (self.clone(), agent.clone());
+        let handle = tokio::runtime::Handle::current();
+        let wanted = question.wanted();
+        let endpoint = agent.clone();
+        let then = move |entries: Result<Vec<Entry>, StoreError>| {
+            let config = &fleet.shared.config;
+            let wall = config.clock.wall();
+            let answer = entries.ok().and_then(|all| question.answer(&agent, &config.agent, &all, wall));
+            match answer {
+                Some((controller, answer)) => config.mtps.send(&agent, &controller, answer),
+                None => {
+                    // It starts a task, and this thread is none of the runtime's.
+                    let _entered = handle.enter();
+                    fleet.hand_over(&agent, record);
+                }
+            }
+        };
+        self.shared.config.store.peek(&endpoint, wanted, Box::new(then));
+    }
+
+    fn hand_over(&self, agent: &EndpointId, record: Bytes) {
+        if let Err(reason) = self.deliver(agent, None, Letter::Input(Input::Record(record))) {
+            tracing::warn!(endpoint = %agent, %reason, "a USP record was dropped");
         }
     }
 }

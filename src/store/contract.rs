@@ -4,7 +4,7 @@ use std::future::Future;
 
 use thiserror::Error;
 
-use crate::durable::{Change, Entry, Kind};
+use crate::durable::{Change, Entry, Kind, Range};
 use crate::identity::EndpointId;
 
 /// A store of devices' entries.
@@ -16,12 +16,28 @@ pub trait Store: Send + Sync + 'static {
         changes: Vec<Change>,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
+    /// As [`Store::commit`], of entries that are the fleet's and no single device's.
+    fn commit_fleet(&self, changes: Vec<Change>) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// All entries that are the fleet's.
+    fn load_fleet(&self) -> impl Future<Output = Result<Vec<Entry>, StoreError>> + Send;
+
     /// All entries of a device; none for one that is not known.
     fn load(&self, endpoint: &EndpointId) -> impl Future<Output = Result<Vec<Entry>, StoreError>> + Send;
+
+    /// Reads some of a device's entries, [`MAX_PEEKED`] ranges at most, and hands them to `then` on a thread of the
+    /// store's: nothing waits for it. `then` is called in any case, at once where the store cannot take it.
+    fn peek(&self, endpoint: &EndpointId, wanted: Vec<Range>, then: Peeked);
 
     /// Every device that has entries, with the kinds it has of those asked for.
     fn known(&self, kinds: &[Kind]) -> impl Future<Output = Result<Vec<Known>, StoreError>> + Send;
 }
+
+/// Is handed what was peeked at. It must be short and must not block.
+pub type Peeked = Box<dyn FnOnce(Result<Vec<Entry>, StoreError>) + Send>;
+
+/// Ranges that are peeked at in one go.
+pub const MAX_PEEKED: usize = 8;
 
 /// A device in the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +57,8 @@ pub enum StoreError {
     Write(String),
     #[error("failed to read: {0}")]
     Read(String),
+    #[error("too many reads wait")]
+    Busy,
     #[error("the store is closed")]
     Closed,
 }

@@ -8,13 +8,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use bytes::Bytes;
-use rusqlite::{Connection, OpenFlags, params};
+use rusqlite::{Connection, OpenFlags, Row, params};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::durable::{Change, Entry, Kind};
+use crate::durable::{Change, Entry, Kind, Range};
 use crate::identity::EndpointId;
 
-use super::contract::{Known, Store, StoreError};
+use super::contract::{Known, Peeked, Store, StoreError};
+use super::peeking::Peeking;
 
 /// Where the store is.
 #[derive(Debug, Clone)]
@@ -27,11 +28,13 @@ pub struct EmbeddedConfig {
 pub struct Embedded {
     commits: Option<mpsc::Sender<Commit>>,
     readers: Arc<Readers>,
+    peeking: Peeking,
     writer: Option<JoinHandle<()>>,
 }
 
 struct Commit {
-    endpoint: EndpointId,
+    /// A device's endpoint, or [`FLEET`].
+    owner: String,
     changes: Vec<Change>,
     done: oneshot::Sender<Result<(), StoreError>>,
 }
@@ -54,7 +57,16 @@ impl Embedded {
                 why: error.to_string(),
             })?;
         let readers = Arc::new(Readers { file: config.file.clone(), idle: Mutex::new(Vec::new()) });
-        Ok(Self { commits: Some(commits), readers, writer: Some(writer) })
+        let peeking = Peeking::start(&config.file)?;
+        Ok(Self { commits: Some(commits), readers, peeking, writer: Some(writer) })
+    }
+
+    async fn write(&self, owner: &str, changes: Vec<Change>) -> Result<(), StoreError> {
+        let (done, result) = oneshot::channel();
+        let commit = Commit { owner: owner.to_owned(), changes, done };
+        let commits = self.commits.as_ref().ok_or(StoreError::Closed)?;
+        commits.send(commit).await.map_err(|_| StoreError::Closed)?;
+        result.await.unwrap_or(Err(StoreError::Closed))
     }
 
     async fn read<T: Send + 'static>(
@@ -69,16 +81,24 @@ impl Embedded {
 
 impl Store for Embedded {
     async fn commit(&self, endpoint: &EndpointId, changes: Vec<Change>) -> Result<(), StoreError> {
-        let (done, result) = oneshot::channel();
-        let commit = Commit { endpoint: endpoint.clone(), changes, done };
-        let commits = self.commits.as_ref().ok_or(StoreError::Closed)?;
-        commits.send(commit).await.map_err(|_| StoreError::Closed)?;
-        result.await.unwrap_or(Err(StoreError::Closed))
+        self.write(endpoint.as_str(), changes).await
+    }
+
+    async fn commit_fleet(&self, changes: Vec<Change>) -> Result<(), StoreError> {
+        self.write(FLEET, changes).await
+    }
+
+    async fn load_fleet(&self) -> Result<Vec<Entry>, StoreError> {
+        self.read(move |connection| load(connection, FLEET)).await
     }
 
     async fn load(&self, endpoint: &EndpointId) -> Result<Vec<Entry>, StoreError> {
         let endpoint = endpoint.clone();
-        self.read(move |connection| load(connection, &endpoint)).await
+        self.read(move |connection| load(connection, endpoint.as_str())).await
+    }
+
+    fn peek(&self, endpoint: &EndpointId, wanted: Vec<Range>, then: Peeked) {
+        self.peeking.peek(endpoint, wanted, then);
     }
 
     async fn known(&self, kinds: &[Kind]) -> Result<Vec<Known>, StoreError> {
@@ -102,11 +122,7 @@ impl Readers {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let connection = match idle {
             Some(connection) => connection,
-            None => {
-                let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-                let opened = Connection::open_with_flags(&self.file, flags);
-                opened.map_err(|error| StoreError::Read(error.to_string()))?
-            }
+            None => open_for_reading(&self.file).map_err(|error| StoreError::Read(error.to_string()))?,
         };
         let result = query(&connection).map_err(|error| StoreError::Read(error.to_string()));
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
@@ -127,6 +143,11 @@ fn open_for_writing(file: &Path) -> Result<Connection, StoreError> {
     }
     connection.execute_batch(SCHEMA).map_err(failed)?;
     Ok(connection)
+}
+
+pub(super) fn open_for_reading(file: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    Connection::open_with_flags(file, flags)
 }
 
 /// The writer's loop: one transaction for all commits that wait.
@@ -154,17 +175,16 @@ fn write(connection: &mut Connection, group: &[Commit]) -> rusqlite::Result<()> 
         let mut put = transaction.prepare_cached(PUT)?;
         let mut delete = transaction.prepare_cached(DELETE)?;
         for commit in group {
-            let endpoint = commit.endpoint.as_str();
             for change in &commit.changes {
                 match change {
                     Change::Put(entry) => put.execute(params![
-                        endpoint,
+                        commit.owner,
                         entry.kind as u8,
                         entry.key.as_str(),
                         &entry.value[..]
                     ])?,
                     Change::Delete { kind, key } => {
-                        delete.execute(params![endpoint, *kind as u8, key.as_str()])?
+                        delete.execute(params![commit.owner, *kind as u8, key.as_str()])?
                     }
                 };
             }
@@ -173,18 +193,22 @@ fn write(connection: &mut Connection, group: &[Commit]) -> rusqlite::Result<()> 
     transaction.commit()
 }
 
-fn load(connection: &Connection, endpoint: &EndpointId) -> rusqlite::Result<Vec<Entry>> {
+fn load(connection: &Connection, owner: &str) -> rusqlite::Result<Vec<Entry>> {
     let mut query = connection.prepare_cached(LOAD)?;
-    let mut rows = query.query([endpoint.as_str()])?;
+    let mut rows = query.query([owner])?;
     let mut entries = Vec::new();
     while let Some(row) = rows.next()? {
-        // A kind of a later release is left alone.
-        let Some(kind) = Kind::from_number(row.get(0)?) else { continue };
-        let key = row.get_ref(1)?.as_str()?.into();
-        let value = Bytes::copy_from_slice(row.get_ref(2)?.as_blob()?);
-        entries.push(Entry { kind, key, value });
+        entries.extend(entry(row)?);
     }
     Ok(entries)
+}
+
+/// The entry of a row of kind, key and value. A kind of a later release is left alone.
+pub(super) fn entry(row: &Row<'_>) -> rusqlite::Result<Option<Entry>> {
+    let Some(kind) = Kind::from_number(row.get(0)?) else { return Ok(None) };
+    let key = row.get_ref(1)?.as_str()?.into();
+    let value = Bytes::copy_from_slice(row.get_ref(2)?.as_blob()?);
+    Ok(Some(Entry { kind, key, value }))
 }
 
 fn known(connection: &Connection, wanted: &[Kind]) -> rusqlite::Result<Vec<Known>> {
@@ -218,6 +242,8 @@ const PUT: &str = "INSERT OR REPLACE INTO entries (endpoint, kind, key, value) V
 const DELETE: &str = "DELETE FROM entries WHERE endpoint = ?1 AND kind = ?2 AND key = ?3";
 const LOAD: &str = "SELECT kind, key, value FROM entries WHERE endpoint = ?1 ORDER BY kind, key";
 const KNOWN: &str = "SELECT DISTINCT endpoint, kind FROM entries ORDER BY endpoint, kind";
+/// Whose entries the fleet's are: no endpoint is empty.
+const FLEET: &str = "";
 /// Commits that may wait for the writer; who comes then waits for a place.
 const WAITING: usize = 4_096;
 /// Commits in one transaction.
@@ -270,6 +296,44 @@ mod tests {
         let known = store.known(&[Kind::Outbox]).await.unwrap();
         assert_eq!(known.len(), 2);
         assert_eq!(known[1], Known { endpoint: two, kinds: vec![Kind::Outbox] });
+    }
+
+    #[tokio::test]
+    async fn a_peek_reads_what_is_wanted_and_nothing_else() {
+        let folder = Folder::new("peek");
+        let store = Embedded::open(&folder.config()).unwrap();
+        let changes = ["A", "B", "C"].map(|key| Change::put(Kind::Shadow, key, key));
+        store.commit(&endpoint("1"), changes.into()).await.unwrap();
+        let peek = async |wanted: &[&str]| {
+            let (sender, answer) = oneshot::channel();
+            let wanted = wanted.iter().map(|key| Range::one(Kind::Shadow, key)).collect();
+            let then: Peeked = Box::new(|entries| {
+                let _ = sender.send(entries);
+            });
+            store.peek(&endpoint("1"), wanted, then);
+            let entries = answer.await.unwrap();
+            entries.map(|all| all.into_iter().map(|entry| entry.key.to_string()).collect::<Vec<_>>())
+        };
+        assert_eq!(peek(&["C", "A", "Z"]).await, Ok(vec!["C".into(), "A".into()]));
+        assert_eq!(peek(&[]).await, Ok(Vec::new()));
+        let (sender, answer) = oneshot::channel();
+        let wanted = vec![Range::beginning(Kind::Shadow, "B")];
+        let then = |entries: Result<Vec<Entry>, StoreError>| sender.send(entries.unwrap().len()).unwrap();
+        store.peek(&endpoint("1"), wanted, Box::new(then));
+        assert_eq!(answer.await, Ok(1));
+        assert_eq!(peek(&["A"; 9]).await, Err(StoreError::Busy), "it takes more than it can");
+    }
+
+    #[tokio::test]
+    async fn what_is_the_fleets_is_no_devices() {
+        let folder = Folder::new("fleet");
+        let store = Embedded::open(&folder.config()).unwrap();
+        store.commit(&endpoint("1"), vec![Change::put(Kind::Device, "", "a")]).await.unwrap();
+        store.commit_fleet(vec![Change::put(Kind::Firmware, "f", "b")]).await.unwrap();
+        let fleet = store.load_fleet().await.unwrap();
+        assert_eq!((fleet.len(), &fleet[0].value[..]), (1, &b"b"[..]));
+        assert_eq!(store.load(&endpoint("1")).await.unwrap().len(), 1);
+        assert_eq!(store.known(&[]).await.unwrap().len(), 1, "the fleet has an agent");
     }
 
     #[tokio::test]

@@ -4,6 +4,7 @@
 
 mod contract;
 mod embedded;
+mod peeking;
 
-pub use contract::{Known, Store, StoreError};
+pub use contract::{Known, MAX_PEEKED, Peeked, Store, StoreError};
 pub use embedded::{Embedded, EmbeddedConfig};

@@ -390,7 +390,7 @@ impl Plan for Add {
                 creation.stage = Stage::Done { instance };
             }
             Stage::Reading { instance, mut reading } => {
-                reading.faulted(fault);
+                reading.faulted(view, fault);
                 creation.stage = Stage::Reading { instance, reading };
             }
             _ => {

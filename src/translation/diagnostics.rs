@@ -198,9 +198,9 @@ impl Plan for DiagnosticFinish {
         }
     }
 
-    fn faulted(&mut self, _: &mut View<'_>, fault: &Fault<'_>) {
+    fn faulted(&mut self, view: &mut View<'_>, fault: &Fault<'_>) {
         if let Some(reading) = &mut self.reading {
-            reading.faulted(fault);
+            reading.faulted(view, fault);
         }
     }
 

@@ -98,9 +98,9 @@ impl Plan for Get {
         }
     }
 
-    fn faulted(&mut self, _: &mut View<'_>, fault: &Fault<'_>) {
+    fn faulted(&mut self, view: &mut View<'_>, fault: &Fault<'_>) {
         if let Some(reading) = &mut self.reading {
-            reading.faulted(fault);
+            reading.faulted(view, fault);
         }
     }
 
@@ -128,6 +128,11 @@ impl Requested {
         known.unwrap_or_default().to_owned()
     }
 
+    /// Whether one parameter is named.
+    fn is_exact(&self) -> bool {
+        self.expr.as_ref().is_ok_and(|expr| expr.is_exact() && expr.param.is_some())
+    }
+
     fn fold(&self, view: &View<'_>, reading: &Reading) -> get_resp::RequestedPathResult {
         let mut result =
             get_resp::RequestedPathResult { requested_path: self.text.clone(), ..Default::default() };
@@ -142,6 +147,10 @@ impl Requested {
         let mut objects: BTreeMap<&str, BTreeMap<String, String>> = BTreeMap::new();
         for name in names {
             if let Some((code, why)) = reading.refusal(name) {
+                // It was among what a wildcard or an object stood for, and turned out not to be there.
+                if !self.is_exact() && view.cpe.param(name).is_none() {
+                    continue;
+                }
                 result.err_code = fault::code(*code).0;
                 result.err_msg = format!("{name}: CWMP fault {code}: {why}");
                 return result;

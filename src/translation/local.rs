@@ -3,9 +3,8 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use crate::datamodel::{Instantiated, ValueType};
-#[cfg(test)]
-use crate::datamodel::{path, supported::generic};
+use crate::datamodel::supported::generic;
+use crate::datamodel::{Instantiated, ValueType, path};
 use crate::usp::ErrorCode;
 
 /// Why a change to a local object is refused.
@@ -69,12 +68,10 @@ pub fn is_local(path: &str) -> bool {
 /// The top-level objects that the gateway holds for every device.
 const OWN: [&str; 2] = ["Device.LocalAgent.", "Device.STOMP."];
 
-/// Objects that are there and refuse every change: what tests of plans about the CPE need.
-#[cfg(test)]
+/// Objects that are there and refuse every change: for plans that are about the CPE alone.
 #[derive(Default)]
-pub(super) struct Fixed(pub Instantiated);
+pub struct Fixed(pub Instantiated);
 
-#[cfg(test)]
 impl Local for Fixed {
     fn model(&self) -> &Instantiated {
         &self.0

@@ -32,7 +32,7 @@ pub use diagnostics::Diagnostic;
 pub use discovery::Discovery;
 pub use get::Get;
 pub use keys::unique_keys;
-pub use local::{Local, OwnObject, OwnParam, Refusal, is_local};
+pub use local::{Fixed, Local, OwnObject, OwnParam, Refusal, is_local};
 pub use lookup::Lookup;
 pub use mapping::{Mapping, Refused, Unmapped};
 pub use operate::Operate;

@@ -1,7 +1,7 @@
 //! What all plans have in common.
 
 use crate::cwmp::rpc::{Fault, Request, Response};
-use crate::datamodel::{Instantiated, WallTime};
+use crate::datamodel::{Firmware, Instantiated, WallTime};
 use crate::usp::{ErrorCode, message};
 
 use super::access::{Access, Models, Rights, Sort};
@@ -92,5 +92,9 @@ pub trait Plan: Send {
     /// Paths that are left for a later run; only discovery leaves any.
     fn left(&self) -> Vec<String> {
         Vec::new()
+    }
+    /// What walks of this device tell about its firmware; only discovery walks.
+    fn learnt(&self) -> Option<&Firmware> {
+        None
     }
 }

@@ -55,7 +55,8 @@ impl Reading {
         self.refuse(lost, 9005, "the device left it out of its answer");
     }
 
-    pub fn faulted(&mut self, fault: &Fault<'_>) {
+    /// A list is read in halves; a single name that the CPE has not is forgotten.
+    pub fn faulted(&mut self, view: &mut View<'_>, fault: &Fault<'_>) {
         let mut asked = std::mem::take(&mut self.asked);
         let splits = matches!(fault.fault_code, 9002..=9005);
         if splits && asked.len() > 1 {
@@ -63,6 +64,9 @@ impl Reading {
             self.waiting.push_front(second);
             self.waiting.push_front(asked);
         } else {
+            if fault.fault_code == NO_SUCH_NAME {
+                asked.iter().for_each(|name| view.cpe.forget_param(name));
+            }
             self.refuse(asked, fault.fault_code, &fault.fault_string);
         }
     }
@@ -86,3 +90,5 @@ impl Reading {
 
 /// Names in one GetParameterValues.
 const MAX_NAMES: usize = 128;
+/// CWMP's invalid parameter name (TR-069 A.5.1).
+const NO_SUCH_NAME: u32 = 9005;

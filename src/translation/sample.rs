@@ -32,8 +32,8 @@ impl Plan for Sample {
         self.reading.answered(view, response);
     }
 
-    fn faulted(&mut self, _: &mut View<'_>, fault: &Fault<'_>) {
-        self.reading.faulted(fault);
+    fn faulted(&mut self, view: &mut View<'_>, fault: &Fault<'_>) {
+        self.reading.faulted(view, fault);
     }
 
     fn is_repeatable(&self) -> bool {

@@ -61,9 +61,9 @@ impl Searching {
         }
     }
 
-    pub fn faulted(&mut self, fault: &Fault<'_>) {
+    pub fn faulted(&mut self, view: &mut View<'_>, fault: &Fault<'_>) {
         if let Some(reading) = &mut self.reading {
-            reading.faulted(fault);
+            reading.faulted(view, fault);
         }
     }
 
@@ -113,7 +113,7 @@ impl<P: Plan> Plan for Searched<P> {
 
     fn faulted(&mut self, view: &mut View<'_>, fault: &Fault<'_>) {
         if self.searching.is_busy() {
-            self.searching.faulted(fault);
+            self.searching.faulted(view, fault);
         } else {
             self.then.faulted(view, fault);
         }

@@ -105,7 +105,7 @@ impl Seen {
             };
             let seen = object.params.entry(path::name(name).to_owned()).or_default();
             seen.writable |= param.writable;
-            seen.value_type = param.value.as_ref().and_then(|value| value.value_type).or(seen.value_type);
+            seen.value_type = param.value_type().or(seen.value_type);
         }
     }
 

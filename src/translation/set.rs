@@ -177,8 +177,11 @@ impl Plan for Set {
         self.fail_whole();
     }
 
-    fn faulted(&mut self, _: &mut View<'_>, fault: &Fault<'_>) {
+    fn faulted(&mut self, view: &mut View<'_>, fault: &Fault<'_>) {
         let asked = std::mem::take(&mut self.asked);
+        for blamed in fault.set_parameter_values_fault.iter().filter(|it| it.fault_code == NO_SUCH_NAME) {
+            view.cpe.forget_param(&blamed.parameter_name);
+        }
         for index in &asked {
             self.objects[*index].refuse(fault);
         }
@@ -208,8 +211,7 @@ fn problem(name: &str, known: Option<&Param>, wanted: &str) -> Option<(ErrorCode
 
 /// The type that the device states, else the standard's.
 fn value_type(name: &str, known: &Param) -> Option<ValueType> {
-    let stated = known.value.as_ref().and_then(|value| value.value_type);
-    stated.or_else(|| supported::standard(name)?.value_type())
+    known.value_type().or_else(|| supported::standard(name)?.value_type())
 }
 
 /// Device and standard must agree: before discovery a parameter counts as read-only because nothing else is
@@ -363,6 +365,9 @@ impl Update {
     }
 }
 
+/// CWMP's invalid parameter name (TR-069 A.5.1).
+const NO_SUCH_NAME: u32 = 9005;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -370,7 +375,7 @@ mod tests {
     fn param(writable: bool, value_type: Option<ValueType>) -> Param {
         let value =
             Value { text: "".into(), value_type, at: crate::datamodel::WallTime(0), source: Source::Read };
-        Param { writable, value: Some(value) }
+        Param { writable, expected: None, value: Some(value) }
     }
 
     fn code(name: &str, known: Option<Param>, wanted: &str) -> Option<ErrorCode> {
@@ -381,7 +386,7 @@ mod tests {
     fn where_the_device_states_no_type_the_standard_does() {
         let enable = "Device.WiFi.SSID.1.Enable";
         assert_eq!(code(enable, Some(param(true, None)), "maybe"), Some(ErrorCode::INVALID_TYPE));
-        assert_eq!(code(enable, Some(Param { writable: true, value: None }), "true"), None);
+        assert_eq!(code(enable, Some(Param { writable: true, ..Param::default() }), "true"), None);
         assert_eq!(code(enable, Some(param(true, Some(ValueType::String))), "maybe"), None);
         assert_eq!(code("Device.X_ACME.Enable", Some(param(true, None)), "maybe"), None);
         let repetitions = "Device.IP.Diagnostics.IPPing.NumberOfRepetitions";

@@ -2,11 +2,14 @@
 //! agent's own changes are kept beside it and laid over it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::agent::config::{AgentConfig, ControllerConfig, ControllerMtp, RoleConfig, StompConnection};
 use crate::identity::EndpointId;
-use crate::translation::Rights;
+use crate::translation::{Access, Rights};
 
+use super::access;
+use super::local_agent::CONTROLLERS;
 use super::schema::Object;
 use super::tree::{Tree, as_reference};
 
@@ -16,6 +19,8 @@ pub struct Template {
     pub(super) tree: Tree,
     /// Parameters that hold an agent's STOMP destination, and what it begins with.
     destinations: Vec<(String, String)>,
+    /// What each controller may do as long as nobody changes it, by endpoint.
+    access: BTreeMap<String, Arc<Access>>,
 }
 
 impl Template {
@@ -32,7 +37,17 @@ impl Template {
         for controller in &config.controllers {
             place_controller(&mut tree, controller, &config.roles);
         }
-        Self { tree, destinations }
+        let mut access = BTreeMap::new();
+        for controller in &config.controllers {
+            let row = format!("{CONTROLLERS}{}.", controller.instance);
+            access.insert(controller.endpoint_id.to_string(), Arc::new(access::compile(&row, &tree)));
+        }
+        Self { tree, destinations, access }
+    }
+
+    /// What a controller of the configuration may do as long as nobody changes it.
+    pub fn access_of(&self, controller: &str) -> Option<&Access> {
+        self.access.get(controller).map(Arc::as_ref)
     }
 
     /// What of it is different for every agent: its STOMP destinations.

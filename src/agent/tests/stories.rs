@@ -269,7 +269,7 @@ fn tp469_6_1_the_parameters_of_the_stomp_profiles_are_there() {
     let roles = vec![FULL_ACCESS.into()];
     let known = ControllerConfig { instance: 1, endpoint_id, roles, onboard: true, mtp };
     let settings = AgentConfig { stomp: vec![broker], ..AgentConfig::default() };
-    let mut story = Story::known_to(vec![known], settings);
+    let mut story = Story::known_to(vec![known], settings, Bench::new(MODEL));
     let endpoint = story.cpe.id().endpoint_id();
     let all = story.get("Device.LocalAgent.").unwrap();
     for (name, value) in [

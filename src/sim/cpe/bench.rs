@@ -19,6 +19,10 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub fn new(model: &str) -> Self {
+        Self::numbered(model, "S1")
+    }
+
+    pub fn numbered(model: &str, serial_number: &str) -> Self {
         let settings = Settings {
             model: Arc::new(Model::parse(model).unwrap()),
             acs_url: "http://acs/".into(),
@@ -26,7 +30,8 @@ impl Bench {
             credentials: None,
             quirks: Quirks::default(),
         };
-        let id = DeviceId { serial_number: "S1".into(), oui: "00256D".into(), ..DeviceId::default() };
+        let id =
+            DeviceId { serial_number: serial_number.into(), oui: "00256D".into(), ..DeviceId::default() };
         let mut cpe = Cpe::new(Arc::new(settings), id);
         cpe.boot(None, WallTime(0));
         Self { cpe, due: Vec::new(), now: WallTime(0) }
@@ -43,6 +48,18 @@ impl Bench {
     /// A change on the device itself.
     pub fn change(&mut self, name: &str, value: &str) {
         self.cpe.change(name, value);
+    }
+
+    /// An instance goes on the device itself.
+    pub fn delete(&mut self, instance: &str) {
+        self.cpe.data.delete_instance(instance);
+    }
+
+    /// The device starts with another firmware.
+    pub fn flash(&mut self, model: &str) {
+        let mut other = Self::numbered(model, &self.cpe.id.serial_number);
+        other.now = self.now;
+        *self = other;
     }
 
     /// Opens a session: the Inform is taken as acknowledged.

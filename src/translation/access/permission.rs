@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::usp::path::{PathExpr, split_list};
+use crate::usp::path::{PathExpr, Segment, split_list};
 
 use super::super::resolve::names_object;
 use super::{Models, Rights, Sort};
@@ -48,6 +48,14 @@ impl Permission {
 
     pub fn rights(&self, sort: Sort) -> Rights {
         self.rights[sort as usize]
+    }
+
+    /// Whether it takes values of the data model to tell what it is about.
+    pub fn searches(&self) -> bool {
+        let asks = |segment: &Segment| matches!(segment, Segment::Search(_) | Segment::Follow(_));
+        let searches = |expr: &PathExpr| expr.segments.iter().any(asks);
+        let leaf = |target: &Target| target.leaf.as_ref().is_some_and(|(holder, _)| searches(holder));
+        self.targets.iter().any(|target| searches(&target.object) || leaf(target))
     }
 
     pub fn is_unlimited(&self) -> bool {

@@ -90,6 +90,11 @@ impl Access {
         self.unlimited
     }
 
+    /// Whether rights depend on values of the data model: some target has a search expression.
+    pub fn searches(&self) -> bool {
+        !self.unlimited && self.roles.iter().any(|role| role.permissions.iter().any(Permission::searches))
+    }
+
     /// The rights on a path: of `Obj` on an object or table, of `InstantiatedObj` on an instance. In place
     /// of an instance that is not there yet stands `0`, which wildcards name and numbers do not.
     pub fn rights(&self, sort: Sort, path: &str, models: Models<'_>) -> Rights {

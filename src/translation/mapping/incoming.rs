@@ -99,6 +99,18 @@ impl Mapping {
         }
     }
 
+    /// What else changes when the CPE has taken a SetParameterValues of ours: counterparts of what it writes
+    /// that were not `asked` for by name. In TR-181 terms; `said` is what [`Mapping::outgoing`] made of it.
+    pub fn twins(
+        &self,
+        asked: &[Text<'static>],
+        said: &SetParameterValues<'_>,
+    ) -> Vec<ParameterValueStruct<'static>> {
+        let mut all = self.values_in(&said.parameter_list);
+        all.retain(|one| !asked.contains(&one.name));
+        all
+    }
+
     fn created_in(&self, object: &str) -> Option<Text<'static>> {
         let (_, usp) = self.usp_sides(object).find(|(rule, _)| rule.writable)?;
         Some(usp.into())

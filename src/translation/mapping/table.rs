@@ -36,6 +36,7 @@ impl Rule {
 #[derive(Debug, Default)]
 pub struct Mapping {
     rules: Vec<Rule>,
+    version: u64,
     /// Rules by their path with `{i}` for every number, fixed ones too.
     by_usp: BTreeMap<String, Vec<usize>>,
     by_cpe: BTreeMap<String, Vec<usize>>,
@@ -61,8 +62,15 @@ impl Mapping {
             mapping.by_cpe.entry(generic(rule.cpe.as_str())).or_default().push(at);
         }
         rules.shrink_to_fit();
+        mapping.version = version(&rules);
         mapping.rules = rules;
         mapping
+    }
+
+    /// Changes whenever what the rules say does: what was translated by others is to be translated anew.
+    /// Never 0.
+    pub fn version(&self) -> u64 {
+        self.version
     }
 
     /// A path of the CPE in TR-181 terms, the first counterpart if it has several; `None` if it has none.
@@ -117,4 +125,13 @@ impl Mapping {
     pub(super) fn rules(&self) -> &[Rule] {
         &self.rules
     }
+}
+
+/// FNV-1a over all that the compiled rules say.
+fn version(rules: &[Rule]) -> u64 {
+    let said = format!("{rules:?}");
+    let hash = said.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    hash.max(1)
 }

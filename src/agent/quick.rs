@@ -1,0 +1,154 @@
+//! Answers a Get from the shadow of a device at rest: its agent is not woken, and of its entries only those
+//! are read that the answer needs. Whatever is not plain goes to the agent.
+
+use bytes::Bytes;
+use compact_str::CompactString;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use crate::datamodel::{WallTime, path};
+use crate::durable::{Entry, Kind, Range};
+use crate::identity::EndpointId;
+use crate::translation::{Access, Fixed, Get, Outcome, View};
+use crate::usp::message::{self, Message, MessageBody, Request};
+use crate::usp::record::{Payload, Record};
+
+use super::config::AgentConfig;
+use super::core::{TR_181_ROOT, rules_of};
+use super::io::Shadow;
+use super::stored;
+
+/// A Get whose paths lead into few top-level objects.
+#[derive(Debug)]
+pub struct Question {
+    controller: EndpointId,
+    msg_id: String,
+    get: message::Get,
+    tops: Vec<CompactString>,
+}
+
+/// What of the device entry decides whether the shadow may answer.
+#[derive(Deserialize)]
+struct Glance {
+    format: u32,
+    root: String,
+    discovery_left: Option<Vec<IgnoredAny>>,
+    #[serde(default)]
+    mapping: u64,
+}
+
+impl Question {
+    /// Takes a record for an endpoint; `None` if it needs the agent.
+    pub fn of(endpoint: &EndpointId, config: &AgentConfig, record: &Bytes) -> Option<Self> {
+        if config.fresh_ms == 0 {
+            return None;
+        }
+        let record = Record::decode(record.clone()).ok()?;
+        let known = config.controllers.iter().find(|known| known.endpoint_id.as_str() == record.from_id)?;
+        // Where rights depend on values, these may be of any object.
+        if config.template().access_of(&record.from_id).is_none_or(Access::searches) {
+            return None;
+        }
+        let Payload::NoSession(payload) = record.payload else { return None };
+        if record.to_id != endpoint.as_str() {
+            return None;
+        }
+        let Message { msg_id, body: MessageBody::Request(Request::Get(get)) } =
+            Message::decode(payload).ok()?
+        else {
+            return None;
+        };
+        let mut tops: Vec<CompactString> = Vec::new();
+        for path in &get.param_paths {
+            let top = top_of(path)?;
+            if !tops.iter().any(|known| known == top) {
+                tops.push(top.into());
+            }
+        }
+        (tops.len() <= MAX_TOPS).then(|| Self { controller: known.endpoint_id.clone(), msg_id, get, tops })
+    }
+
+    /// The entries that the answer is made of.
+    pub fn wanted(&self) -> Vec<Range> {
+        let tops = self.tops.iter().map(|top| Range::one(Kind::Shadow, top));
+        [Range::one(Kind::Device, ""), Range::beginning(Kind::LocalAgent, TRUST)]
+            .into_iter()
+            .chain(tops)
+            .collect()
+    }
+
+    /// The answer as a record for its controller; `None` if the agent has to give it.
+    pub fn answer(
+        self,
+        endpoint: &EndpointId,
+        config: &AgentConfig,
+        entries: &[Entry],
+        wall: WallTime,
+    ) -> Option<(EndpointId, Bytes)> {
+        // Who may do what was changed on this device, so only its agent knows.
+        if entries.iter().any(|entry| entry.kind == Kind::LocalAgent) {
+            return None;
+        }
+        let template = config.template();
+        let access = template.access_of(self.controller.as_str())?;
+        let device = entries.iter().find(|entry| entry.kind == Kind::Device)?;
+        let glance: Glance = serde_json::from_slice(&device.value).ok()?;
+        let usable = glance.format == stored::FORMAT && glance.mapping == rules_of(&glance.root);
+        if !usable || (config.discovery && glance.discovery_left.is_none()) {
+            return None;
+        }
+        let mut shadow = Shadow::default();
+        for entry in entries.iter().filter(|entry| entry.kind == Kind::Shadow) {
+            shadow.cpe.decode_into(&entry.value).ok()?;
+        }
+        // Every device has its root.
+        shadow.cpe.put_object(TR_181_ROOT, false);
+        let view = View { cpe: &mut shadow.cpe, local: &mut Fixed::default(), access, wall };
+        let Outcome::Response(response) = Get::new(self.get).answer_from_shadow(&view, config.fresh_ms)?
+        else {
+            return None;
+        };
+        let message = Message::response(self.msg_id, response).encode();
+        let record = Record::plain(endpoint, &self.controller, message).encode();
+        Some((self.controller, record))
+    }
+}
+
+/// The top-level object that a path leads into. Paths of the gateway's own objects have none, nor have those
+/// that may lead elsewhere: references, and what begins above the top-level objects.
+fn top_of(text: &str) -> Option<&str> {
+    let rest = text.strip_prefix(TR_181_ROOT)?;
+    let top = path::top_level(text);
+    let is_name = rest.starts_with(|c: char| c.is_ascii_alphabetic()) && rest.starts_with(top);
+    let is_plain = top.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
+    (is_name && is_plain && top != "LocalAgent" && !text.contains(['+', '#'])).then_some(top)
+}
+
+/// How the keys of the rows begin that say who the controllers are and what they may do.
+const TRUST: &str = "LocalAgent.Controller";
+/// Top-level objects that are read for one answer.
+const MAX_TOPS: usize = 6;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_paths_that_stay_in_one_top_level_object_are_answered_without_the_agent() {
+        for (path, top) in [
+            ("Device.WiFi.SSID.1.SSID", Some("WiFi")),
+            ("Device.WiFi.SSID.*.SSID", Some("WiFi")),
+            ("Device.Hosts.Host.[Active==true].", Some("Hosts")),
+            ("Device.RootDataModelVersion", Some("RootDataModelVersion")),
+            ("Device.", None),
+            ("Device.*.", None),
+            ("Device.LocalAgent.EndpointID", None),
+            ("Device.WiFi.SSID.1.LowerLayers+.Name", None),
+            ("Device.WiFi.SSID.1.LowerLayers#2+.Name", None),
+            ("InternetGatewayDevice.X", None),
+            ("", None),
+        ] {
+            assert_eq!(top_of(path), top, "{path}");
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! The fleet over a store, without sockets.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+
+use crate::agent::{AgentConfig, ControllerConfig, ControllerMtp, FULL_ACCESS};
+use crate::datamodel::{Firmware, FirmwareId, Instantiated, Source, Value, WallTime};
+use crate::durable::{Change, Kind};
+use crate::identity::{DeviceId, EndpointId};
+use crate::mtp::AgentSide;
+use crate::observe::Metrics;
+use crate::proxy::ProxyConfig;
+use crate::store::{Embedded, EmbeddedConfig, Store};
+use crate::usp::message::{self, Message, Request};
+use crate::usp::record::Record;
+
+use super::{Clock, Firmwares, Fleet, FleetConfig, Mtp, Mtps, Routes};
+
+struct Rig {
+    folder: std::path::PathBuf,
+    store: Arc<Embedded>,
+    fleet: Fleet<Embedded>,
+    answers: mpsc::UnboundedReceiver<Bytes>,
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn controller() -> EndpointId {
+    EndpointId::parse("self::ctl").unwrap()
+}
+
+async fn rig(name: &str) -> Rig {
+    let folder = std::env::temp_dir().join(format!("dragoman-fleet-{name}-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let store = Arc::new(Embedded::open(&EmbeddedConfig { file: folder.join("state.db") }).unwrap());
+    let metrics = Arc::new(Metrics::default());
+    let mtps = Mtps::new(HashMap::from([(controller(), 0)]), Arc::clone(&metrics));
+    let (sender, answers) = mpsc::unbounded_channel();
+    mtps.fill(vec![Mtp::InProcess(Box::new(move |_, _, record| sender.send(record).unwrap()))]);
+    let mtp = ControllerMtp::Mqtt { topic: "t".into() };
+    let roles = vec![FULL_ACCESS.to_owned()];
+    let known = ControllerConfig { instance: 1, endpoint_id: controller(), roles, onboard: false, mtp };
+    let agent = AgentConfig { controllers: vec![known], fresh_ms: 60_000, ..AgentConfig::default() };
+    let fleet = Fleet::new(FleetConfig {
+        agent: Arc::new(agent),
+        proxy: Arc::new(ProxyConfig::default()),
+        acs: None,
+        store: Arc::clone(&store),
+        firmwares: Arc::new(Firmwares::open(Arc::clone(&store)).await.unwrap()),
+        mtps,
+        metrics,
+        clock: Clock::start(),
+        routes: Arc::new(Routes::default()),
+        rest_after_ms: 60_000,
+        connection_request: crate::connection_request::Limits::default(),
+    });
+    Rig { folder, store, fleet, answers }
+}
+
+fn device() -> DeviceId {
+    DeviceId { serial_number: "S1".into(), oui: "00256D".into(), ..DeviceId::default() }
+}
+
+/// A device at rest whose name was read some time ago.
+async fn store_device(rig: &Rig, age_ms: u64) {
+    let device = serde_json::json!({
+        "format": 1, "device": device(), "root": "Device.", "discovery_left": [], "onboarded": [],
+        "software_version": "1", "booted_at": 0,
+    });
+    let mut shadow = Instantiated::default();
+    let at = WallTime(Clock::start().wall().0 - age_ms);
+    let value = Value { text: "home".into(), value_type: None, at, source: Source::Read };
+    shadow.set_value("Device.WiFi.SSID.1.SSID", value);
+    let blobs = shadow.take_changes().into_iter();
+    let blobs = blobs.map(|(top, blob)| Change::put(Kind::Shadow, top, blob.unwrap()));
+    let changes = std::iter::once(Change::put(Kind::Device, "", device.to_string())).chain(blobs).collect();
+    rig.store.commit(&self::device().endpoint_id(), changes).await.unwrap();
+}
+
+fn ask(rig: &Rig, path: &str) {
+    let to = device().endpoint_id();
+    let get = message::Get { param_paths: vec![path.into()], max_depth: 0 };
+    let message = Message::request("q", Request::Get(get)).encode();
+    rig.fleet.record(&to, Record::plain(&controller(), &to, message).encode());
+}
+
+#[tokio::test]
+async fn a_get_of_fresh_values_wakes_nobody_and_one_of_old_values_does() {
+    let mut rig = rig("fresh").await;
+    store_device(&rig, 1_000).await;
+    ask(&rig, "Device.WiFi.SSID.1.SSID");
+    let answer = tokio::time::timeout(Duration::from_secs(5), rig.answers.recv()).await.unwrap().unwrap();
+    assert!(format!("{:?}", Record::decode(answer).unwrap()).contains("home"));
+    assert_eq!(rig.fleet.active(), 0);
+    store_device(&rig, 120_000).await;
+    ask(&rig, "Device.WiFi.SSID.1.SSID");
+    for _ in 0..500 {
+        if rig.fleet.active() == 1 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(rig.fleet.active(), 1, "nobody asks the device");
+    // Now the agent is awake, and what it knows of its own it answers at once.
+    ask(&rig, "Device.LocalAgent.EndpointID");
+    let answer = tokio::time::timeout(Duration::from_secs(5), rig.answers.recv()).await.unwrap().unwrap();
+    assert!(format!("{:?}", Record::decode(answer).unwrap()).contains("EndpointID"));
+}
+
+#[tokio::test]
+async fn who_is_only_told_that_its_mtp_is_up_goes_to_rest_at_once() {
+    let rig = rig("told").await;
+    store_device(&rig, 1_000).await;
+    rig.fleet.connected(&device().endpoint_id(), &controller());
+    assert_eq!(rig.fleet.active(), 1);
+    for _ in 0..500 {
+        if rig.fleet.active() == 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("ten thousand agents would stay awake after each connection");
+}
+
+#[tokio::test]
+async fn what_sisters_learn_at_once_is_merged_and_there_after_a_restart() {
+    let rig = rig("sisters").await;
+    let id = FirmwareId {
+        oui: "00256D".into(),
+        product_class: "Box".into(),
+        software_version: "1".into(),
+        root: "Device.".into(),
+    };
+    let walk = |number: u64| {
+        let names = [("Device.X.A".to_owned(), true), (format!("Device.X.B{number}"), false)];
+        Firmware::of_walk(
+            "Device.X.",
+            number,
+            names.iter().map(|(name, writable)| (name.as_str(), *writable)),
+        )
+    };
+    let firmwares = Arc::new(Firmwares::open(Arc::clone(&rig.store)).await.unwrap());
+    let learning: Vec<_> = (0..8)
+        .map(|number| {
+            let (firmwares, id) = (Arc::clone(&firmwares), id.clone());
+            tokio::spawn(async move { firmwares.learn(id, walk(number)).await })
+        })
+        .collect();
+    for one in learning {
+        one.await.unwrap();
+    }
+    let mut wanted = Firmware::default();
+    (0..8).for_each(|number| {
+        wanted.merge(&walk(number));
+    });
+    assert_eq!(firmwares.find(&id).as_deref(), Some(&wanted));
+    let again = Firmwares::open(Arc::clone(&rig.store)).await.unwrap();
+    assert_eq!(again.find(&id).as_deref(), Some(&wanted));
+}
