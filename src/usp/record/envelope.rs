@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use crate::identity::EndpointId;
 
-use super::{ErrorCode, VERSION};
+use crate::usp::{ErrorCode, VERSION};
 
 mod pb {
     //! Generated from proto/usp-record.proto.
