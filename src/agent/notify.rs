@@ -10,10 +10,10 @@ use crate::datamodel::{Instantiated, News, WallTime, path};
 use crate::durable::{Change, Kind};
 use crate::identity::EndpointId;
 use crate::translation::{Models, Rights, Sort, unique_keys};
-use crate::usp::SUPPORTED_VERSIONS;
 use crate::usp::message::notify::{self, Notification};
 use crate::usp::message::{self, Message};
 use crate::usp::record::Record;
+use crate::usp::{Retry, SUPPORTED_VERSIONS};
 
 use super::core::Agent;
 use super::io::{Env, Output, Shadow};
@@ -277,7 +277,7 @@ impl Agent {
         }
     }
 
-    fn onboard(&mut self, env: &Env, controller: &EndpointId, retry: (u64, u64), out: &mut Vec<Output>) {
+    fn onboard(&mut self, env: &Env, controller: &EndpointId, retry: Retry, out: &mut Vec<Output>) {
         let device = &self.stored.device;
         let request = notify::OnBoardRequest {
             oui: device.oui.clone(),

@@ -9,6 +9,7 @@ use crate::datamodel::{News, WallTime};
 use crate::durable::{Change, Entry, Kind};
 use crate::identity::EndpointId;
 use crate::translation::{Access, Local};
+use crate::usp::Retry;
 
 use super::access;
 use super::schema::Object;
@@ -116,11 +117,14 @@ impl LocalAgent {
         enabled.filter_map(|row| EndpointId::parse(self.controller_of(&row)?).ok())
     }
 
-    /// Least wait and multiplier (in thousandths) of retries to a controller (R-NOT.1).
-    pub fn retry_of(&self, controller: &EndpointId) -> (u64, u64) {
+    /// The waits of retries to a controller (R-NOT.1).
+    pub fn retry_of(&self, controller: &EndpointId) -> Retry {
         let row = self.row_of(controller).unwrap_or_default();
-        let wait = self.tree.number(&format!("{row}USPNotifRetryMinimumWaitInterval")).unwrap_or(5);
-        (wait, self.tree.number(&format!("{row}USPNotifRetryIntervalMultiplier")).unwrap_or(2_000))
+        let (number, usual) = (|name: &str| self.tree.number(&format!("{row}{name}")), Retry::default());
+        Retry {
+            minimum: number("USPNotifRetryMinimumWaitInterval").unwrap_or(usual.minimum),
+            multiplier: number("USPNotifRetryIntervalMultiplier").unwrap_or(usual.multiplier),
+        }
     }
 
     /// What a controller may do.
