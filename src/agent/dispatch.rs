@@ -31,7 +31,7 @@ impl Agent {
         };
         match record.payload {
             Payload::NoSession(payload) => self.message(env, shadow, &controller, payload, out),
-            Payload::Session => {
+            Payload::Session(_) => {
                 let disconnect = Payload::Disconnect {
                     reason: ErrorCode::SESSION_CONTEXT_NOT_ALLOWED.name().into(),
                     reason_code: ErrorCode::SESSION_CONTEXT_NOT_ALLOWED.0,

@@ -14,7 +14,7 @@ use crate::identity::EndpointId;
 use crate::sim::time;
 use crate::usp::ErrorCode;
 use crate::usp::message::{self, Message, MessageBody, NotifyResp, Request, Response, notify};
-use crate::usp::record::{Payload, Record, RecordError};
+use crate::usp::record::{Payload, Record, RecordFault};
 
 use super::topics;
 
@@ -194,7 +194,7 @@ impl Hub {
 
     /// Takes in a record. `way` is where its sender wants answers. Returns the sender, and the record that
     /// answers this one, if one is due; nothing for a record that is not meant for this controller.
-    pub fn receive(&self, bytes: Bytes, way: Option<Way>) -> Result<Option<Received>, RecordError> {
+    pub fn receive(&self, bytes: Bytes, way: Option<Way>) -> Result<Option<Received>, RecordFault> {
         let record = Record::decode(bytes)?;
         let Some(agent) = EndpointId::parse(&record.from_id).ok().filter(|_| self.is_me(&record.to_id))
         else {
@@ -222,7 +222,7 @@ impl Hub {
                 self.meet(&agent, way, |known| known.disconnect = None);
                 None
             }
-            Payload::Session | Payload::UdsConnect => {
+            Payload::Session(_) | Payload::UdsConnect => {
                 self.meet(&agent, way, |_| ());
                 None
             }
