@@ -5,6 +5,8 @@
 mod config;
 mod core;
 mod dispatch;
+mod exchange;
+mod gate;
 mod heard;
 mod io;
 mod local;

@@ -12,13 +12,14 @@ use crate::sim::cpe::Bench;
 use crate::usp::ErrorCode;
 use crate::usp::message::notify::Notification;
 use crate::usp::message::{self, Message, MessageBody, Request, Response};
-use crate::usp::record::{Payload, Record};
+use crate::usp::record::{Integrity, Payload, Record};
 
 use super::{
     Agent, AgentConfig, ControllerConfig, ControllerMtp, Env, FULL_ACCESS, Input, Output, READ_ONLY, Shadow,
     StompConnection,
 };
 
+mod sessions;
 mod stories;
 
 const MODEL: &str = include_str!("../../fixtures/models/tr181-small.csv");
@@ -33,6 +34,10 @@ struct Story {
     stored: BTreeMap<(Kind, String), Bytes>,
     /// What was said to controllers and not looked at yet.
     said: Vec<(EndpointId, Message)>,
+    /// Records that are no message by themselves.
+    records: Vec<Record>,
+    /// The store keeps nothing, and says so.
+    broken_store: bool,
     wanted: bool,
     /// Restart the gateway before everything that happens.
     restless: bool,
@@ -87,6 +92,8 @@ impl Story {
             now: 1_000,
             stored: BTreeMap::new(),
             said: Vec::new(),
+            records: Vec::new(),
+            broken_store: false,
             wanted: false,
             restless: false,
             next: 0,
@@ -115,18 +122,30 @@ impl Story {
         self.carry_out(out);
     }
 
+    fn record(&mut self, bytes: Bytes) {
+        self.handle(Input::Record { bytes, integrity: Integrity::Trusted });
+    }
+
     fn carry_out(&mut self, out: Vec<Output>) {
         for output in out {
             match output {
-                Output::Persist { changes, .. } => changes.into_iter().for_each(|change| self.store(change)),
-                Output::Send { controller, record, .. } => {
+                Output::Persist { token, .. } if self.broken_store => self.handle(Input::StoreFailed(token)),
+                Output::Persist { token, changes } => {
+                    changes.into_iter().for_each(|change| self.store(change));
+                    self.handle(Input::Persisted(token));
+                }
+                Output::Send { controller, record } => {
                     let record = Record::decode(record).unwrap();
                     assert_eq!(record.to_id, controller.as_str());
-                    let Payload::NoSession(payload) = record.payload else { continue };
-                    self.said.push((controller, Message::decode(payload).unwrap()));
+                    match record.payload {
+                        Payload::NoSession(payload) => {
+                            self.said.push((controller, Message::decode(payload).unwrap()));
+                        }
+                        _ => self.records.push(record),
+                    }
                 }
                 Output::WantSession => self.wanted = true,
-                Output::Onboarded | Output::Log(_) => {}
+                Output::Onboarded | Output::Log(_) | Output::Secure { .. } => {}
             }
         }
     }
@@ -192,7 +211,7 @@ impl Story {
         let msg_id = format!("q{}", self.next);
         let message = Message::request(msg_id.clone(), request).encode();
         let to = self.cpe.id().endpoint_id();
-        self.handle(Input::Record { bytes: Record::plain(from, &to, message).encode() });
+        self.record(Record::plain(from, &to, message).encode());
         msg_id
     }
 
@@ -231,7 +250,7 @@ impl Story {
         let resp = message::NotifyResp { subscription_id: String::new() };
         let message = Message::response(msg_id, Response::NotifyResp(resp)).encode();
         let to = self.cpe.id().endpoint_id();
-        self.handle(Input::Record { bytes: Record::plain(&controller(), &to, message).encode() });
+        self.record(Record::plain(&controller(), &to, message).encode());
     }
 
     fn subscribe(&mut self, notif_type: &str, reference: &str, more: &[(&str, &str)]) -> String {

@@ -14,7 +14,7 @@ use crate::identity::EndpointId;
 use crate::sim::cpe::Bench;
 use crate::sim::soap::{Owned, is_empty, read, write};
 use crate::usp::message::{self, Message, MessageBody};
-use crate::usp::record::{Payload, Record};
+use crate::usp::record::{Integrity, Payload, Record};
 
 use super::*;
 
@@ -140,7 +140,7 @@ impl World {
             }
             Output::Send { record, .. } => self.controller_hears(record),
             Output::Persist { token, changes } => self.commits.push_back((token, changes)),
-            Output::EndSession(_) | Output::Wake { .. } | Output::Onboarded => {}
+            Output::EndSession(_) | Output::Wake { .. } | Output::Onboarded | Output::Secure { .. } => {}
             Output::SessionEnded { .. } | Output::Log(_) => {}
         }
     }
@@ -251,7 +251,7 @@ impl World {
         let from = EndpointId::parse("self::ctl").unwrap();
         let to = self.bench.id().endpoint_id();
         let record = Record::plain(&from, &to, Message::request(msg_id, request).encode()).encode();
-        self.tell(Input::Record(record));
+        self.tell(Input::Record(record, Integrity::Trusted));
     }
 
     fn store_steps(&mut self) {

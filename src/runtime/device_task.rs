@@ -10,8 +10,11 @@ use tracing::{debug, info, warn};
 use crate::connection_request;
 use crate::durable::{Change, Token};
 use crate::identity::{DeviceId, EndpointId};
+use crate::payload_security::TlsSessions;
 use crate::proxy::{Device, ExchangeId, Input, Output, Reply};
 use crate::store::{Store, StoreError};
+use crate::usp::record::Integrity;
+use crate::usp::record::session::Secured;
 
 use super::clock::session_name;
 use super::fleet::Shared;
@@ -31,6 +34,10 @@ pub(super) struct DeviceTask<'s, S> {
     committing: Option<Commit<'s>>,
     out: Vec<Output>,
     leaving: bool,
+    /// TLS within the records of session contexts.
+    tls: TlsSessions,
+    /// Its answers, which the core has not had yet.
+    secured: VecDeque<(EndpointId, u64, Secured)>,
 }
 
 struct Commit<'s> {
@@ -62,6 +69,8 @@ impl<'s, S: Store> DeviceTask<'s, S> {
             committing: None,
             out: Vec::new(),
             leaving: false,
+            tls: TlsSessions::new(shared.config.keyring.clone()),
+            secured: VecDeque::new(),
         };
         task.live(&mut receiver).await;
     }
@@ -137,6 +146,11 @@ impl<'s, S: Store> DeviceTask<'s, S> {
     fn open(&mut self, letter: Letter) {
         match letter {
             Letter::Input(input) => self.step(input),
+            Letter::Record(bytes) => {
+                let keyring = self.shared.config.keyring.as_ref();
+                let integrity = keyring.map_or(Integrity::Trusted, |keyring| keyring.integrity(&bytes));
+                self.step(Input::Record(bytes, integrity));
+            }
             Letter::Post { post, reply } => {
                 self.replies.insert(post.exchange, reply);
                 self.step(Input::Post(post));
@@ -156,6 +170,10 @@ impl<'s, S: Store> DeviceTask<'s, S> {
             self.carry_out(output);
         }
         self.out = out;
+        // Each answer may bring further questions, which are asked and answered in their order.
+        if let Some((controller, session_id, secured)) = self.secured.pop_front() {
+            self.step(Input::Secured { controller, session_id, secured });
+        }
     }
 
     fn carry_out(&mut self, output: Output) {
@@ -176,7 +194,17 @@ impl<'s, S: Store> DeviceTask<'s, S> {
                     self.leg = None;
                 }
             }
-            Output::Send { controller, record } => config.mtps.send(self.endpoint, &controller, record),
+            Output::Send { controller, record } => {
+                let record = match &config.keyring {
+                    Some(keyring) => keyring.sign(record),
+                    None => record,
+                };
+                config.mtps.send(self.endpoint, &controller, record);
+            }
+            Output::Secure { controller, session_id, request } => {
+                let answer = self.tls.answer(&controller, session_id, request);
+                self.secured.extend(answer.map(|secured| (controller, session_id, secured)));
+            }
             Output::Persist { token, changes } => self.waiting.push_back((token, changes)),
             Output::Wake { url, credentials } => self.wake_cpe(url, credentials),
             Output::Onboarded => config.mtps.attach(self.endpoint),

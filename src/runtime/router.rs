@@ -12,7 +12,7 @@ use super::mailbox::Letter;
 
 impl<S: Store> AgentSide for Fleet<S> {
     fn record(&self, agent: &EndpointId, record: Bytes) {
-        if let Err(reason) = self.deliver(agent, None, Letter::Input(Input::Record(record))) {
+        if let Err(reason) = self.deliver(agent, None, Letter::Record(record)) {
             tracing::warn!(endpoint = %agent, %reason, "a USP record was dropped");
         }
     }

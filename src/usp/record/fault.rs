@@ -25,6 +25,9 @@ pub enum RecordError {
     /// R-E2E.41.
     #[error("record has a secured payload outside of a session context")]
     SecureOutsideOfSession,
+    /// What the receiver's settings forbid.
+    #[error("{}", .0.name())]
+    NotAllowed(ErrorCode),
 }
 
 /// An erroneous record.
@@ -52,6 +55,7 @@ impl RecordError {
             Self::Missing(_) | Self::Invalid(_) | Self::SecureOutsideOfSession => {
                 ErrorCode::INVALID_RECORD_VALUE
             }
+            Self::NotAllowed(code) => *code,
         }
     }
 }
@@ -60,6 +64,11 @@ impl RecordFault {
     /// Nobody can be told.
     pub(super) fn silent(error: RecordError) -> Self {
         Self { error, request: None }
+    }
+
+    /// A record that is right, but not allowed here.
+    pub fn because(record: &Record, code: ErrorCode) -> Self {
+        Self::of(record, RecordError::NotAllowed(code))
     }
 
     /// The fault of a record that could be read.
