@@ -152,7 +152,7 @@ fn r_e2e_40_r_e2e_41_r_e2e_43_tp_469_3_4_messages_are_encrypted_and_records_bear
         let question = Bytes::from_static(b"a question that nobody else may read");
         let records = ends[1].handle(1_000, Input::Send(question.clone()));
         let seen = talk(&mut ends, 1_000, 1, records);
-        assert_eq!(ends[0].got, [question.clone()], "{:?} {:?}", ends[0].ended, ends[1].ended);
+        assert_eq!(ends[0].got, std::slice::from_ref(&question), "{:?} {:?}", ends[0].ended, ends[1].ended);
         assert!(seen.iter().all(|record| record.payload_security == PayloadSecurity::Tls12));
         let readable = |record: &Record| {
             let Payload::Session(fields) = &record.payload else { return true };

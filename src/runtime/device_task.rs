@@ -163,16 +163,22 @@ impl<'s, S: Store> DeviceTask<'s, S> {
     }
 
     fn step(&mut self, input: Input) {
-        let env = self.shared.config.clock.env();
-        let mut out = std::mem::take(&mut self.out);
-        self.device.handle(&env, input, &mut out);
-        for output in out.drain(..) {
-            self.carry_out(output);
-        }
-        self.out = out;
-        // Each answer may bring further questions, which are asked and answered in their order.
-        if let Some((controller, session_id, secured)) = self.secured.pop_front() {
-            self.step(Input::Secured { controller, session_id, secured });
+        let mut next = Some(input);
+        while let Some(input) = next {
+            let env = self.shared.config.clock.env();
+            let mut out = std::mem::take(&mut self.out);
+            self.device.handle(&env, input, &mut out);
+            for output in out.drain(..) {
+                self.carry_out(output);
+            }
+            self.out = out;
+            // Each answer of TLS may bring further questions, which are asked and answered in their order.
+            let answer = self.secured.pop_front();
+            next = answer.map(|(controller, session_id, secured)| Input::Secured {
+                controller,
+                session_id,
+                secured,
+            });
         }
     }
 

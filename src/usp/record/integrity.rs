@@ -5,6 +5,7 @@
 //! what it found.
 
 use std::fmt;
+use std::sync::Arc;
 
 use aws_lc_rs::hmac;
 use bytes::{BufMut as _, Bytes, BytesMut};
@@ -25,7 +26,9 @@ pub enum Integrity {
 
 /// The keys of a TLS session's MACs (R-E2E.37, R-E2E.39).
 #[derive(Clone)]
-pub struct MacKeys {
+pub struct MacKeys(Arc<Keys>);
+
+struct Keys {
     client: hmac::Key,
     server: hmac::Key,
 }
@@ -35,7 +38,7 @@ impl MacKeys {
     pub fn new(material: &[u8; KEYING_MATERIAL]) -> Self {
         let (client, server) = material.split_at(KEYING_MATERIAL / 2);
         let key = |half: &[u8]| hmac::Key::new(hmac::HMAC_SHA256, half);
-        Self { client: key(client), server: key(server) }
+        Self(Arc::new(Keys { client: key(client), server: key(server) }))
     }
 
     /// Puts the MAC of a sender into a record; `client` is the sender's part in TLS.
@@ -50,7 +53,7 @@ impl MacKeys {
     }
 
     fn key(&self, client: bool) -> &hmac::Key {
-        if client { &self.client } else { &self.server }
+        if client { &self.0.client } else { &self.0.server }
     }
 }
 
