@@ -133,6 +133,7 @@ async fn fleet(store: Arc<Embedded>) -> (Fleet<Embedded>, mpsc::UnboundedReceive
         agent: Arc::new(agent),
         proxy: Arc::new(ProxyConfig::default()),
         acs: None,
+        keyring: None,
         firmwares: Arc::new(Firmwares::open(Arc::clone(&store)).await.expect("readable")),
         store,
         mtps,

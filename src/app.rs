@@ -53,6 +53,7 @@ impl Gateway {
             routes: Arc::new(Routes::default()),
             rest_after_ms: u64::try_from(settings.rest_after.as_millis()).unwrap_or(u64::MAX),
             connection_request: crate::connection_request::Limits::default(),
+            keyring: settings.keyring,
         });
         let side = Arc::new(fleet.clone());
         let (metrics_of, stop_of) = (|| Arc::clone(&metrics), || mtps_stop.clone());

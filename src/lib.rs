@@ -23,6 +23,7 @@ pub mod connection_request;
 pub mod mtp;
 pub mod net;
 pub mod observe;
+pub mod payload_security;
 pub mod southbound;
 pub mod store;
 pub mod upstream;

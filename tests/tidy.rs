@@ -12,7 +12,20 @@ const LAYERS: [(u8, &[&str]); 7] = [
     (1, &["cwmp", "transport", "usp"]),
     (2, &["translation", "policy"]),
     (3, &["agent", "telemetry", "relay", "proxy"]),
-    (4, &["net", "observe", "southbound", "upstream", "connection_request", "collector", "mtp", "store"]),
+    (
+        4,
+        &[
+            "net",
+            "observe",
+            "southbound",
+            "upstream",
+            "connection_request",
+            "collector",
+            "mtp",
+            "payload_security",
+            "store",
+        ],
+    ),
     (5, &["runtime"]),
     (6, &["admin", "config", "cli", "app"]),
 ];
@@ -32,7 +45,8 @@ const SAME_LAYER: [(&str, &[&str]); 10] = [
 /// What every shell may import of its own layer.
 const SHELL_BASE: [&str; 2] = ["net", "observe"];
 /// What `sim`, beside the layers, may import.
-const SIM_MAY: [&str; 8] = ["identity", "datamodel", "durable", "cwmp", "transport", "usp", "net", "sim"];
+const SIM_MAY: [&str; 9] =
+    ["identity", "datamodel", "durable", "cwmp", "transport", "usp", "net", "payload_security", "sim"];
 /// Words that mean I/O, a clock, randomness or async; none may stand in layers 0 to 3.
 const IMPURE: [&str; 12] = [
     "tokio::",

@@ -11,7 +11,7 @@ use dragoman::cwmp::soap::{self, Envelope, Header, Limits, Message as Soap};
 use dragoman::datamodel::{Source, Value, ValueType, WallTime};
 use dragoman::identity::{DeviceId, EndpointId};
 use dragoman::usp::message::{Get, Message, Request as UspRequest};
-use dragoman::usp::record::Record;
+use dragoman::usp::record::{Integrity, Record};
 
 /// An agent that knows its device, and what is said to it.
 pub struct Turn {
@@ -72,7 +72,7 @@ impl Turn {
     /// If the agent asks for anything but one RPC, or gives no answer.
     pub fn take(&mut self) -> Bytes {
         let mut out = Vec::new();
-        let record = Input::Record { bytes: self.request.clone() };
+        let record = Input::Record { bytes: self.request.clone(), integrity: Integrity::Trusted };
         self.agent.handle(&ENV, &mut self.shadow, record, &mut out);
         let rpc = self.agent.next_rpc(&ENV, &mut self.shadow, &mut out).expect("an RPC");
         assert!(matches!(rpc.request, Request::GetParameterValues(_)), "{}", rpc.request.name());

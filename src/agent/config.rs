@@ -122,6 +122,10 @@ pub struct AgentConfig {
     pub discovery_names_per_session: usize,
     /// Requests that may wait for one device; one more is refused with 7005.
     pub max_queue: usize,
+    /// Whether there is a shell that can do TLS for payloads.
+    pub payload_security: bool,
+    /// What a signature and its certificates add to a record that is signed, in bytes.
+    pub signature_room: usize,
     /// Made of the above when it is first asked for.
     pub template: OnceLock<Arc<Template>>,
 }
@@ -144,6 +148,8 @@ impl Default for AgentConfig {
             discovery: true,
             discovery_names_per_session: 20_000,
             max_queue: 64,
+            payload_security: false,
+            signature_room: 0,
             template: OnceLock::new(),
         }
     }

@@ -14,9 +14,9 @@ use crate::translation::{
 };
 use crate::usp::ErrorCode;
 use crate::usp::message::{self, Message};
-use crate::usp::record::Record;
 
 use super::config::AgentConfig;
+use super::exchange::{Exchange, Way};
 use super::firmware::Model;
 use super::io::{Env, Input, Output, Rpc, RpcId, Shadow};
 use super::local::{LocalAgent, Operation};
@@ -31,6 +31,7 @@ pub struct Agent {
     pub(super) stored: Stored,
     pub(super) local: LocalAgent,
     pub(super) outbox: Outbox,
+    pub(super) exchange: Exchange,
     pub(super) operations: Vec<Operation>,
     /// The event that ended an operation may have come while nobody was there to note it.
     pub(super) recheck: bool,
@@ -78,6 +79,7 @@ impl Agent {
             stored,
             local,
             outbox: Outbox::restore(entries),
+            exchange: Exchange::default(),
             recheck: operations.iter().any(|operation| operation.started),
             operations,
             sampled: true,
@@ -99,8 +101,11 @@ impl Agent {
         shadow.cpe.watch(watched);
         self.local.watch(watched);
         match input {
-            Input::Record { bytes } => self.record(env, shadow, bytes, out),
-            Input::ControllerConnected { controller } => self.connected(env, &controller, out),
+            Input::Record { bytes, integrity } => self.record(env, shadow, bytes, integrity, out),
+            Input::Secured { controller, session_id, secured } => {
+                self.secured(env, &controller, session_id, secured, out);
+            }
+            Input::ControllerConnected { controller } => self.connected(env, &controller),
             Input::Informed { inform, first_contact } => {
                 self.informed(env, shadow, inform, first_contact, out);
                 self.tell_news(env, shadow, out);
@@ -119,14 +124,22 @@ impl Agent {
                 self.keep_shadow(shadow, out);
             }
             Input::Tick => self.tick(env, out),
-            Input::Persisted(_) | Input::StoreFailed(_) => {}
+            Input::Persisted(token) => self.persisted(token),
+            Input::StoreFailed(token) => self.store_failed(token, out),
         }
         self.ask_for_model(out);
+        self.settle_exchange(env, shadow, out);
         self.flush_local(out);
     }
 
     /// The next RPC when it is USP's turn; finished requests are answered on the way.
     pub fn next_rpc(&mut self, env: &Env, shadow: &mut Shadow, out: &mut Vec<Output>) -> Option<Rpc> {
+        let rpc = self.work(env, shadow, out);
+        self.settle_exchange(env, shadow, out);
+        rpc
+    }
+
+    fn work(&mut self, env: &Env, shadow: &mut Shadow, out: &mut Vec<Output>) -> Option<Rpc> {
         self.plan_own_work(env, shadow);
         let mapping = self.mapping();
         while let Some(job) = self.queue.front() {
@@ -191,6 +204,7 @@ impl Agent {
             // It wants more of the device: in the next session.
             Step::Call(_) => job.plan.repeat(),
         }
+        self.settle_exchange(env, shadow, out);
         self.flush_local(out);
     }
 
@@ -199,12 +213,13 @@ impl Agent {
     }
 
     pub fn next_deadline(&self) -> Option<u64> {
-        [self.queue.next_deadline(), self.outbox.next_deadline()].into_iter().flatten().min()
+        let deadlines = [self.queue.next_deadline(), self.outbox.next_deadline(), self.session_deadline()];
+        deadlines.into_iter().flatten().min()
     }
 
     /// Whether nothing would be lost if this were rebuilt from the store.
     pub fn is_idle(&self) -> bool {
-        self.queue.is_empty() && self.outbox.is_empty()
+        self.queue.is_empty() && self.outbox.is_empty() && self.exchange.is_idle()
     }
 
     fn answered(&mut self, env: &Env, shadow: &mut Shadow, rpc: RpcId, response: &Response<'_>) {
@@ -349,7 +364,7 @@ impl Agent {
         // What is told must be durable first.
         let after = self.flush_local(out).or(kept);
         if asker.wants_answer {
-            self.send(&asker.controller, message, after, out);
+            self.send(&asker.controller, message, asker.way, after);
         }
     }
 
@@ -380,6 +395,7 @@ impl Agent {
         self.local.acting_for(None, env.wall);
         self.local.end_subscriptions(|subscription| subscription.ends_at.is_some_and(|at| at <= env.wall));
         self.retry_notifications(env, out);
+        self.tick_sessions(env, out);
         if self.has_work() {
             out.push(Output::WantSession);
         }
@@ -391,15 +407,8 @@ impl Agent {
         if changes.is_empty() { None } else { Some(self.persist(changes, out)) }
     }
 
-    pub(super) fn send(
-        &self,
-        controller: &EndpointId,
-        message: Message,
-        after: Option<Token>,
-        out: &mut Vec<Output>,
-    ) {
-        let record: Bytes = Record::plain(&self.endpoint, controller, message.encode()).encode();
-        out.push(Output::Send { controller: controller.clone(), record, after });
+    pub(super) fn send(&mut self, controller: &EndpointId, message: Message, way: Way, after: Option<Token>) {
+        self.say(controller, message.encode(), way, after);
     }
 
     /// Makes changes to the agent's own tables durable; who depends on them waits for the token.

@@ -1,4 +1,4 @@
-//! From a record to a plan, or to an answer at once.
+//! From a message to a plan, or to an answer at once.
 
 use bytes::Bytes;
 
@@ -8,7 +8,6 @@ use crate::translation::{
     Sort, Step, View,
 };
 use crate::usp::message::{self, Message, MessageBody, MessageError, Request, Response, operate_resp};
-use crate::usp::record::{Payload, Record};
 use crate::usp::{ErrorCode, SUPPORTED_VERSIONS};
 
 use super::core::Agent;
@@ -16,35 +15,8 @@ use super::io::{Env, Output, Shadow};
 use super::queue::{Asker, Job, Work};
 
 impl Agent {
-    pub(super) fn record(&mut self, env: &Env, shadow: &mut Shadow, bytes: Bytes, out: &mut Vec<Output>) {
-        let record = match Record::decode(bytes) {
-            Ok(record) => record,
-            Err(error) => return out.push(Output::Log(format!("dropped a USP record: {error}"))),
-        };
-        // R-MTP.5: a record for somebody else is ignored, and so is one from nobody we know.
-        if record.to_id != self.endpoint.as_str() {
-            return out.push(Output::Log(format!("dropped a USP record for {}", record.to_id)));
-        }
-        let Some(controller) = self.local.controller(&record.from_id) else {
-            let line = format!("dropped a USP record from {}, which is no controller here", record.from_id);
-            return out.push(Output::Log(line));
-        };
-        match record.payload {
-            Payload::NoSession(payload) => self.message(env, shadow, &controller, payload, out),
-            Payload::Session => {
-                let disconnect = Payload::Disconnect {
-                    reason: ErrorCode::SESSION_CONTEXT_NOT_ALLOWED.name().into(),
-                    reason_code: ErrorCode::SESSION_CONTEXT_NOT_ALLOWED.0,
-                };
-                let record = Record::of(&self.endpoint, &controller, disconnect).encode();
-                out.push(Output::Send { controller, record, after: None });
-            }
-            // Connect and Disconnect records concern the transport.
-            _ => {}
-        }
-    }
-
-    fn message(
+    /// A message from a controller.
+    pub(super) fn message(
         &mut self,
         env: &Env,
         shadow: &mut Shadow,
@@ -78,7 +50,7 @@ impl Agent {
                     return;
                 };
                 let answer = Message::error(msg_id.clone(), ErrorCode::INVALID_ARGUMENTS, error.to_string());
-                self.send(controller, answer, None, out);
+                self.send(controller, answer, self.exchange.way(), None);
             }
         }
     }
@@ -98,7 +70,8 @@ impl Agent {
         let key = self.parameter_key.clone();
         let plan: Box<dyn Plan> = match request {
             Request::Get(request) => {
-                let asker = Asker { controller: controller.clone(), msg_id: msg_id.clone(), wants_answer };
+                let (msg_id, way) = (msg_id.clone(), self.exchange.way());
+                let asker = Asker { controller: controller.clone(), msg_id, wants_answer, way };
                 if self.answer_fresh(env, shadow, &request, asker, out) {
                     return;
                 }
@@ -122,14 +95,17 @@ impl Agent {
                 if !self.may_operate(controller, shadow, &request.command) {
                     let why = "this controller's roles do not let it be executed";
                     let refusal = Refusal::new(ErrorCode::PERMISSION_DENIED, why);
-                    return self.command_failed(controller, msg_id, request, refusal, out);
+                    return self.command_failed(controller, msg_id, request, refusal);
                 }
                 if let Some(diagnostic) = Diagnostic::of(&request.command) {
                     return self.operate(env, controller, msg_id, request, diagnostic, out);
                 }
+                if let Some(of) = self.local.resets_session(&request.command) {
+                    return self.reset(env, controller, msg_id, &request, &of, out);
+                }
                 let Some(plan) = Operate::new(&request) else {
                     let why = format!("this agent has no command {}", request.command);
-                    return self.refuse(controller, msg_id, ErrorCode::INVALID_PATH, why, out);
+                    return self.refuse(controller, msg_id, ErrorCode::INVALID_PATH, why);
                 };
                 Box::new(plan)
             }
@@ -144,14 +120,14 @@ impl Agent {
                 let agent_supported_protocol_versions = SUPPORTED_VERSIONS.into();
                 let resp = message::GetSupportedProtocolResp { agent_supported_protocol_versions };
                 let response = Response::GetSupportedProtocolResp(resp);
-                return self.send(controller, Message::response(msg_id, response), None, out);
+                return self.send(controller, Message::response(msg_id, response), self.exchange.way(), None);
             }
             Request::Notify(_) | Request::Register(_) | Request::Deregister(_) => {
                 let code = ErrorCode::MESSAGE_NOT_SUPPORTED;
-                return self.refuse(controller, msg_id, code, code.name(), out);
+                return self.refuse(controller, msg_id, code, code.name());
             }
         };
-        let asker = Asker { controller: controller.clone(), msg_id, wants_answer };
+        let asker = Asker { controller: controller.clone(), msg_id, wants_answer, way: self.exchange.way() };
         if plan.is_local() || (from_index && self.is_discovered()) {
             self.carry_out(env, shadow, asker, plan, out);
         } else {
@@ -167,12 +143,11 @@ impl Agent {
 
     /// A command that is refused is told so in an OperateResp (R-OPR.1).
     fn command_failed(
-        &self,
+        &mut self,
         controller: &EndpointId,
         msg_id: String,
         request: message::Operate,
         refusal: Refusal,
-        out: &mut Vec<Output>,
     ) {
         use operate_resp::operation_result::{CommandFailure, OperationResp};
         if !request.send_resp {
@@ -182,7 +157,25 @@ impl Agent {
         let operation_resp = Some(OperationResp::CmdFailure(failure));
         let result = operate_resp::OperationResult { executed_command: request.command, operation_resp };
         let resp = message::OperateResp { operation_results: vec![result] };
-        self.send(controller, Message::response(msg_id, Response::OperateResp(resp)), None, out);
+        let message = Message::response(msg_id, Response::OperateResp(resp));
+        self.send(controller, message, self.exchange.way(), None);
+    }
+
+    /// `Device.LocalAgent.Controller.{i}.E2ESession.Reset()`: the answer is the first thing in the new context.
+    fn reset(
+        &mut self,
+        env: &Env,
+        controller: &EndpointId,
+        msg_id: String,
+        request: &message::Operate,
+        of: &EndpointId,
+        out: &mut Vec<Output>,
+    ) {
+        self.reset_session(env, of, out);
+        if request.send_resp {
+            let outcome = Operate::done(&request.command);
+            self.send(controller, Message::response(msg_id, outcome), self.exchange.way(), None);
+        }
     }
 
     /// Answers a Get from the shadow, where the operator lets values be so old and all of them are known.
@@ -218,6 +211,7 @@ impl Agent {
         self.local.acting_for(Some(&asker.controller), env.wall);
         let up = env.wall.0.saturating_sub(self.stored.booted_at.0) / 1_000;
         self.local.set_up_time(up);
+        self.show_sessions();
         let access = self.local.access_of(&asker.controller);
         let mut view = View { cpe: &mut shadow.cpe, local: &mut self.local, access: &access, wall: env.wall };
         let outcome = match plan.next(&mut view) {
@@ -233,21 +227,14 @@ impl Agent {
     fn enqueue(&mut self, env: &Env, asker: Asker, plan: Box<dyn Plan>, out: &mut Vec<Output>) {
         if self.queue.len() >= self.config.max_queue {
             let why = format!("{} requests wait for this device already", self.queue.len());
-            return self.refuse(&asker.controller, asker.msg_id, ErrorCode::RESOURCES_EXCEEDED, why, out);
+            return self.refuse(&asker.controller, asker.msg_id, ErrorCode::RESOURCES_EXCEEDED, why);
         }
         let deadline = env.now + self.config.request_timeout_ms;
         self.queue.push(Job::new(Some(asker), plan, deadline, Work::Asked));
         out.push(Output::WantSession);
     }
 
-    fn refuse(
-        &self,
-        controller: &EndpointId,
-        msg_id: String,
-        code: ErrorCode,
-        why: impl Into<String>,
-        out: &mut Vec<Output>,
-    ) {
-        self.send(controller, Message::error(msg_id, code, why), None, out);
+    fn refuse(&mut self, controller: &EndpointId, msg_id: String, code: ErrorCode, why: impl Into<String>) {
+        self.send(controller, Message::error(msg_id, code, why), self.exchange.way(), None);
     }
 }

@@ -8,6 +8,8 @@ use crate::cwmp::rpc::{Fault, Inform, Request, Response};
 use crate::datamodel::{Firmware, FirmwareId, Instantiated, WallTime};
 use crate::durable::{Change, Token};
 use crate::identity::EndpointId;
+use crate::usp::record::Integrity;
+use crate::usp::record::session::{Secure, Secured};
 
 /// What a core needs to know of the world for one step.
 #[derive(Debug, Clone, Copy)]
@@ -46,6 +48,14 @@ pub enum Input<'a> {
     /// A USP record from a controller.
     Record {
         bytes: Bytes,
+        /// What was found of its signature.
+        integrity: Integrity,
+    },
+    /// A shell with TLS has done what [`Output::Secure`] asked for.
+    Secured {
+        controller: EndpointId,
+        session_id: u64,
+        secured: Secured,
     },
     /// An MTP to a controller is up.
     ControllerConnected {
@@ -90,7 +100,12 @@ pub enum Output {
     Send {
         controller: EndpointId,
         record: Bytes,
-        after: Option<Token>,
+    },
+    /// The payload security of a session context needs a shell with TLS.
+    Secure {
+        controller: EndpointId,
+        session_id: u64,
+        request: Secure,
     },
     Persist {
         token: Token,

@@ -5,7 +5,9 @@
 mod config;
 mod core;
 mod dispatch;
+mod exchange;
 mod firmware;
+mod gate;
 mod heard;
 mod io;
 mod local;

@@ -10,12 +10,12 @@ use crate::datamodel::{Instantiated, News, WallTime, path};
 use crate::durable::{Change, Kind};
 use crate::identity::EndpointId;
 use crate::translation::{Models, Rights, Sort, unique_keys};
-use crate::usp::SUPPORTED_VERSIONS;
 use crate::usp::message::notify::{self, Notification};
 use crate::usp::message::{self, Message};
-use crate::usp::record::Record;
+use crate::usp::{Retry, SUPPORTED_VERSIONS};
 
 use super::core::Agent;
+use super::exchange::Way;
 use super::io::{Env, Output, Shadow};
 use super::local::{NotifType, Subscription};
 use super::outbox::Waiting;
@@ -170,7 +170,7 @@ impl Agent {
             let msg_id = self.fresh_msg_id(env);
             let message = encode(&msg_id, subscription.id, subscription.notif_retry, notification);
             if !subscription.notif_retry {
-                self.send_bytes(&controller, message, None, out);
+                self.say(&controller, message, Way::Either, None);
                 continue;
             }
             self.make_room(&mut changes, out);
@@ -194,7 +194,7 @@ impl Agent {
         }
         let token = self.persist(changes, out);
         for (controller, message) in kept {
-            self.send_bytes(&controller, message, Some(token), out);
+            self.say(&controller, message, Way::Either, Some(token));
         }
     }
 
@@ -249,13 +249,13 @@ impl Agent {
             self.persist(changes, out);
         }
         for (controller, message) in again {
-            self.send_bytes(&controller, message, None, out);
+            self.say(&controller, message, Way::Either, None);
         }
     }
 
     /// An MTP to a controller is up: what waits for it goes at once, and a controller that has not
     /// acknowledged an OnBoardRequest gets one (R-NOT.5, 6, 6a).
-    pub(super) fn connected(&mut self, env: &Env, controller: &EndpointId, out: &mut Vec<Output>) {
+    pub(super) fn connected(&mut self, env: &Env, controller: &EndpointId) {
         if self.local.controller(controller.as_str()).is_none() {
             return;
         }
@@ -270,14 +270,14 @@ impl Agent {
             again.push(waiting.message.clone());
         }
         for message in again {
-            self.send_bytes(controller, message, None, out);
+            self.say(controller, message, Way::Either, None);
         }
         if onboard {
-            self.onboard(env, controller, retry, out);
+            self.onboard(env, controller, retry);
         }
     }
 
-    fn onboard(&mut self, env: &Env, controller: &EndpointId, retry: (u64, u64), out: &mut Vec<Output>) {
+    fn onboard(&mut self, env: &Env, controller: &EndpointId, retry: Retry) {
         let device = &self.stored.device;
         let request = notify::OnBoardRequest {
             oui: device.oui.clone(),
@@ -299,18 +299,7 @@ impl Agent {
         };
         waiting.schedule(env.now, retry, env.seed);
         self.outbox.keep(waiting);
-        self.send_bytes(controller, message, None, out);
-    }
-
-    fn send_bytes(
-        &self,
-        controller: &EndpointId,
-        message: Bytes,
-        after: Option<crate::durable::Token>,
-        out: &mut Vec<Output>,
-    ) {
-        let record = Record::plain(&self.endpoint, controller, message).encode();
-        out.push(Output::Send { controller: controller.clone(), record, after });
+        self.say(controller, message, Way::Either, None);
     }
 }
 

@@ -58,7 +58,8 @@ impl Agent {
         // The row's commit comes after the operation's, and a device's commits keep their order.
         let after = self.flush_local(out);
         if send_resp {
-            self.send(controller, Message::response(msg_id, Response::OperateResp(resp)), after, out);
+            let message = Message::response(msg_id, Response::OperateResp(resp));
+            self.send(controller, message, self.exchange.way(), after);
         }
     }
 

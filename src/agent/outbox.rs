@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::datamodel::WallTime;
 use crate::durable::{Change, Entry, Kind};
 use crate::identity::EndpointId;
+use crate::usp::Retry;
 
 /// A notification that waits for its NotifyResp.
 #[derive(Debug, Clone)]
@@ -111,22 +112,14 @@ impl Waiting {
         Change::put(Kind::Outbox, self.msg_id.as_str(), serde_json::to_vec(&stored).unwrap_or_default())
     }
 
-    /// Sets the time of the next try (R-NOT.1): within a range that grows by the multiplier with each of
-    /// the first ten tries. `wait` is in seconds, `multiplier` in thousandths.
-    pub fn schedule(&mut self, now: u64, (wait, multiplier): (u64, u64), seed: u64) {
+    /// Sets the time of the next try (R-NOT.1).
+    pub fn schedule(&mut self, now: u64, retry: Retry, seed: u64) {
         self.attempts = self.attempts.saturating_add(1);
-        let mut from = wait.saturating_mul(1_000);
-        for _ in 1..self.attempts.min(LAST_RANGE) {
-            from = from.saturating_mul(multiplier) / 1_000;
-        }
-        let to = from.saturating_mul(multiplier) / 1_000;
-        self.again_at = now + from + seed % (to.saturating_sub(from) + 1);
+        self.again_at = now + retry.wait_ms(self.attempts, seed);
     }
 }
 
 const FORMAT: u32 = 1;
-/// R-NOT.2: from the tenth try on the range stays.
-const LAST_RANGE: u32 = 10;
 
 #[cfg(test)]
 mod tests {
@@ -141,21 +134,6 @@ mod tests {
             durable: true,
             attempts: 0,
             again_at: 0,
-        }
-    }
-
-    #[test]
-    fn r_not_1_r_not_2_waits_double_up_to_the_tenth_try() {
-        for seed in [0, 77_777, u64::MAX] {
-            let mut waiting = waiting();
-            for (attempt, from, to) in [(1, 5_000, 10_000), (2, 10_000, 20_000), (3, 20_000, 40_000)] {
-                waiting.schedule(0, (5, 2_000), seed);
-                assert!((from..=to).contains(&waiting.again_at), "try {attempt}: {}", waiting.again_at);
-            }
-            for _ in 4..=30 {
-                waiting.schedule(0, (5, 2_000), seed);
-            }
-            assert!((2_560_000..=5_120_000).contains(&waiting.again_at));
         }
     }
 

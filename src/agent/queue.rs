@@ -6,6 +6,7 @@ use crate::cwmp::rpc::ParameterValueStruct;
 use crate::identity::EndpointId;
 use crate::translation::Plan;
 
+use super::exchange::Way;
 use super::io::RpcId;
 
 /// A request on its way.
@@ -49,6 +50,8 @@ pub(super) struct Asker {
     pub msg_id: String,
     /// False for an Operate with send_resp=false.
     pub wants_answer: bool,
+    /// How the answer travels.
+    pub way: Way,
 }
 
 /// First come, first served. The job at the front is the one that is being worked on.

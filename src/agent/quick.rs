@@ -40,7 +40,8 @@ struct Glance {
 impl Question {
     /// Takes a record for an endpoint; `None` if it needs the agent.
     pub fn of(endpoint: &EndpointId, config: &AgentConfig, record: &Bytes) -> Option<Self> {
-        if config.fresh_ms == 0 {
+        // Records that are to be signed pass through the device's task.
+        if config.fresh_ms == 0 || config.signature_room > 0 {
             return None;
         }
         let record = Record::decode(record.clone()).ok()?;

@@ -13,7 +13,7 @@ use crate::sim::cpe::Bench;
 use crate::usp::ErrorCode;
 use crate::usp::message::notify::Notification;
 use crate::usp::message::{self, Message, MessageBody, Request, Response};
-use crate::usp::record::{Payload, Record};
+use crate::usp::record::{Integrity, Payload, Record};
 
 use super::{
     Agent, AgentConfig, ControllerConfig, ControllerMtp, Env, FULL_ACCESS, Input, Output, Question,
@@ -22,6 +22,7 @@ use super::{
 
 mod mapped;
 mod quick;
+mod sessions;
 mod sisters;
 mod stories;
 
@@ -38,6 +39,10 @@ struct Story {
     firmwares: HashMap<FirmwareId, Firmware>,
     /// What was said to controllers and not looked at yet.
     said: Vec<(EndpointId, Message)>,
+    /// Records that are no message by themselves.
+    records: Vec<Record>,
+    /// The store keeps nothing, and says so.
+    broken_store: bool,
     wanted: bool,
     /// The paths of GetParameterNames since this was last looked at; `+` for a single level.
     asked: Vec<String>,
@@ -99,6 +104,8 @@ impl Story {
             stored: BTreeMap::new(),
             firmwares: HashMap::new(),
             said: Vec::new(),
+            records: Vec::new(),
+            broken_store: false,
             wanted: false,
             asked: Vec::new(),
             restless: false,
@@ -132,15 +139,27 @@ impl Story {
         self.carry_out(out);
     }
 
+    fn record(&mut self, bytes: Bytes) {
+        self.handle(Input::Record { bytes, integrity: Integrity::Trusted });
+    }
+
     fn carry_out(&mut self, out: Vec<Output>) {
         for output in out {
             match output {
-                Output::Persist { changes, .. } => changes.into_iter().for_each(|change| self.store(change)),
-                Output::Send { controller, record, .. } => {
+                Output::Persist { token, .. } if self.broken_store => self.handle(Input::StoreFailed(token)),
+                Output::Persist { token, changes } => {
+                    changes.into_iter().for_each(|change| self.store(change));
+                    self.handle(Input::Persisted(token));
+                }
+                Output::Send { controller, record } => {
                     let record = Record::decode(record).unwrap();
                     assert_eq!(record.to_id, controller.as_str());
-                    let Payload::NoSession(payload) = record.payload else { continue };
-                    self.said.push((controller, Message::decode(payload).unwrap()));
+                    match record.payload {
+                        Payload::NoSession(payload) => {
+                            self.said.push((controller, Message::decode(payload).unwrap()));
+                        }
+                        _ => self.records.push(record),
+                    }
                 }
                 Output::LoadFirmware(id) => {
                     let model = self.firmwares.get(&id).cloned().map(Arc::new);
@@ -150,7 +169,7 @@ impl Story {
                     self.firmwares.entry(id).or_default().merge(&firmware);
                 }
                 Output::WantSession => self.wanted = true,
-                Output::Onboarded | Output::Log(_) => {}
+                Output::Onboarded | Output::Log(_) | Output::Secure { .. } => {}
             }
         }
     }
@@ -220,7 +239,7 @@ impl Story {
         let msg_id = format!("q{}", self.next);
         let message = Message::request(msg_id.clone(), request).encode();
         let to = self.cpe.id().endpoint_id();
-        self.handle(Input::Record { bytes: Record::plain(from, &to, message).encode() });
+        self.record(Record::plain(from, &to, message).encode());
         msg_id
     }
 
@@ -259,7 +278,7 @@ impl Story {
         let resp = message::NotifyResp { subscription_id: String::new() };
         let message = Message::response(msg_id, Response::NotifyResp(resp)).encode();
         let to = self.cpe.id().endpoint_id();
-        self.handle(Input::Record { bytes: Record::plain(&controller(), &to, message).encode() });
+        self.record(Record::plain(&controller(), &to, message).encode());
     }
 
     fn subscribe(&mut self, notif_type: &str, reference: &str, more: &[(&str, &str)]) -> String {

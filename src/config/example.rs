@@ -121,6 +121,12 @@ mqtt = { broker = "main", topic = "usp/controller" }
 # param = "rw-n"
 # command_event = "r-xn"
 
+# [payload_security]                 # TLS 1.2 within the records of session contexts
+# ca = "usp-ca.pem"                  # who signed the controllers' certificates
+# certificate = "agents.pem"         # names the agents: urn:bbf:usp:id:..., a * for the rest of an instance id
+# key = "agents.key"                 # on the curve P-256
+# sign_records = false               # true: MTPs are not trusted; every record is signed, ours and theirs
+
 # [admin]
 # listen = "127.0.0.1:9090"          # /metrics, /healthz, /readyz
 

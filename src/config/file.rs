@@ -28,6 +28,7 @@ pub(super) struct File {
     pub controller: Vec<Controller>,
     #[serde(default)]
     pub role: Vec<Role>,
+    pub payload_security: Option<PayloadSecurity>,
     pub admin: Option<Admin>,
     #[serde(default)]
     pub log: Log,
@@ -273,6 +274,17 @@ pub(super) struct ControllerWebSocket {
     pub ping_seconds: Option<Seconds>,
     pub retry_seconds: Option<Seconds>,
     pub max_retry_seconds: Option<Seconds>,
+}
+
+/// TLS within session contexts, and signatures of records.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PayloadSecurity {
+    pub ca: PathBuf,
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+    #[serde(default)]
+    pub sign_records: bool,
 }
 
 /// Metrics and health.

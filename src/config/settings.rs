@@ -12,6 +12,7 @@ use crate::mtp::stomp::StompConfig;
 use crate::mtp::websocket::WebSocketConfig;
 use crate::net::{HttpLimits, TlsClient, TlsServer};
 use crate::observe::LogFormat;
+use crate::payload_security::Keyring;
 use crate::proxy::ProxyConfig;
 use crate::southbound::{DoorAuth, DoorConfig, DoorLimits, DoorScheme, Front};
 use crate::store::EmbeddedConfig;
@@ -35,6 +36,7 @@ pub struct Settings {
     pub mqtt: Vec<MqttConfig>,
     pub stomp: Vec<StompConfig>,
     pub websocket: Vec<WebSocketConfig>,
+    pub keyring: Option<Arc<Keyring>>,
     pub rest_after: Duration,
     pub admin: Option<SocketAddr>,
     pub log_filter: String,
@@ -73,12 +75,15 @@ impl Settings {
         let roles = roles(&file.role)?;
         let controllers = (1..).zip(&file.controller);
         let controllers = controllers.map(|(place, it)| controller(place, it, &roles, &file.stomp));
+        let keyring = file.payload_security.as_ref().map(keyring).transpose()?;
         let agent = AgentConfig {
             controllers: controllers.collect::<Result<_, _>>()?,
             roles,
             stomp: stomp.iter().map(stomp_connection).collect(),
             request_timeout_ms: device.request_timeout_seconds.unwrap_or(Seconds::of(60)).ms(),
             discovery: device.discovery.unwrap_or(true),
+            payload_security: keyring.is_some(),
+            signature_room: keyring.as_ref().map_or(0, |keyring| keyring.signature_room()),
             fresh_ms: device.fresh_seconds.map_or(0, Seconds::ms),
             ..AgentConfig::default()
         };
@@ -95,6 +100,7 @@ impl Settings {
             mqtt,
             stomp,
             websocket,
+            keyring,
             rest_after: device.rest_after_seconds.unwrap_or(Seconds::of(30)).0,
             admin: file.admin.map(|admin| admin.listen),
             log_filter: file.log.filter.unwrap_or_else(|| "info".into()),
@@ -238,6 +244,12 @@ pub(super) fn client_tls(
         None if wanted => refuse(format!("{key}.ca"), "is needed with TLS: the CA that signed the server"),
         None => Ok(None),
     }
+}
+
+fn keyring(security: &file::PayloadSecurity) -> Result<Arc<Keyring>, Refusal> {
+    Keyring::load(&security.ca, &security.certificate, &security.key, security.sign_records)
+        .map(Arc::new)
+        .or_else(|error| refuse("payload_security", error))
 }
 
 fn proxy(device: &file::Device, acs: bool) -> Result<ProxyConfig, Refusal> {
@@ -434,6 +446,7 @@ mod tests {
                     .any(|file| line.trim_start_matches("# ").starts_with(&format!("{file} =")))
             })
             .filter(|line| !line.contains("[cwmp.tls]"))
+            .filter(|line| !line.contains("payload_security") && !line.contains("sign_records"))
             .map(|line| {
                 line.strip_prefix("# ")
                     .filter(|rest| rest.contains('=') || rest.starts_with('['))

@@ -22,5 +22,5 @@ pub use http::{HttpClient, HttpError, HttpLimits, HttpReply, HttpRequest};
 pub use listen::{Incoming, OpenError, Opening, Place, listen};
 pub use networks::{NetworkError, Networks};
 pub use stream::Stream;
-pub use tls::{TlsClient, TlsError, TlsServer};
+pub use tls::{TlsClient, TlsError, TlsServer, certificates, private_key, roots};
 pub use url::{HttpUrl, UrlError};

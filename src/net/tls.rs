@@ -87,7 +87,8 @@ fn provider() -> Arc<rustls::crypto::CryptoProvider> {
     Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
 
-fn roots(file: &Path) -> Result<RootCertStore, TlsError> {
+/// The CAs in a PEM file.
+pub fn roots(file: &Path) -> Result<RootCertStore, TlsError> {
     let mut store = RootCertStore::empty();
     for certificate in certificates(file)? {
         store.add(certificate).map_err(unusable)?;
@@ -95,7 +96,8 @@ fn roots(file: &Path) -> Result<RootCertStore, TlsError> {
     Ok(store)
 }
 
-fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+/// The certificates in a PEM file, one at least.
+pub fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let pem = |why: rustls::pki_types::pem::Error| unreadable(file, why);
     let found: Result<Vec<_>, _> = CertificateDer::pem_file_iter(file).map_err(pem)?.collect();
     let found = found.map_err(pem)?;
@@ -105,7 +107,8 @@ fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     Ok(found)
 }
 
-fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
+/// The first private key in a PEM file.
+pub fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
     PrivateKeyDer::from_pem_file(file).map_err(|why| unreadable(file, why))
 }
 

@@ -12,7 +12,6 @@ use crate::identity::DeviceId;
 use crate::relay::Acknowledged;
 
 use super::config::ProxyConfig;
-use super::gate::Gate;
 use super::io::{AcsFailure, AcsReply, Input, Output, Reply, SessionId};
 use super::session::{Ours, Phase, Session, refuse};
 use super::wake::Wake;
@@ -24,7 +23,6 @@ pub struct Device {
     pub(super) shadow: Shadow,
     pub(super) session: Option<Session>,
     pub(super) wake: Wake,
-    gate: Gate<Output>,
     /// The connection request URL of the newest Inform (quirk D08).
     url: Option<String>,
     /// What the ACS has acknowledged last, where that may be needed in an outage.
@@ -56,7 +54,6 @@ impl Device {
             shadow,
             session: None,
             wake: Wake::default(),
-            gate: Gate::default(),
             url,
             acknowledged,
             first_contact: entries.is_empty(),
@@ -73,7 +70,12 @@ impl Device {
             Input::Acs { session, reply } => self.acs(env, session, reply, out),
             Input::CpeGone { session } => self.cpe_gone(env, session, out),
             Input::CpeHalfClosed { session } => self.cpe_half_closed(env, session, out),
-            Input::Record(bytes) => self.tell(env, agent::Input::Record { bytes }, out),
+            Input::Record(bytes, integrity) => {
+                self.tell(env, agent::Input::Record { bytes, integrity }, out);
+            }
+            Input::Secured { controller, session_id, secured } => {
+                self.tell(env, agent::Input::Secured { controller, session_id, secured }, out);
+            }
             Input::ControllerConnected(controller) => {
                 self.tell(env, agent::Input::ControllerConnected { controller }, out);
             }
@@ -96,7 +98,7 @@ impl Device {
 
     /// Whether the device can be dropped and rebuilt from the store without anything being lost.
     pub fn is_idle(&self) -> bool {
-        self.session.is_none() && self.gate.is_empty() && self.agent.is_idle()
+        self.session.is_none() && self.agent.is_idle()
     }
 
     pub fn is_in_session(&self) -> bool {
@@ -170,7 +172,6 @@ impl Device {
     }
 
     fn persisted(&mut self, env: &Env, token: Token, out: &mut Vec<Output>) {
-        out.extend(self.gate.release(token));
         if token.0 < OWN_TOKENS {
             self.tell(env, agent::Input::Persisted(token), out);
         }
@@ -178,8 +179,6 @@ impl Device {
     }
 
     fn store_failed(&mut self, env: &Env, token: Token, out: &mut Vec<Output>) {
-        let dropped = self.gate.release(token).len();
-        out.push(Output::Log(format!("state could not be stored; {dropped} answer(s) withheld")));
         if token.0 < OWN_TOKENS {
             self.tell(env, agent::Input::StoreFailed(token), out);
         }
@@ -220,12 +219,9 @@ impl Device {
         let mut wanted = false;
         for output in said.drain(..) {
             match output {
-                agent::Output::Send { controller, record, after } => {
-                    let send = Output::Send { controller, record };
-                    match after {
-                        Some(token) => self.gate.hold(token, send),
-                        None => out.push(send),
-                    }
+                agent::Output::Send { controller, record } => out.push(Output::Send { controller, record }),
+                agent::Output::Secure { controller, session_id, request } => {
+                    out.push(Output::Secure { controller, session_id, request });
                 }
                 agent::Output::Persist { token, changes } => out.push(Output::Persist { token, changes }),
                 agent::Output::LoadFirmware(id) => out.push(Output::LoadFirmware(id)),

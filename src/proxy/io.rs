@@ -8,6 +8,8 @@ use crate::datamodel::{Firmware, FirmwareId};
 use crate::durable::{Change, Token};
 use crate::identity::EndpointId;
 use crate::transport::client::Client;
+use crate::usp::record::Integrity;
+use crate::usp::record::session::{Secure, Secured};
 
 /// One CWMP session of the CPE, over however many connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -91,8 +93,14 @@ pub enum Input {
     CpeHalfClosed {
         session: SessionId,
     },
-    /// A USP record for this device's agent.
-    Record(Bytes),
+    /// A USP record for this device's agent, and what was found of its signature.
+    Record(Bytes, Integrity),
+    /// A shell with TLS has done what [`Output::Secure`] asked for.
+    Secured {
+        controller: EndpointId,
+        session_id: u64,
+        secured: Secured,
+    },
     ControllerConnected(EndpointId),
     /// How the last connection request went.
     Woken(Result<(), String>),
@@ -127,6 +135,12 @@ pub enum Output {
     Send {
         controller: EndpointId,
         record: Bytes,
+    },
+    /// The payload security of a session context needs a shell with TLS.
+    Secure {
+        controller: EndpointId,
+        session_id: u64,
+        request: Secure,
     },
     Persist {
         token: Token,

@@ -6,7 +6,6 @@
 mod arbiter;
 mod config;
 mod device;
-mod gate;
 mod io;
 mod outage;
 mod session;

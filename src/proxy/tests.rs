@@ -14,7 +14,7 @@ use crate::identity::EndpointId;
 use crate::sim::cpe::Bench;
 use crate::sim::soap::{Owned, is_empty, read, write};
 use crate::usp::message::{self, Message, MessageBody};
-use crate::usp::record::{Payload, Record};
+use crate::usp::record::{Integrity, Payload, Record};
 
 use super::*;
 
@@ -151,7 +151,7 @@ impl World {
             Output::Learnt { id, firmware } => {
                 self.firmwares.entry(id).or_default().merge(&firmware);
             }
-            Output::EndSession(_) | Output::Wake { .. } | Output::Onboarded => {}
+            Output::EndSession(_) | Output::Wake { .. } | Output::Onboarded | Output::Secure { .. } => {}
             Output::SessionEnded { .. } | Output::Log(_) => {}
         }
     }
@@ -264,7 +264,7 @@ impl World {
         let from = EndpointId::parse("self::ctl").unwrap();
         let to = self.bench.id().endpoint_id();
         let record = Record::plain(&from, &to, Message::request(msg_id, request).encode()).encode();
-        self.tell(Input::Record(record));
+        self.tell(Input::Record(record, Integrity::Trusted));
     }
 
     fn store_steps(&mut self) {

@@ -12,8 +12,11 @@ use crate::connection_request;
 use crate::datamodel::FirmwareId;
 use crate::durable::{Change, Token};
 use crate::identity::{DeviceId, EndpointId};
+use crate::payload_security::TlsSessions;
 use crate::proxy::{Device, ExchangeId, Input, Output, Reply};
 use crate::store::{Store, StoreError};
+use crate::usp::record::Integrity;
+use crate::usp::record::session::Secured;
 
 use super::clock::session_name;
 use super::fleet::Shared;
@@ -38,6 +41,10 @@ pub(super) struct DeviceTask<'s, S> {
     /// Something came of what was told: more is likely to follow. Who was only told that its MTP is up goes
     /// to rest at once.
     worked: bool,
+    /// TLS within the records of session contexts.
+    tls: TlsSessions,
+    /// Its answers, which the core has not had yet.
+    secured: VecDeque<(EndpointId, u64, Secured)>,
 }
 
 struct Commit<'s> {
@@ -71,6 +78,8 @@ impl<'s, S: Store> DeviceTask<'s, S> {
             wanted: None,
             leaving: false,
             worked: false,
+            tls: TlsSessions::new(shared.config.keyring.clone()),
+            secured: VecDeque::new(),
         };
         task.live(&mut receiver).await;
     }
@@ -147,6 +156,11 @@ impl<'s, S: Store> DeviceTask<'s, S> {
     fn open(&mut self, letter: Letter) {
         match letter {
             Letter::Input(input) => self.step(input),
+            Letter::Record(bytes) => {
+                let keyring = self.shared.config.keyring.as_ref();
+                let integrity = keyring.map_or(Integrity::Trusted, |keyring| keyring.integrity(&bytes));
+                self.step(Input::Record(bytes, integrity));
+            }
             Letter::Post { post, reply } => {
                 self.worked = true;
                 self.replies.insert(post.exchange, reply);
@@ -160,13 +174,23 @@ impl<'s, S: Store> DeviceTask<'s, S> {
     }
 
     fn step(&mut self, input: Input) {
-        let env = self.shared.config.clock.env();
-        let mut out = std::mem::take(&mut self.out);
-        self.device.handle(&env, input, &mut out);
-        for output in out.drain(..) {
-            self.carry_out(output);
+        let mut next = Some(input);
+        while let Some(input) = next {
+            let env = self.shared.config.clock.env();
+            let mut out = std::mem::take(&mut self.out);
+            self.device.handle(&env, input, &mut out);
+            for output in out.drain(..) {
+                self.carry_out(output);
+            }
+            self.out = out;
+            // Each answer of TLS may bring further questions, which are asked and answered in their order.
+            let answer = self.secured.pop_front();
+            next = answer.map(|(controller, session_id, secured)| Input::Secured {
+                controller,
+                session_id,
+                secured,
+            });
         }
-        self.out = out;
         if let Some(id) = self.wanted.take() {
             let model = self.shared.config.firmwares.find(&id);
             self.step(Input::Firmware { id, model });
@@ -193,7 +217,17 @@ impl<'s, S: Store> DeviceTask<'s, S> {
                     self.leg = None;
                 }
             }
-            Output::Send { controller, record } => config.mtps.send(self.endpoint, &controller, record),
+            Output::Send { controller, record } => {
+                let record = match &config.keyring {
+                    Some(keyring) => keyring.sign(record),
+                    None => record,
+                };
+                config.mtps.send(self.endpoint, &controller, record);
+            }
+            Output::Secure { controller, session_id, request } => {
+                let answer = self.tls.answer(&controller, session_id, request);
+                self.secured.extend(answer.map(|secured| (controller, session_id, secured)));
+            }
             Output::Persist { token, changes } => self.waiting.push_back((token, changes)),
             Output::LoadFirmware(id) => self.wanted = Some(id),
             Output::Learnt { id, firmware } => {

@@ -10,6 +10,7 @@ use tokio::sync::mpsc::{self, error::TrySendError};
 use crate::agent::AgentConfig;
 use crate::identity::{DeviceId, EndpointId};
 use crate::observe::Metrics;
+use crate::payload_security::Keyring;
 use crate::proxy::ProxyConfig;
 use crate::store::Store;
 use crate::upstream::Acs;
@@ -36,6 +37,8 @@ pub struct FleetConfig<S> {
     pub rest_after_ms: u64,
     /// How long a connection request may take.
     pub connection_request: crate::connection_request::Limits,
+    /// What agents prove themselves with in records, if anything.
+    pub keyring: Option<Arc<Keyring>>,
 }
 
 /// All devices; cloning shares.

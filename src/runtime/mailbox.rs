@@ -1,5 +1,6 @@
 //! What device tasks are told, and the bound on how much of it may wait.
 
+use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use crate::proxy::{Input, Reply};
@@ -9,6 +10,8 @@ use crate::proxy::{Input, Reply};
 pub enum Letter {
     /// Something happened to the device.
     Input(Input),
+    /// A USP record for the device's agent.
+    Record(Bytes),
     /// A POST with the place where its answer is awaited. If that place is gone, the CPE is.
     Post { post: crate::proxy::Post, reply: oneshot::Sender<Reply> },
     /// End the open session, settle what can be settled, and go to rest.

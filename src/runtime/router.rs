@@ -55,7 +55,7 @@ impl<S: Store> Fleet<S> {
     }
 
     fn hand_over(&self, agent: &EndpointId, record: Bytes) {
-        if let Err(reason) = self.deliver(agent, None, Letter::Input(Input::Record(record))) {
+        if let Err(reason) = self.deliver(agent, None, Letter::Record(record)) {
             tracing::warn!(endpoint = %agent, %reason, "a USP record was dropped");
         }
     }

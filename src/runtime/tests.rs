@@ -53,6 +53,7 @@ async fn rig(name: &str) -> Rig {
         agent: Arc::new(agent),
         proxy: Arc::new(ProxyConfig::default()),
         acs: None,
+        keyring: None,
         store: Arc::clone(&store),
         firmwares: Arc::new(Firmwares::open(Arc::clone(&store)).await.unwrap()),
         mtps,

@@ -26,6 +26,16 @@ impl Operate {
     }
 }
 
+impl Operate {
+    /// The answer to a command that the gateway has carried out itself.
+    pub fn done(command: &str) -> message::Response {
+        use operate_resp::operation_result::{OperationResp, OutputArgs};
+        let operation_resp = Some(OperationResp::ReqOutputArgs(OutputArgs::default()));
+        let result = operate_resp::OperationResult { executed_command: command.to_owned(), operation_resp };
+        message::Response::OperateResp(message::OperateResp { operation_results: vec![result] })
+    }
+}
+
 impl Plan for Operate {
     fn next(&mut self, _: &mut View<'_>) -> Step {
         if let Some(request) = self.request.take() {

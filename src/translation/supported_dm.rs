@@ -324,7 +324,12 @@ fn arguments(of: &str, kind: Kind) -> Vec<String> {
 }
 
 /// The commands that this product can carry out.
-const COMMANDS: [&str; 3] = ["Device.FactoryReset()", "Device.IP.Diagnostics.IPPing()", "Device.Reboot()"];
+const COMMANDS: [&str; 4] = [
+    "Device.FactoryReset()",
+    "Device.IP.Diagnostics.IPPing()",
+    "Device.LocalAgent.Controller.{i}.E2ESession.Reset()",
+    "Device.Reboot()",
+];
 /// The events that this product sends.
 const EVENTS: [&str; 2] = ["Device.Boot!", "Device.LocalAgent.Periodic!"];
 /// Names the standard in answers.

@@ -6,8 +6,10 @@ mod errors;
 pub mod message;
 pub mod path;
 pub mod record;
+mod retry;
 
 pub use errors::ErrorCode;
+pub use retry::Retry;
 
 /// The protocol versions this implementation speaks, as GetSupportedProtocol states them.
 pub const SUPPORTED_VERSIONS: &str = "1.0,1.1,1.2,1.3,1.4";

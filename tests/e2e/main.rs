@@ -18,6 +18,7 @@ mod pki;
 mod quirks;
 mod rabbitmq;
 mod relay;
+mod sessions;
 mod stomp;
 mod tls;
 mod usp;

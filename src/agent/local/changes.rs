@@ -142,6 +142,9 @@ impl LocalAgent {
     /// What the standard says of a value in words.
     fn check_meaning(&self, object: &Object, column: &Column, value: &str) -> Result<(), String> {
         match column.name {
+            "PayloadSecurity" if value == "TLS" && !self.payload_security => {
+                Err("the gateway has no certificate for the security of payloads".to_owned())
+            }
             "Alias" if !value.starts_with(|first: char| first.is_ascii_alphabetic()) => {
                 Err("an alias begins with a letter".into())
             }

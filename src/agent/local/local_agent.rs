@@ -5,13 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::agent::config::AgentConfig;
-use crate::datamodel::{News, WallTime};
+use crate::datamodel::{News, WallTime, path};
 use crate::durable::{Change, Entry, Kind};
 use crate::identity::EndpointId;
 use crate::translation::{Access, Local};
+use crate::usp::Retry;
+use crate::usp::record::session::Policy;
 
 use super::access;
 use super::schema::Object;
+use super::session;
 use super::stored;
 use super::subscription::Subscription;
 use super::template::Template;
@@ -30,6 +33,8 @@ pub(in crate::agent) struct LocalAgent {
     pub(super) next: BTreeMap<String, u32>,
     /// Whose request is being carried out: the recipient of the subscriptions it adds.
     pub(super) asker: Option<EndpointId>,
+    /// Whether session contexts can have payload security.
+    pub(super) payload_security: bool,
 }
 
 impl LocalAgent {
@@ -44,6 +49,7 @@ impl LocalAgent {
             access: RefCell::default(),
             next: BTreeMap::new(),
             asker: None,
+            payload_security: config.payload_security,
         };
         local.tree.put("Device.LocalAgent.EndpointID", endpoint.as_str());
         local.template.fill(&mut local.tree, endpoint);
@@ -116,11 +122,34 @@ impl LocalAgent {
         enabled.filter_map(|row| EndpointId::parse(self.controller_of(&row)?).ok())
     }
 
-    /// Least wait and multiplier (in thousandths) of retries to a controller (R-NOT.1).
-    pub fn retry_of(&self, controller: &EndpointId) -> (u64, u64) {
+    /// The waits of retries to a controller (R-NOT.1).
+    pub fn retry_of(&self, controller: &EndpointId) -> Retry {
         let row = self.row_of(controller).unwrap_or_default();
-        let wait = self.tree.number(&format!("{row}USPNotifRetryMinimumWaitInterval")).unwrap_or(5);
-        (wait, self.tree.number(&format!("{row}USPNotifRetryIntervalMultiplier")).unwrap_or(2_000))
+        let (number, usual) = (|name: &str| self.tree.number(&format!("{row}{name}")), Retry::default());
+        Retry {
+            minimum: number("USPNotifRetryMinimumWaitInterval").unwrap_or(usual.minimum),
+            multiplier: number("USPNotifRetryIntervalMultiplier").unwrap_or(usual.multiplier),
+        }
+    }
+
+    /// How sessions with a controller are to be.
+    pub fn session_policy(&self, controller: &EndpointId) -> Policy {
+        let row = self.row_of(controller).unwrap_or_default();
+        session::policy(|name| self.tree.value(&format!("{row}E2ESession.{name}")))
+    }
+
+    /// Shows how the session with a controller stands.
+    pub fn set_session(&mut self, controller: &EndpointId, status: &str, retries: u32) {
+        let Some(row) = self.row_of(controller) else { return };
+        self.tree.put(&format!("{row}E2ESession.Status"), status);
+        self.tree.put(&format!("{row}E2ESession.CurrentRetryCount"), &retries.to_string());
+    }
+
+    /// The controller whose session a command resets, if it is that command of a row that is there.
+    pub fn resets_session(&self, command: &str) -> Option<EndpointId> {
+        let row = command.strip_suffix("E2ESession.Reset()")?;
+        path::instance(row).filter(|_| path::parent(row) == Some(CONTROLLERS))?;
+        EndpointId::parse(self.controller_of(row)?).ok()
     }
 
     /// What a controller may do.

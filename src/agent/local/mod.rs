@@ -8,6 +8,7 @@ mod local_agent;
 mod references;
 mod request;
 mod schema;
+mod session;
 mod stored;
 mod subscription;
 mod template;

@@ -36,7 +36,7 @@ struct Owned {
 const PLAIN: Owned = Owned { path: "", rows: Rows::One, without: &[], fixed: &[], kept: &[], defaults: &[] };
 
 /// In byte order of their paths, so that an object stands before what is below it.
-const OWNED: [Owned; 16] = [
+const OWNED: [Owned; 17] = [
     Owned {
         path: "Device.LocalAgent.",
         without: &[
@@ -61,6 +61,19 @@ const OWNED: [Owned; 16] = [
     Owned {
         path: "Device.LocalAgent.Controller.{i}.BootParameter.{i}.",
         rows: Rows::Controllers(64),
+        ..PLAIN
+    },
+    // The gateway's own first values, where the standard's would forbid what it tests: with a
+    // MaxRetransmitTries of 0 no record could be asked for again.
+    Owned {
+        path: "Device.LocalAgent.Controller.{i}.E2ESession.",
+        defaults: &[
+            ("MaxRetransmitTries", "3"),
+            ("PayloadSecurity", "Plaintext"),
+            ("SessionExpiration", "600"),
+            ("SessionMode", "Allow"),
+            ("Status", "Down"),
+        ],
         ..PLAIN
     },
     Owned {

@@ -329,7 +329,7 @@ proptest::proptest! {
         path in "[A-Za-z0-9.*\\[\\]=\"+#&!<>~ ]{0,60}",
     ) {
         let mut story = Story::begin();
-        story.handle(Input::Record { bytes: junk.into() });
+        story.record(junk.into());
         let to = story.cpe.id().endpoint_id();
         for request in [
             Request::Get(message::Get { param_paths: vec![path.clone()], max_depth: 0 }),
@@ -339,10 +339,10 @@ proptest::proptest! {
         ] {
             let message = Message::request("m", request).encode();
             let mut record = Record::plain(&controller(), &to, message).encode().to_vec();
-            story.handle(Input::Record { bytes: record.clone().into() });
+            story.record(record.clone().into());
             let place = at % record.len();
             record[place] = byte;
-            story.handle(Input::Record { bytes: record.into() });
+            story.record(record.into());
         }
         story.session();
         proptest::prop_assert!(story.get("Device.DeviceInfo.SerialNumber").is_ok());

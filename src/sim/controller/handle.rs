@@ -12,10 +12,10 @@ use crate::identity::EndpointId;
 use crate::net::{TlsClient, TlsServer};
 use crate::transport::mqtt::Version;
 use crate::usp::message::{Message, Request, Response};
-use crate::usp::record::Record;
 
 use super::hub::{Disconnect, Hub, Notification, Outgoing, RequestError, Way};
 use super::mqtt::{self, MqttSettings};
+use super::sessions::{SessionConfig, SessionStatistics};
 use super::stomp::{self, StompSettings};
 use super::websocket;
 
@@ -144,10 +144,11 @@ impl Controller {
     ) -> Result<Response, RequestError> {
         let msg_id = self.hub.unique();
         let answer = self.hub.expect(&msg_id, agent)?;
-        let message = Message::request(&msg_id, request).encode();
-        let record = Record::plain(&self.hub.endpoint_id, agent, message).encode();
+        let records = self.hub.records(agent, Message::request(&msg_id, request));
         let asking = async {
-            self.send(agent, record).await?;
+            for record in records {
+                self.send(agent, record).await?;
+            }
             answer.await.map_err(|_| RequestError::Stopped)?.map_err(RequestError::Error)
         };
         let result = tokio::select! {
@@ -174,6 +175,25 @@ impl Controller {
     /// What the last Disconnect record of an agent said, unless it has connected again since.
     pub fn disconnect_of(&self, agent: &EndpointId) -> Option<Disconnect> {
         self.hub.disconnect(agent)
+    }
+
+    /// Sends everything in session contexts from now on.
+    pub fn use_sessions(&self, config: SessionConfig) {
+        self.hub.use_sessions(config);
+        let controller = self.clone();
+        tokio::spawn(async move {
+            while !controller.hub.stop.is_cancelled() {
+                for (agent, record) in controller.hub.tick() {
+                    controller.send_raw(&agent, record).await;
+                }
+                tokio::time::sleep(TICK).await;
+            }
+        });
+    }
+
+    /// What came in session contexts so far.
+    pub fn session_statistics(&self) -> SessionStatistics {
+        self.hub.session_statistics()
     }
 
     /// Sends bytes in place of a record, whatever they are; drops them if there is no way to the agent.
@@ -208,5 +228,7 @@ impl Controller {
     }
 }
 
+/// How often session contexts look at the clock.
+const TICK: Duration = Duration::from_millis(100);
 /// Time for the goodbye.
 const STOPPING: Duration = Duration::from_secs(3);

@@ -14,8 +14,9 @@ use crate::identity::EndpointId;
 use crate::sim::time;
 use crate::usp::ErrorCode;
 use crate::usp::message::{self, Message, MessageBody, NotifyResp, Request, Response, notify};
-use crate::usp::record::{Payload, Record, RecordError};
+use crate::usp::record::{Payload, Record, RecordFault};
 
+use super::sessions::{Brought, SessionConfig, SessionStatistics, Sessions};
 use super::topics;
 
 /// An agent notified the controller.
@@ -85,8 +86,8 @@ pub(super) struct Outgoing {
 /// What a record brought.
 pub(super) struct Received {
     pub agent: EndpointId,
-    /// The record that answers it, if one is due.
-    pub answer: Option<Bytes>,
+    /// The records that answer it.
+    pub answers: Vec<Bytes>,
 }
 
 /// The controller's knowledge, shared by its tasks and handles.
@@ -103,6 +104,8 @@ pub(super) struct Hub {
     answers_notify: AtomicBool,
     id_prefix: String,
     ids: AtomicU64,
+    /// The session contexts, if they are used.
+    sessions: Mutex<Option<Sessions>>,
 }
 
 impl Hub {
@@ -118,6 +121,7 @@ impl Hub {
             // Several controllers may share a topic, one after the other or at once.
             id_prefix: format!("{:x}-{:x}", time::now().0, std::process::id()),
             ids: AtomicU64::new(0),
+            sessions: Mutex::default(),
         }
     }
 
@@ -150,6 +154,28 @@ impl Hub {
 
     pub fn answer_notify(&self, on: bool) {
         self.answers_notify.store(on, Ordering::Relaxed);
+    }
+
+    /// Everything goes in session contexts from now on.
+    pub fn use_sessions(&self, config: SessionConfig) {
+        *self.sessions() = Some(Sessions::new(self.endpoint_id.clone(), config));
+    }
+
+    pub fn session_statistics(&self) -> SessionStatistics {
+        self.sessions().as_ref().map_or_else(SessionStatistics::default, |sessions| sessions.seen)
+    }
+
+    /// The records that time brings.
+    pub fn tick(&self) -> Vec<(EndpointId, Bytes)> {
+        self.sessions().as_mut().map(Sessions::tick).unwrap_or_default()
+    }
+
+    /// Makes records of a message.
+    pub fn records(&self, agent: &EndpointId, message: Message) -> Vec<Bytes> {
+        match self.sessions().as_mut() {
+            Some(sessions) => sessions.send(agent, message.encode()).records,
+            None => vec![Record::plain(&self.endpoint_id, agent, message.encode()).encode()],
+        }
     }
 
     /// Expects an answer to this message from this agent.
@@ -192,42 +218,64 @@ impl Hub {
         self.stopped.cancel();
     }
 
-    /// Takes in a record. `way` is where its sender wants answers. Returns the sender, and the record that
-    /// answers this one, if one is due; nothing for a record that is not meant for this controller.
-    pub fn receive(&self, bytes: Bytes, way: Option<Way>) -> Result<Option<Received>, RecordError> {
-        let record = Record::decode(bytes)?;
+    /// Takes in a record. `way` is where its sender wants answers. Returns the sender, and the records that
+    /// answer this one; nothing for a record that is not meant for this controller.
+    pub fn receive(&self, bytes: Bytes, way: Option<Way>) -> Result<Option<Received>, RecordFault> {
+        let record = Record::decode(bytes.clone())?;
         let Some(agent) = EndpointId::parse(&record.from_id).ok().filter(|_| self.is_me(&record.to_id))
         else {
             tracing::debug!(from = record.from_id, to = record.to_id, "a record is not for us, or nobody's");
             return Ok(None);
         };
-        let answer = match record.payload {
+        let answers = match record.payload {
             Payload::NoSession(message) => {
                 self.meet(&agent, way, |_| ());
-                self.message(&agent, message)
+                let answer = self.message(&agent, message);
+                let plain =
+                    |answer: Message| Record::plain(&self.endpoint_id, &agent, answer.encode()).encode();
+                answer.map(plain).into_iter().collect()
+            }
+            Payload::Session(_) => {
+                self.meet(&agent, way, |_| ());
+                self.in_session(&agent, record, &bytes)
             }
             Payload::MqttConnect { subscribed_topic: topic, .. }
             | Payload::StompConnect { subscribed_destination: topic } => {
                 let said = Some(topic).filter(|topic| topics::is_topic(topic));
                 let way = way.or(said.map(Way::Topic));
                 self.meet(&agent, way, |known| known.disconnect = None);
-                None
+                Vec::new()
             }
             Payload::Disconnect { reason, reason_code } => {
                 let disconnect = Some(Disconnect { reason, reason_code });
                 self.meet(&agent, way, |known| known.disconnect = disconnect);
-                None
+                if let Some(sessions) = self.sessions().as_mut() {
+                    sessions.disconnected(&agent);
+                }
+                Vec::new()
             }
             Payload::WebSocketConnect => {
                 self.meet(&agent, way, |known| known.disconnect = None);
-                None
+                Vec::new()
             }
-            Payload::Session | Payload::UdsConnect => {
+            Payload::UdsConnect => {
                 self.meet(&agent, way, |_| ());
-                None
+                Vec::new()
             }
         };
-        Ok(Some(Received { agent, answer }))
+        Ok(Some(Received { agent, answers }))
+    }
+
+    /// A record of a session context; a controller that uses none drops it.
+    fn in_session(&self, agent: &EndpointId, record: Record, bytes: &Bytes) -> Vec<Bytes> {
+        let brought = self.sessions().as_mut().map(|sessions| sessions.receive(agent, record, bytes));
+        let Some(Brought { mut records, messages }) = brought else { return Vec::new() };
+        for message in messages {
+            if let Some(answer) = self.message(agent, message) {
+                records.extend(self.records(agent, answer));
+            }
+        }
+        records
     }
 
     fn is_me(&self, endpoint: &str) -> bool {
@@ -246,7 +294,8 @@ impl Hub {
         change(known);
     }
 
-    fn message(&self, agent: &EndpointId, bytes: Bytes) -> Option<Bytes> {
+    /// Takes in a message, and gives the one that answers it.
+    fn message(&self, agent: &EndpointId, bytes: Bytes) -> Option<Message> {
         let message = match Message::decode(bytes) {
             Ok(message) => message,
             Err(error) => {
@@ -254,22 +303,21 @@ impl Hub {
                 return None;
             }
         };
-        let answer = match message.body {
+        match message.body {
             MessageBody::Response(response) => {
                 self.answered(agent, &message.msg_id, Ok(response));
-                return None;
+                None
             }
             MessageBody::Error(error) => {
                 self.answered(agent, &message.msg_id, Err(error));
-                return None;
+                None
             }
-            MessageBody::Request(Request::Notify(notify)) => self.notified(agent, message.msg_id, notify)?,
+            MessageBody::Request(Request::Notify(notify)) => self.notified(agent, message.msg_id, notify),
             MessageBody::Request(_) => {
                 let why = "this controller takes no requests but Notify";
-                Message::error(message.msg_id, ErrorCode::MESSAGE_NOT_SUPPORTED, why)
+                Some(Message::error(message.msg_id, ErrorCode::MESSAGE_NOT_SUPPORTED, why))
             }
-        };
-        Some(Record::plain(&self.endpoint_id, agent, answer.encode()).encode())
+        }
     }
 
     fn answered(&self, agent: &EndpointId, msg_id: &str, answer: Answer) {
@@ -302,6 +350,10 @@ impl Hub {
         // Nobody may be listening.
         let _ = self.notifications.send(Notification { agent: agent.clone(), msg_id, notify });
         answer
+    }
+
+    fn sessions(&self) -> MutexGuard<'_, Option<Sessions>> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -5,6 +5,7 @@ mod handle;
 mod hub;
 mod mqtt;
 pub mod requests;
+mod sessions;
 mod stomp;
 mod topics;
 mod websocket;
@@ -18,3 +19,4 @@ mod websocket_tests;
 
 pub use handle::{Controller, ControllerConfig, ControllerMtp};
 pub use hub::{Disconnect, Notification, RequestError};
+pub use sessions::{SessionConfig, SessionStatistics};

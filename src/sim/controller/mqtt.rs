@@ -221,9 +221,9 @@ impl Link {
             Ok(received) => received,
             Err(error) => return tracing::debug!(%error, "a message is no USP record"),
         };
-        let Some(Received { agent, answer: Some(answer) }) = received else { return };
+        let Some(Received { agent, answers }) = received else { return };
         if let Some(Way::Topic(topic)) = self.hub.way(&agent) {
-            self.publish(&topic, answer);
+            answers.into_iter().for_each(|answer| self.publish(&topic, answer));
         }
     }
 }

@@ -164,9 +164,9 @@ impl Link {
             Ok(received) => received,
             Err(error) => return tracing::debug!(%error, "a message is no USP record"),
         };
-        let Some(Received { agent, answer: Some(answer) }) = received else { return };
+        let Some(Received { agent, answers }) = received else { return };
         if let Some(Way::Topic(destination)) = self.hub.way(&agent) {
-            self.send(destination, answer);
+            answers.into_iter().for_each(|answer| self.send(destination.clone(), answer));
         }
     }
 }

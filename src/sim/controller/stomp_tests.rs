@@ -6,7 +6,7 @@ use crate::identity::EndpointId;
 use crate::sim::stomp_peer::{PATIENCE, Peer};
 use crate::transport::stomp::{Command, Frame};
 use crate::usp::message::{GetResp, Message, Response};
-use crate::usp::record::{Payload, Record};
+use crate::usp::record::{Payload, Record, SessionContextRecord};
 
 use super::{Controller, ControllerConfig, ControllerMtp, requests};
 
@@ -64,11 +64,12 @@ async fn answer(peer: &mut Peer) -> Frame {
 async fn r_stomp_20_21_23_a_request_says_where_its_answer_goes_and_goes_where_the_agent_wants_it() {
     let (controller, _listener, mut peer) = start().await;
     let agent = agent_id();
+    let context = SessionContextRecord { session_id: 5, sequence_id: 1, ..Default::default() };
     let connect = Payload::StompConnect { subscribed_destination: "/queue/elsewhere".into() };
     for (said, reply_to, wanted) in [
         (None, None, "/queue/agent.os::00256D-S1"),
         (Some(connect), None, "/queue/elsewhere"),
-        (Some(Payload::Session), Some("/queue/again"), "/queue/again"),
+        (Some(Payload::Session(context)), Some("/queue/again"), "/queue/again"),
     ] {
         if let Some(payload) = said {
             peer.say(from_agent(payload, reply_to)).await;

@@ -132,14 +132,14 @@ async fn carry(
     known: &mut Option<EndpointId>,
 ) -> String {
     loop {
-        let answer = tokio::select! {
+        let answers = tokio::select! {
             message = socket.next() => match message {
                 Some(Ok(Message::Binary(record))) => match hub.receive(record, Some(way.clone())) {
-                    Ok(Some(Received { agent, answer })) => {
+                    Ok(Some(Received { agent, answers })) => {
                         known.get_or_insert(agent);
-                        answer
+                        answers
                     }
-                    Ok(None) => None,
+                    Ok(None) => Vec::new(),
                     Err(_) => return close(socket, CloseCode::Unsupported, "not a USP record").await,
                 },
                 // R-WS.16.
@@ -147,16 +147,16 @@ async fn carry(
                     return close(socket, CloseCode::Unsupported, "not a USP record").await;
                 }
                 Some(Ok(Message::Close(_))) | None => return "the agent closed the connection".into(),
-                Some(Ok(_)) => None,
+                Some(Ok(_)) => Vec::new(),
                 Some(Err(error)) => return error.to_string(),
             },
             // This task holds a sender itself, so that the channel never closes.
-            record = records.recv() => record,
+            record = records.recv() => record.into_iter().collect(),
             () = hub.stop.cancelled() => {
                 return close(socket, CloseCode::Away, "the controller stops").await;
             }
         };
-        if let Some(record) = answer {
+        for record in answers {
             match tokio::time::timeout(STUCK, socket.send(Message::Binary(record))).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => return error.to_string(),

@@ -1,0 +1,184 @@
+//! Our certificate and key, and whose certificates we take: signs records and checks signatures (R-E2E.29 to
+//! R-E2E.31), and makes connections of TLS.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use rustls::client::Resumption;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::sign::SigningKey;
+use rustls::{
+    ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, SignatureScheme,
+};
+use thiserror::Error;
+use webpki::EndEntityCert;
+
+use crate::identity::EndpointId;
+use crate::net::{TlsError, certificates, private_key, roots};
+use crate::usp::record::{Integrity, Record};
+
+use super::names::is_of;
+use super::verifier::PeerVerifier;
+
+/// Why payload security cannot be set up.
+#[derive(Debug, Error)]
+pub enum KeyringError {
+    #[error(transparent)]
+    Pem(#[from] TlsError),
+    #[error("failed to read {file}: {why}")]
+    Read { file: String, why: std::io::Error },
+    /// R-E2E.31, R-E2E.40b.
+    #[error("the key for payload security is not on the curve NIST P-256")]
+    NotP256,
+    #[error("certificates for payload security are not usable: {0}")]
+    Unusable(String),
+}
+
+/// What the endpoints of this process prove themselves with.
+pub struct Keyring {
+    chain: Vec<CertificateDer<'static>>,
+    /// The chain as records carry it.
+    pem: Bytes,
+    key: PrivateKeyDer<'static>,
+    signing: Arc<dyn SigningKey>,
+    roots: Arc<RootCertStore>,
+    chains: Arc<dyn ClientCertVerifier>,
+    provider: Arc<CryptoProvider>,
+    /// Whether transports do not protect records, so that each is signed, and is to be.
+    signs: bool,
+}
+
+impl Keyring {
+    /// `ca` signed the certificates of peers. `signs`: records without a MAC are signed, and those of peers
+    /// must be (R-E2E.29, R-E2E.30); otherwise the transports are trusted.
+    pub fn load(ca: &Path, chain: &Path, key: &Path, signs: bool) -> Result<Self, KeyringError> {
+        let provider = Arc::new(provider());
+        let roots = Arc::new(roots(ca)?);
+        let unusable = |error: &dyn ToString| KeyringError::Unusable(error.to_string());
+        let chains = WebPkiClientVerifier::builder_with_provider(Arc::clone(&roots), Arc::clone(&provider));
+        let chains = chains.build().map_err(|error| unusable(&error))?;
+        let secret = private_key(key)?;
+        let signing = aws_lc_rs::sign::any_ecdsa_type(&secret).map_err(|_| KeyringError::NotP256)?;
+        signing.choose_scheme(&[SignatureScheme::ECDSA_NISTP256_SHA256]).ok_or(KeyringError::NotP256)?;
+        let pem = std::fs::read(chain)
+            .map_err(|why| KeyringError::Read { file: chain.display().to_string(), why })?;
+        Ok(Self {
+            chain: certificates(chain)?,
+            pem: pem.into(),
+            key: secret,
+            signing,
+            roots,
+            chains,
+            provider,
+            signs,
+        })
+    }
+
+    /// What a signature and our certificates add to a record at most, in bytes.
+    pub fn signature_room(&self) -> usize {
+        if self.signs { self.pem.len() + SIGNATURE_ROOM } else { 0 }
+    }
+
+    /// Signs a record that carries no MAC, if records are to be signed (R-E2E.31).
+    pub fn sign(&self, bytes: Bytes) -> Bytes {
+        if !self.signs {
+            return bytes;
+        }
+        let Ok(mut record) = Record::decode(bytes.clone()) else { return bytes };
+        if !record.mac_signature.is_empty() {
+            return bytes;
+        }
+        record.sender_cert = self.pem.clone();
+        let signer = self.signing.choose_scheme(&[SignatureScheme::ECDSA_NISTP256_SHA256]);
+        match signer.map(|signer| signer.sign(&record.covered())) {
+            Some(Ok(signature)) => {
+                record.mac_signature = signature.into();
+                record.encode()
+            }
+            _ => {
+                tracing::warn!("a record could not be signed");
+                bytes
+            }
+        }
+    }
+
+    /// What is to be thought of a record that came.
+    pub fn integrity(&self, bytes: &Bytes) -> Integrity {
+        // What cannot be decoded is refused by those who look into it.
+        let Ok(record) = Record::decode(bytes.clone()) else { return Integrity::Unproven };
+        if record.mac_signature.is_empty() {
+            return if self.signs { Integrity::Unproven } else { Integrity::Trusted };
+        }
+        if self.is_signed(&record) { Integrity::Signed } else { Integrity::Unproven }
+    }
+
+    fn is_signed(&self, record: &Record) -> bool {
+        if record.sender_cert.is_empty() || record.sender_cert.len() > MAX_CHAIN {
+            return false;
+        }
+        let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&record.sender_cert).collect();
+        let Ok(chain) = read else { return false };
+        let Some((first, others)) = chain.split_first() else { return false };
+        let trusted = self.chains.verify_client_cert(first, others, UnixTime::now()).is_ok();
+        if !trusted || !is_of(first, &record.from_id) {
+            return false;
+        }
+        let Ok(certificate) = EndEntityCert::try_from(first) else { return false };
+        let known = self.provider.signature_verification_algorithms.mapping.iter();
+        let mut algorithms = known
+            .filter(|(scheme, _)| *scheme == SignatureScheme::ECDSA_NISTP256_SHA256)
+            .flat_map(|(_, algorithms)| algorithms.iter());
+        let covered = record.covered();
+        algorithms.any(|it| certificate.verify_signature(*it, &covered, &record.mac_signature).is_ok())
+    }
+
+    fn verifier(&self, peer: &EndpointId) -> Arc<PeerVerifier> {
+        Arc::new(PeerVerifier {
+            peer: peer.as_str().to_owned(),
+            chain: Arc::clone(&self.chains),
+            roots: Arc::clone(&self.roots),
+            algorithms: self.provider.signature_verification_algorithms,
+        })
+    }
+
+    pub(super) fn client(&self, peer: &EndpointId) -> Result<ClientConnection, rustls::Error> {
+        let mut config = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
+            .with_protocol_versions(&[&rustls::version::TLS12])?
+            .dangerous()
+            .with_custom_certificate_verifier(self.verifier(peer))
+            .with_client_auth_cert(self.chain.clone(), self.key.clone_key())?;
+        config.resumption = Resumption::disabled();
+        config.enable_sni = false;
+        // Endpoints have no names of hosts; the verifier knows whom it expects.
+        let name = ServerName::try_from("usp").map_err(|error| rustls::Error::General(error.to_string()))?;
+        ClientConnection::new(Arc::new(config), name)
+    }
+
+    pub(super) fn server(&self, peer: &EndpointId) -> Result<ServerConnection, rustls::Error> {
+        let mut config = ServerConfig::builder_with_provider(Arc::clone(&self.provider))
+            .with_protocol_versions(&[&rustls::version::TLS12])?
+            .with_client_cert_verifier(self.verifier(peer))
+            .with_single_cert(self.chain.clone(), self.key.clone_key())?;
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        ServerConnection::new(Arc::new(config))
+    }
+}
+
+/// R-E2E.40, R-E2E.40a: one cipher, one group.
+fn provider() -> CryptoProvider {
+    CryptoProvider {
+        cipher_suites: vec![aws_lc_rs::cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256],
+        kx_groups: vec![aws_lc_rs::kx_group::SECP256R1],
+        ..aws_lc_rs::default_provider()
+    }
+}
+
+/// A signature of ECDSA with P-256 in DER, and the heads of its fields.
+const SIGNATURE_ROOM: usize = 84;
+/// Largest chain of certificates that is looked at, in bytes of PEM.
+const MAX_CHAIN: usize = 64 << 10;
