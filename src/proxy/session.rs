@@ -9,7 +9,7 @@ use crate::cwmp::rpc::Request;
 use crate::relay::Leg;
 use crate::transport::client::Client;
 
-use super::io::{ExchangeId, Post, Reply, SessionId};
+use super::io::{Bodies, ExchangeId, Post, Reply, SessionId};
 
 /// A session from its first POST to its last answer.
 #[derive(Debug)]
@@ -27,6 +27,7 @@ pub(super) struct Session {
     pub phase: Phase,
     /// The RPCs that passed, for the operator's line.
     pub rpcs: Vec<String>,
+    pub bodies: Bodies,
     next_id: u32,
 }
 
@@ -44,17 +45,11 @@ pub(super) struct Relayed {
     pub leg: Leg,
     /// The Inform until the ACS has acknowledged it: before that its sender is not authenticated and
     /// nothing of it takes effect.
-    pub inform: Option<HeldInform>,
+    pub inform: Option<Request<'static>>,
     /// The ACS's RPC that the CPE is carrying out, kept if its outcome changes what we know.
     pub acs_request: Option<Request<'static>>,
     /// An InformResponse that waits until durable notifications are committed, and until when at most.
     pub held: Option<(Reply, u64)>,
-}
-
-#[derive(Debug)]
-pub(super) struct HeldInform {
-    pub body: Bytes,
-    pub content_type: Option<String>,
 }
 
 #[derive(Debug)]
@@ -85,6 +80,7 @@ impl Session {
             namespace: String::new(),
             phase,
             rpcs: Vec::new(),
+            bodies: Bodies::default(),
             next_id: 0,
         }
     }

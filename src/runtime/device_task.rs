@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, info, warn};
@@ -10,12 +11,13 @@ use tracing::{debug, info, warn};
 use crate::connection_request;
 use crate::durable::{Change, Token};
 use crate::identity::{DeviceId, EndpointId};
-use crate::proxy::{Device, ExchangeId, Input, Output, Reply};
+use crate::proxy::{Device, ExchangeId, Input, Output, Reply, SessionId};
 use crate::store::{Store, StoreError};
+use crate::upstream::AcsRequest;
 
 use super::clock::session_name;
 use super::fleet::Shared;
-use super::leg::{Leg, LegRequest};
+use super::leg::{self, Leg};
 use super::mailbox::Letter;
 
 /// The loop around one device's core.
@@ -39,17 +41,18 @@ struct Commit<'s> {
 }
 
 impl<'s, S: Store> DeviceTask<'s, S> {
-    /// Runs until the device is idle for a while; returns with its mailbox closed and empty.
+    /// Runs until the device is idle for a while. Returns with its mailbox closed and empty; what came too
+    /// late for this task is handed back, for the next one.
     pub async fn run(
         shared: &'s Shared<S>,
         endpoint: &'s EndpointId,
         device: Option<DeviceId>,
         mut receiver: mpsc::Receiver<Letter>,
         mailbox: mpsc::WeakSender<Letter>,
-    ) {
+    ) -> Vec<Letter> {
         let Some(device) = Self::wake_up(shared, endpoint, device).await else {
             receiver.close();
-            return;
+            return Vec::new();
         };
         let mut task = Self {
             shared,
@@ -63,7 +66,7 @@ impl<'s, S: Store> DeviceTask<'s, S> {
             out: Vec::new(),
             leaving: false,
         };
-        task.live(&mut receiver).await;
+        task.live(&mut receiver).await
     }
 
     async fn wake_up(shared: &Shared<S>, endpoint: &EndpointId, device: Option<DeviceId>) -> Option<Device> {
@@ -88,7 +91,7 @@ impl<'s, S: Store> DeviceTask<'s, S> {
         }
     }
 
-    async fn live(&mut self, receiver: &mut mpsc::Receiver<Letter>) {
+    async fn live(&mut self, receiver: &mut mpsc::Receiver<Letter>) -> Vec<Letter> {
         let clock = self.shared.config.clock;
         // What was restored may have something to do at once: unacknowledged notifications, operations.
         self.step(Input::Tick);
@@ -101,19 +104,19 @@ impl<'s, S: Store> DeviceTask<'s, S> {
                     None => break,
                 },
                 result = committed(&mut self.committing) => self.committed(result),
+                reply = leg::replied(&mut self.leg) => self.step(reply),
                 () = tokio::time::sleep_until(clock.instant(deadline)) => self.step(Input::Tick),
             }
             self.commit_next();
             if self.may_rest(deadline <= clock.now()) {
                 receiver.close();
-                // What came between the last look and the closing still counts.
-                while let Ok(letter) = receiver.try_recv() {
-                    self.open(letter);
-                }
+                // What came between the last look and the closing may open a session, which is not ours now.
+                let late = std::iter::from_fn(|| receiver.try_recv().ok()).collect();
                 self.settle().await;
-                break;
+                return if self.leaving { Vec::new() } else { late };
             }
         }
+        Vec::new()
     }
 
     fn may_rest(&self, quiet: bool) -> bool {
@@ -168,7 +171,7 @@ impl<'s, S: Store> DeviceTask<'s, S> {
                 }
             }
             Output::ToAcs { session, target, headers, body } => {
-                self.forward(LegRequest { session, target, headers, body });
+                self.forward(session, AcsRequest { target, headers, body });
             }
             Output::EndSession(session) => {
                 config.routes.close(session);
@@ -180,7 +183,8 @@ impl<'s, S: Store> DeviceTask<'s, S> {
             Output::Persist { token, changes } => self.waiting.push_back((token, changes)),
             Output::Wake { url, credentials } => self.wake_cpe(url, credentials),
             Output::Onboarded => config.mtps.attach(self.endpoint),
-            Output::SessionEnded { client, outcome, relayed, rpcs, milliseconds } => {
+            Output::SessionEnded { client, outcome, relayed, rpcs, bodies, milliseconds } => {
+                config.metrics.cwmp_bodies(bodies.decoded, bodies.opaque);
                 config.metrics.cwmp_session_ended(
                     self.endpoint.as_str(),
                     &client,
@@ -194,13 +198,11 @@ impl<'s, S: Store> DeviceTask<'s, S> {
         }
     }
 
-    fn forward(&mut self, request: LegRequest) {
-        let (Some(acs), Some(mailbox)) = (&self.shared.config.acs, self.mailbox.upgrade()) else { return };
-        if self.leg.as_ref().is_none_or(|leg| leg.session != request.session) {
-            self.leg = Some(Leg::start(request.session, acs.clone(), mailbox.downgrade()));
-        }
-        if let Some(leg) = &self.leg {
-            leg.send(request);
+    fn forward(&mut self, session: SessionId, request: AcsRequest) {
+        let Some(acs) = &self.shared.config.acs else { return };
+        match &mut self.leg {
+            Some(leg) if leg.session == session => leg.send(request),
+            leg => leg.insert(Leg::new(session, Arc::clone(acs))).send(request),
         }
     }
 
