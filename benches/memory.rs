@@ -93,6 +93,9 @@ async fn measure(name: &str, sharing: &str, connections: u64) -> Measured {
         metrics::read(gateway.address("admin"), CONNECTIONS),
         resident(broker.id()) / 1_024.0
     );
+    if let Some(why) = &sessions.last_failure {
+        println!("last failure: {why} (every CPE came in later)");
+    }
     fleet.stop().await;
     drop(gateway);
     let gateway = Gateway::start(&folder, &store, &config);

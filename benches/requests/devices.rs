@@ -33,11 +33,9 @@ pub async fn write(file: &Path, count: usize, controller: &str) {
     for first in (0..count).step_by(GROUP) {
         let store = &store;
         let commits = (first..count.min(first + GROUP)).map(|device| {
-            let changes = vec![
-                Change::put(Kind::Device, "", stored(device, controller)),
-                Change::put(Kind::Shadow, "DeviceInfo", device_info(device)),
-                Change::put(Kind::Shadow, "Hosts", bodies[device % VARIANTS].clone()),
-            ];
+            let mut changes = device_info(device);
+            changes.push(Change::put(Kind::Device, "", stored(device, controller)));
+            changes.push(Change::put(Kind::Shadow, "Hosts", bodies[device % VARIANTS].clone()));
             let endpoint = endpoint(device);
             async move { store.commit(&endpoint, changes).await.expect("a commit") }
         });
@@ -58,8 +56,8 @@ fn stored(device: usize, controller: &str) -> Vec<u8> {
     serde_json::to_vec(&entry).expect("plain data")
 }
 
-/// What the requests ask for.
-fn device_info(device: usize) -> Vec<u8> {
+/// What the requests ask for, and the root.
+fn device_info(device: usize) -> Vec<Change> {
     let mut shadow = Instantiated::default();
     let mut set = |leaf: &str, text: &str| {
         shadow.set_value(&format!("Device.DeviceInfo.{leaf}"), value(text, ValueType::String));
@@ -68,7 +66,8 @@ fn device_info(device: usize) -> Vec<u8> {
     for (leaf, text) in INFO {
         set(leaf, text);
     }
-    shadow.encode_top("DeviceInfo")
+    let tops = shadow.take_dirty().into_iter();
+    tops.map(|top| Change::put(Kind::Shadow, top.clone(), shadow.encode_top(&top))).collect()
 }
 
 /// The bulk of a device's model: from 500 to 3,000 parameters in all, as the variant has it.

@@ -111,7 +111,10 @@ impl<'s, S: Store> DeviceTask<'s, S> {
             if self.may_rest(deadline <= clock.now()) {
                 receiver.close();
                 // What came between the last look and the closing may open a session, which is not ours now.
-                let late = std::iter::from_fn(|| receiver.try_recv().ok()).collect();
+                let mut late = Vec::new();
+                while let Some(letter) = receiver.recv().await {
+                    late.push(letter);
+                }
                 self.settle().await;
                 return if self.leaving { Vec::new() } else { late };
             }
