@@ -23,10 +23,10 @@ use dragoman::usp::record::{Payload, Record};
 use tokio::sync::{Semaphore, mpsc};
 
 mod support {
-    pub mod cpu;
     pub mod machine;
+    pub mod own;
 }
-use support::{cpu, machine};
+use support::{machine, own};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -76,10 +76,10 @@ async fn measure(devices: usize, gets: usize) {
         }
         (answered, values)
     });
-    let before = cpu::resident();
+    let before = own::resident();
     println!("{:<52} {:>12} {:>12}", "", "CPU per Get", "Gets/s");
     driver.run("one parameter, any device", &all, gets, &["Device.WiFi.SSID.1.SSID"]).await;
-    let rest = cpu::resident();
+    let rest = own::resident();
     driver.run("one object, any device", &all, gets, &["Device.WiFi.SSID.2."]).await;
     driver.run("one parameter, one hot device", &all[..1], gets, &["Device.WiFi.SSID.1.SSID"]).await;
     tokio::time::sleep(Duration::from_millis(300)).await;
@@ -102,7 +102,7 @@ impl Driver {
         let from = EndpointId::parse(CONTROLLER).expect("an endpoint");
         let records: Vec<Bytes> = devices.iter().map(|to| get(&from, to, paths)).collect();
         let mut random = 1_u64;
-        let (cpu, clock) = (cpu::of_process(), Instant::now());
+        let (cpu, clock) = (own::of_process(), Instant::now());
         for _ in 0..gets {
             self.window.acquire().await.expect("open").forget();
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -110,7 +110,7 @@ impl Driver {
             self.fleet.record(&devices[at], records[at].clone());
         }
         let all = self.window.acquire_many(WINDOW as u32).await.expect("open");
-        let (cpu, clock) = (cpu::of_process() - cpu, clock.elapsed());
+        let (cpu, clock) = (own::of_process() - cpu, clock.elapsed());
         drop(all);
         let each = cpu.as_secs_f64() * 1e6 / gets as f64;
         println!("{what:<52} {each:>9.1} us {:>12.0}", gets as f64 / clock.as_secs_f64());

@@ -137,8 +137,15 @@ impl Instantiated {
     /// Sets a value; an unknown parameter is put in as read-only. Returns whether the text changed; a first
     /// value is no change.
     pub fn set_value(&mut self, name: &str, value: Value) -> bool {
-        if self.param(name).is_none() {
-            self.put_param(name, false);
+        // Nearly every value is of a parameter that is there already, and says what it said before.
+        match self.node_mut(name) {
+            Some(Node::Param(Param { value: Some(known), .. })) if known.text == value.text => {
+                known.value_type = value.value_type.or(known.value_type);
+                (known.at, known.source) = (value.at, value.source);
+                return false;
+            }
+            Some(Node::Param(_)) => {}
+            _ => self.put_param(name, false),
         }
         let Some(Node::Param(param)) = self.node_mut(name) else { return false };
         let before = param.value.as_ref();

@@ -1,6 +1,9 @@
 //! An HTTP/1.1 client that keeps one connection: requests go one after the other, and who asks decides
 //! what happens when the connection is lost.
 
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -67,10 +70,12 @@ pub enum HttpError {
     Request(String),
 }
 
-/// One connection to one server.
+/// One connection to one server. It is no task of its own: it moves while something is sent over it.
 pub struct HttpClient {
     authority: String,
     sender: SendRequest<Full<Bytes>>,
+    /// Gone once it has ended, which ends what waits for it too.
+    connection: Option<http1::Connection<TokioIo<Stream>, Full<Bytes>>>,
     limits: HttpLimits,
 }
 
@@ -94,28 +99,40 @@ impl HttpClient {
             .handshake(TokioIo::new(stream))
             .await
             .map_err(|error| failed(error.to_string()))?;
-        tokio::spawn(async move {
-            // How it ends is told to who waits for an answer.
-            let _ = connection.await;
-        });
-        Ok(Self { authority: url.authority(), sender, limits })
+        Ok(Self { authority: url.authority(), sender, connection: Some(connection), limits })
     }
 
-    /// Whether the connection can take another request.
-    pub fn is_open(&self) -> bool {
-        !self.sender.is_closed()
+    /// Whether the connection can take another request: the server may have closed it since the last answer.
+    pub fn is_open(&mut self) -> bool {
+        // Whoever sends next is woken by it then; now it only looks.
+        let mut context = Context::from_waker(Waker::noop());
+        let open =
+            |connection: &mut http1::Connection<_, _>| Pin::new(connection).poll(&mut context).is_pending();
+        self.connection.as_mut().is_some_and(open) && !self.sender.is_closed()
     }
 
     /// Sends a request and awaits the whole answer.
     pub async fn send(&mut self, request: HttpRequest) -> Result<HttpReply, HttpError> {
         let request = self.build(request)?;
         let (patience, most) = (self.limits.answer, self.limits.body);
+        let (sender, connection) = (&mut self.sender, &mut self.connection);
         let exchange = async {
-            self.sender.ready().await.map_err(broken)?;
-            let response = self.sender.send_request(request).await.map_err(broken)?;
+            sender.ready().await.map_err(broken)?;
+            let response = sender.send_request(request).await.map_err(broken)?;
             collect(response, most).await
         };
-        tokio::time::timeout(patience, exchange).await.map_err(|_| HttpError::Slow(patience))?
+        let moving = async {
+            tokio::pin!(exchange);
+            loop {
+                tokio::select! {
+                    biased;
+                    reply = &mut exchange => return reply,
+                    // How it ends is told to who waits for the answer.
+                    () = ended(connection) => *connection = None,
+                }
+            }
+        };
+        tokio::time::timeout(patience, moving).await.map_err(|_| HttpError::Slow(patience))?
     }
 
     fn build(&self, request: HttpRequest) -> Result<Request<Full<Bytes>>, HttpError> {
@@ -134,6 +151,14 @@ impl HttpClient {
             built = built.header(name, value);
         }
         built.body(Full::new(request.body)).map_err(|error| invalid(&error))
+    }
+}
+
+/// Resolves when the connection has ended; never, when it is gone.
+async fn ended(connection: &mut Option<http1::Connection<TokioIo<Stream>, Full<Bytes>>>) {
+    match connection {
+        Some(connection) => drop(connection.await),
+        None => std::future::pending().await,
     }
 }
 

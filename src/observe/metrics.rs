@@ -19,6 +19,7 @@ pub struct Metrics {
     registry: Registry,
     sessions: Family<Outcome, Counter>,
     session_seconds: Histogram,
+    bodies: Family<Outcome, Counter>,
     connection_requests: Family<Outcome, Counter>,
     refused_posts: Family<Outcome, Counter>,
     not_opened: Family<Outcome, Counter>,
@@ -52,6 +53,7 @@ impl Default for Metrics {
             registry: Registry::with_prefix("dragoman"),
             sessions: Family::default(),
             session_seconds,
+            bodies: Family::default(),
             connection_requests: Family::default(),
             refused_posts: Family::default(),
             not_opened: Family::default(),
@@ -72,6 +74,7 @@ impl Metrics {
         let registry = &mut self.registry;
         registry.register("cwmp_sessions", "CWMP sessions by how they ended", self.sessions.clone());
         registry.register("cwmp_session_seconds", "Duration of CWMP sessions", self.session_seconds.clone());
+        registry.register("cwmp_bodies", "Bodies of CWMP sessions, from either side", self.bodies.clone());
         registry.register(
             "connection_requests",
             "Connection requests sent to CPEs",
@@ -114,6 +117,14 @@ impl Metrics {
             info!(endpoint, %client, ms = milliseconds, rpcs, "session {acs}");
         } else {
             warn!(endpoint, %client, ms = milliseconds, rpcs, "session {acs} ended: {outcome}");
+        }
+    }
+
+    /// Bodies of one session that were understood, and that passed without being so.
+    pub fn cwmp_bodies(&self, decoded: u32, opaque: u32) {
+        let counted = [("decoded", decoded), ("opaque", opaque)];
+        for (outcome, count) in counted.into_iter().filter(|(_, count)| *count > 0) {
+            self.bodies.get_or_create(&Outcome { outcome }).inc_by(count.into());
         }
     }
 

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crate::agent::{self, Env};
 use crate::cwmp::rpc::{
     Array, AutonomousDUStateChangeCompleteResponse, AutonomousTransferCompleteResponse,
-    DUStateChangeCompleteResponse, Fault, GetRPCMethodsResponse, InformResponse, Request,
+    DUStateChangeCompleteResponse, Fault, GetRPCMethodsResponse, Inform, InformResponse, Request,
     RequestDownloadResponse, Response, TransferCompleteResponse,
 };
 use crate::cwmp::soap::{self, Envelope, Header, Message};
@@ -48,15 +48,14 @@ impl Device {
             let body = post.body.clone();
             decoded(&body, post.content_type(), |envelope| self.heard_cpe(env, envelope, watched, out))
         };
-        let said = said.unwrap_or(CpeSaid::Opaque);
         let Some(session) = &mut self.session else { return };
+        if said != Some(CpeSaid::Empty) {
+            session.bodies.count(said.is_some());
+        }
+        let said = said.unwrap_or(CpeSaid::Opaque);
         let Phase::Relayed(relayed) = &mut session.phase else { return };
         relayed.leg.from_cpe(said);
         relayed.lingers = false;
-        if said == CpeSaid::Inform {
-            let content_type = post.content_type().map(str::to_owned);
-            relayed.inform = Some(HeldInform { body: post.body.clone(), content_type });
-        }
         let body = post.original_body.unwrap_or(post.body);
         out.push(Output::ToAcs { session: session.id, target: post.target, headers: post.headers, body });
     }
@@ -73,9 +72,12 @@ impl Device {
             session.note(&name_of(&envelope.message));
         }
         match &envelope.message {
-            Message::Request(Request::Inform(_)) => {
+            Message::Request(request @ Request::Inform(_)) => {
                 if let Some(session) = &mut self.session {
                     session.namespace = envelope.namespace.to_string();
+                    if let Phase::Relayed(relayed) = &mut session.phase {
+                        relayed.inform = HeldInform::of(request, envelope.header.id.as_deref());
+                    }
                 }
                 CpeSaid::Inform
             }
@@ -94,6 +96,11 @@ impl Device {
     pub(super) fn relay_from_acs(&mut self, env: &Env, reply: AcsReply, out: &mut Vec<Output>) {
         let (said, name, watched) = read_acs(&reply);
         let Some(session) = &mut self.session else { return };
+        let understood = said != AcsSaid::Other || name.is_some();
+        // An HTTP error is no envelope: there is nothing to understand.
+        if said != AcsSaid::Empty && (understood || reply.status == 200) {
+            session.bodies.count(understood);
+        }
         if let Some(name) = name {
             session.note(&name);
         }
@@ -104,7 +111,7 @@ impl Device {
         let last = matches!(said, AcsSaid::Empty);
         let text = inform.as_ref().map(|_| outage::text_of(&reply));
         let passed = Reply { status: reply.status, headers: reply.headers, body: reply.body, close: false };
-        if let (Some(inform), Some(text)) = (inform, text) {
+        if let (Some(HeldInform { inform, .. }), Some(text)) = (inform, text) {
             self.remember_acknowledged(&inform, &text, out);
             let durable = self.inform_accepted(env, &inform, out);
             self.pass_inform_response(env, passed, durable, out);
@@ -122,25 +129,15 @@ impl Device {
 
     /// The ACS has acknowledged the Inform: its sender is who it says, and it takes effect with us.
     /// Returns whether a durable notification came of it.
-    fn inform_accepted(&mut self, env: &Env, held: &HeldInform, out: &mut Vec<Output>) -> bool {
+    fn inform_accepted(&mut self, env: &Env, inform: &Inform<'_>, out: &mut Vec<Output>) -> bool {
         let from = out.len();
-        let body = held.body.clone();
-        decoded(&body, held.content_type.as_deref(), |envelope| {
-            if let Message::Request(Request::Inform(inform)) = &envelope.message {
-                self.informed(env, inform, out);
-            }
-        });
+        self.informed(env, inform, out);
         out[from..]
             .iter()
             .any(|output| matches!(output, Output::Persist { changes, .. } if changes.iter().any(is_outbox)))
     }
 
-    pub(super) fn informed(
-        &mut self,
-        env: &Env,
-        inform: &crate::cwmp::rpc::Inform<'_>,
-        out: &mut Vec<Output>,
-    ) {
+    pub(super) fn informed(&mut self, env: &Env, inform: &Inform<'_>, out: &mut Vec<Output>) {
         let is_url = |name: &str| name.ends_with(".ManagementServer.ConnectionRequestURL");
         let url = inform.parameter_list.iter().find(|parameter| is_url(&parameter.name));
         self.learn_url(url.map(|parameter| parameter.value.as_ref()), out);
@@ -243,11 +240,17 @@ impl Device {
             return self.drive(env, out);
         }
         let known = decoded(&post.body, post.content_type(), |envelope| {
+            if let Some(session) = &mut self.session {
+                session.bodies.count(true);
+            }
             self.heard_ours(env, envelope, outstanding, out);
         });
         if known.is_none() {
             if let Some(rpc) = outstanding {
                 self.tell(env, agent::Input::Lost { rpc }, out);
+            }
+            if let Some(session) = &mut self.session {
+                session.bodies.count(false);
             }
             out.push(Output::Log("the CPE sent what is no CWMP envelope".into()));
             self.reply(refuse(400), out);

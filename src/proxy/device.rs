@@ -294,8 +294,8 @@ impl Device {
         out.push(Output::EndSession(session.id));
         let relayed = session.is_relayed();
         let milliseconds = env.now.saturating_sub(session.opened_at);
-        let (client, rpcs) = (session.client, session.rpcs);
-        out.push(Output::SessionEnded { client, outcome, relayed, rpcs, milliseconds });
+        let (client, rpcs, bodies) = (session.client, session.rpcs, session.bodies);
+        out.push(Output::SessionEnded { client, outcome, relayed, rpcs, bodies, milliseconds });
         if let Phase::Ours(Ours { outstanding: Some(rpc), .. }) = session.phase {
             self.tell(env, agent::Input::Lost { rpc }, out);
         }

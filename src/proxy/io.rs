@@ -77,6 +77,20 @@ pub struct Reply {
     pub close: bool,
 }
 
+/// How many bodies of a session, from either side, were understood, and how many passed as they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Bodies {
+    pub decoded: u32,
+    pub opaque: u32,
+}
+
+impl Bodies {
+    pub(super) fn count(&mut self, decoded: bool) {
+        let count = if decoded { &mut self.decoded } else { &mut self.opaque };
+        *count = count.saturating_add(1);
+    }
+}
+
 /// Something happened.
 #[derive(Debug)]
 pub enum Input {
@@ -165,6 +179,7 @@ pub enum Output {
         outcome: &'static str,
         relayed: bool,
         rpcs: Vec<String>,
+        bodies: Bodies,
         milliseconds: u64,
     },
     Log(String),

@@ -13,7 +13,7 @@ mod wake;
 
 pub use config::ProxyConfig;
 pub use device::Device;
-pub use io::{AcsFailure, AcsReply, ExchangeId, Input, Output, Post, Reply, SessionId};
+pub use io::{AcsFailure, AcsReply, Bodies, ExchangeId, Input, Output, Post, Reply, SessionId};
 
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,7 @@
 use bytes::Bytes;
 
 use crate::agent::Env;
-use crate::cwmp::rpc::{InformResponse, Request, Response};
+use crate::cwmp::rpc::{Inform, InformResponse, Response};
 use crate::cwmp::soap::{Header, Message};
 use crate::durable::{Change, Kind};
 use crate::relay::{Acknowledged, owed};
@@ -27,35 +27,32 @@ impl Device {
             out.push(Output::Log("not answered for the ACS: the CPE was not authenticated here".into()));
             return false;
         }
-        let body = held.body.clone();
-        let answered = decoded(&body, held.content_type.as_deref(), |envelope| {
-            let Message::Request(Request::Inform(inform)) = &envelope.message else { return false };
-            if let Some(owed) = owed(inform, called, self.acknowledged.as_ref()) {
-                out.push(Output::Log(format!("not answered for the ACS: {owed}")));
-                return false;
-            }
-            if let Some(session) = &mut self.session {
-                session.phase = Phase::Ours(Ours::new(empty(), InformedBy::GatewayInOutage));
-            }
-            out.push(Output::Log("the ACS is down: a session that is ours alone goes on without it".into()));
-            self.informed(env, inform, out);
-            let use_cwmp_version = self.acknowledged.as_ref().and_then(|last| last.use_cwmp_version.clone());
-            let id = envelope.header.id.clone();
-            let header =
-                Header { id, use_cwmp_version: use_cwmp_version.map(Into::into), ..Header::default() };
-            let response = InformResponse { max_envelopes: 1 };
-            let response = Message::Response(Response::InformResponse(response));
-            let reply = self.soap_reply(header, response);
-            self.reply(reply, out);
-            true
-        });
-        answered.unwrap_or(false)
+        let HeldInform { inform, id } = held;
+        if let Some(owed) = owed(&inform, called, self.acknowledged.as_ref()) {
+            out.push(Output::Log(format!("not answered for the ACS: {owed}")));
+            return false;
+        }
+        if let Some(session) = &mut self.session {
+            session.phase = Phase::Ours(Ours::new(empty(), InformedBy::GatewayInOutage));
+        }
+        out.push(Output::Log("the ACS is down: a session that is ours alone goes on without it".into()));
+        self.informed(env, &inform, out);
+        let use_cwmp_version = self.acknowledged.as_ref().and_then(|last| last.use_cwmp_version.clone());
+        let header = Header {
+            id: id.map(Into::into),
+            use_cwmp_version: use_cwmp_version.map(Into::into),
+            ..Header::default()
+        };
+        let response = Message::Response(Response::InformResponse(InformResponse { max_envelopes: 1 }));
+        let reply = self.soap_reply(header, response);
+        self.reply(reply, out);
+        true
     }
 
     /// Remembers what the ACS has acknowledged, so that a later outage can tell what it has not.
     pub(super) fn remember_acknowledged(
         &mut self,
-        held: &HeldInform,
+        inform: &Inform<'_>,
         reply: &(Bytes, Option<String>),
         out: &mut Vec<Output>,
     ) {
@@ -66,15 +63,10 @@ impl Device {
         let version = decoded(body, content_type.as_deref(), |envelope| {
             envelope.header.use_cwmp_version.as_deref().map(str::to_owned)
         });
-        let seen = decoded(&held.body, held.content_type.as_deref(), |envelope| match &envelope.message {
-            Message::Request(Request::Inform(inform)) => {
-                Some(Acknowledged::of(inform, version.flatten().as_deref()))
-            }
-            _ => None,
-        });
-        let Some(seen) = seen.flatten().filter(|seen| Some(seen) != self.acknowledged.as_ref()) else {
+        let seen = Acknowledged::of(inform, version.flatten().as_deref());
+        if Some(&seen) == self.acknowledged.as_ref() {
             return;
-        };
+        }
         let value = seen.encode();
         self.acknowledged = Some(seen);
         self.persist_own(vec![Change::put(Kind::Acknowledged, "", value)], out);

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::agent::RpcId;
-use crate::cwmp::rpc::Request;
+use crate::cwmp::rpc::{Inform, Request};
 use crate::relay::Leg;
 use crate::transport::client::Client;
 
-use super::io::{ExchangeId, Post, Reply, SessionId};
+use super::io::{Bodies, ExchangeId, Post, Reply, SessionId};
 
 /// A session from its first POST to its last answer.
 #[derive(Debug)]
@@ -31,6 +31,7 @@ pub(super) struct Session {
     pub phase: Phase,
     /// The RPCs that passed, for the operator's line.
     pub rpcs: Vec<String>,
+    pub bodies: Bodies,
     next_id: u32,
 }
 
@@ -57,10 +58,21 @@ pub(super) struct Relayed {
     pub held: Option<(Reply, u64)>,
 }
 
+/// An Inform whose effect waits.
 #[derive(Debug)]
 pub(super) struct HeldInform {
-    pub body: Bytes,
-    pub content_type: Option<String>,
+    pub inform: Inform<'static>,
+    /// The id of its envelope.
+    pub id: Option<String>,
+}
+
+impl HeldInform {
+    pub fn of(request: &Request<'_>, id: Option<&str>) -> Option<Self> {
+        match request.clone().into_owned() {
+            Request::Inform(inform) => Some(Self { inform, id: id.map(str::to_owned) }),
+            _ => None,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -107,6 +119,7 @@ impl Session {
             called,
             phase,
             rpcs: Vec::new(),
+            bodies: Bodies::default(),
             next_id: 0,
         }
     }

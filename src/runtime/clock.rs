@@ -5,15 +5,17 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use crate::agent::Env;
 use crate::datamodel::WallTime;
 
-/// Monotonic milliseconds since it was made, wall time, and fresh seeds.
+/// Monotonic milliseconds since it was made, wall time, and seeds.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {
     origin: Instant,
+    /// What the seeds of this process begin from.
+    seed: u64,
 }
 
 impl Clock {
     pub fn start() -> Self {
-        Self { origin: Instant::now() }
+        Self { origin: Instant::now(), seed: random() }
     }
 
     /// Monotonic milliseconds.
@@ -28,12 +30,22 @@ impl Clock {
 
     /// What a core needs to know of the world for one step.
     pub fn env(&self) -> Env {
-        Env { now: self.now(), wall: self.wall(), seed: random() }
+        Env { now: self.now(), wall: self.wall(), seed: self.seed() }
     }
 
     pub fn wall(&self) -> WallTime {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         WallTime(u64::try_from(wall.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// Differs from step to step. It spreads retries and is no secret, so that the time is enough: splitmix64
+    /// of it, begun at random.
+    fn seed(&self) -> u64 {
+        let nanoseconds = u64::try_from(self.origin.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let mut mixed = self.seed ^ nanoseconds.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
     }
 }
 

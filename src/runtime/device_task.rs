@@ -13,14 +13,15 @@ use crate::datamodel::FirmwareId;
 use crate::durable::{Change, Token};
 use crate::identity::{DeviceId, EndpointId};
 use crate::payload_security::TlsSessions;
-use crate::proxy::{Device, ExchangeId, Input, Output, Reply};
+use crate::proxy::{Device, ExchangeId, Input, Output, Reply, SessionId};
 use crate::store::{Store, StoreError};
+use crate::upstream::AcsRequest;
 use crate::usp::record::Integrity;
 use crate::usp::record::session::Secured;
 
 use super::clock::session_name;
 use super::fleet::Shared;
-use super::leg::{Leg, LegRequest};
+use super::leg::{self, Leg};
 use super::mailbox::Letter;
 
 /// The loop around one device's core.
@@ -53,17 +54,18 @@ struct Commit<'s> {
 }
 
 impl<'s, S: Store> DeviceTask<'s, S> {
-    /// Runs until the device is idle for a while; returns with its mailbox closed and empty.
+    /// Runs until the device is idle for a while. Returns with its mailbox closed and empty; what came too
+    /// late for this task is handed back, for the next one.
     pub async fn run(
         shared: &'s Shared<S>,
         endpoint: &'s EndpointId,
         device: Option<DeviceId>,
         mut receiver: mpsc::Receiver<Letter>,
         mailbox: mpsc::WeakSender<Letter>,
-    ) {
+    ) -> Vec<Letter> {
         let Some(device) = Self::wake_up(shared, endpoint, device).await else {
             receiver.close();
-            return;
+            return Vec::new();
         };
         let mut task = Self {
             shared,
@@ -81,7 +83,7 @@ impl<'s, S: Store> DeviceTask<'s, S> {
             tls: TlsSessions::new(shared.config.keyring.clone()),
             secured: VecDeque::new(),
         };
-        task.live(&mut receiver).await;
+        task.live(&mut receiver).await
     }
 
     async fn wake_up(shared: &Shared<S>, endpoint: &EndpointId, device: Option<DeviceId>) -> Option<Device> {
@@ -106,7 +108,7 @@ impl<'s, S: Store> DeviceTask<'s, S> {
         }
     }
 
-    async fn live(&mut self, receiver: &mut mpsc::Receiver<Letter>) {
+    async fn live(&mut self, receiver: &mut mpsc::Receiver<Letter>) -> Vec<Letter> {
         let clock = self.shared.config.clock;
         // What was restored may have something to do at once: unacknowledged notifications, operations.
         self.step(Input::Tick);
@@ -119,20 +121,23 @@ impl<'s, S: Store> DeviceTask<'s, S> {
                     None => break,
                 },
                 result = committed(&mut self.committing) => self.committed(result),
+                reply = leg::replied(&mut self.leg) => self.step(reply),
                 () = tokio::time::sleep_until(clock.instant(deadline)) => self.step(Input::Tick),
             }
             self.commit_next();
             let nothing_came = !self.worked && receiver.is_empty();
             if self.may_rest(nothing_came || deadline <= clock.now()) {
                 receiver.close();
-                // What came between the last look and the closing still counts.
-                while let Ok(letter) = receiver.try_recv() {
-                    self.open(letter);
+                // What came between the last look and the closing may open a session, which is not ours now.
+                let mut late = Vec::new();
+                while let Some(letter) = receiver.recv().await {
+                    late.push(letter);
                 }
                 self.settle().await;
-                break;
+                return if self.leaving { Vec::new() } else { late };
             }
         }
+        Vec::new()
     }
 
     fn may_rest(&self, quiet: bool) -> bool {
@@ -209,7 +214,7 @@ impl<'s, S: Store> DeviceTask<'s, S> {
                 }
             }
             Output::ToAcs { session, target, headers, body } => {
-                self.forward(LegRequest { session, target, headers, body });
+                self.forward(session, AcsRequest { target, headers, body });
             }
             Output::EndSession(session) => {
                 config.routes.close(session);
@@ -236,7 +241,8 @@ impl<'s, S: Store> DeviceTask<'s, S> {
             }
             Output::Wake { url, credentials } => self.wake_cpe(url, credentials),
             Output::Onboarded => config.mtps.attach(self.endpoint),
-            Output::SessionEnded { client, outcome, relayed, rpcs, milliseconds } => {
+            Output::SessionEnded { client, outcome, relayed, rpcs, bodies, milliseconds } => {
+                config.metrics.cwmp_bodies(bodies.decoded, bodies.opaque);
                 config.metrics.cwmp_session_ended(
                     self.endpoint.as_str(),
                     &client,
@@ -250,13 +256,11 @@ impl<'s, S: Store> DeviceTask<'s, S> {
         }
     }
 
-    fn forward(&mut self, request: LegRequest) {
-        let (Some(acs), Some(mailbox)) = (&self.shared.config.acs, self.mailbox.upgrade()) else { return };
-        if self.leg.as_ref().is_none_or(|leg| leg.session != request.session) {
-            self.leg = Some(Leg::start(request.session, acs.clone(), mailbox.downgrade()));
-        }
-        if let Some(leg) = &self.leg {
-            leg.send(request);
+    fn forward(&mut self, session: SessionId, request: AcsRequest) {
+        let Some(acs) = &self.shared.config.acs else { return };
+        match &mut self.leg {
+            Some(leg) if leg.session == session => leg.send(request),
+            leg => leg.insert(Leg::new(session, Arc::clone(acs))).send(request),
         }
     }
 

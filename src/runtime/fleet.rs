@@ -84,10 +84,11 @@ impl<S: Store> Fleet<S> {
     ) -> Result<(), Undeliverable> {
         let mut letter = letter;
         loop {
-            let mailbox = match self.shared.active.entry(endpoint.clone()) {
+            let known = self.shared.active.get(endpoint).map(|slot| slot.clone());
+            let mailbox = known.unwrap_or_else(|| match self.shared.active.entry(endpoint.clone()) {
                 Slot::Occupied(slot) => slot.get().clone(),
                 Slot::Vacant(slot) => slot.insert(self.start(endpoint.clone(), device.cloned())).clone(),
-            };
+            });
             letter = match mailbox.try_send(letter) {
                 Ok(()) => return Ok(()),
                 Err(TrySendError::Full(_)) => return Err(Undeliverable::Full),
@@ -124,12 +125,17 @@ impl<S: Store> Fleet<S> {
     fn start(&self, endpoint: EndpointId, device: Option<DeviceId>) -> mpsc::Sender<Letter> {
         let (sender, receiver) = mpsc::channel(MAILBOX);
         self.shared.tasks.fetch_add(1, Ordering::Relaxed);
-        let shared = Arc::clone(&self.shared);
-        let weak = sender.downgrade();
+        let (fleet, weak) = (self.clone(), sender.downgrade());
         tokio::spawn(async move {
-            DeviceTask::run(&shared, &endpoint, device, receiver, weak).await;
+            let shared = &fleet.shared;
+            let late = DeviceTask::run(shared, &endpoint, device.clone(), receiver, weak).await;
             shared.active.remove_if(&endpoint, |_, current| current.is_closed());
             shared.tasks.fetch_sub(1, Ordering::Relaxed);
+            for letter in late {
+                if let Err(reason) = fleet.deliver(&endpoint, device.as_ref(), letter) {
+                    tracing::warn!(%endpoint, %reason, "what came for a device was dropped");
+                }
+            }
         });
         sender
     }

@@ -1,54 +1,65 @@
 //! The leg to the ACS of one CPE session: requests one after the other on one connection.
+//!
+//! It is no task: the device's own drives it, so that nothing has to change threads between the CPE's POST
+//! and the ACS.
 
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
-
-use bytes::Bytes;
-use tokio::sync::mpsc;
 
 use crate::proxy::{AcsFailure, AcsReply, Input, SessionId};
 use crate::upstream::{Acs, AcsRequest, Connection};
 
-use super::mailbox::Letter;
-
-/// What one POST of the CPE asks of the ACS.
-#[derive(Debug)]
-pub(super) struct LegRequest {
-    pub session: SessionId,
-    pub target: String,
-    pub headers: Vec<(String, String)>,
-    pub body: Bytes,
-}
-
-/// A handle; dropping it ends the leg and closes its connection.
+/// One session's leg; dropping it closes its connection.
 pub(super) struct Leg {
     pub session: SessionId,
-    requests: mpsc::Sender<LegRequest>,
+    acs: Arc<Acs>,
+    /// The connection while nothing is asked.
+    connection: Option<Connection>,
+    asking: Option<Asking>,
+    /// What waits until the request before it is answered.
+    waiting: VecDeque<AcsRequest>,
 }
 
+type Asking = Pin<Box<dyn Future<Output = (Connection, Result<AcsReply, AcsFailure>)> + Send>>;
+
 impl Leg {
-    /// Starts the leg. The connection is made when the first request is sent.
-    pub fn start(session: SessionId, acs: Arc<Acs>, mailbox: mpsc::WeakSender<Letter>) -> Self {
-        let (requests, mut receiver) = mpsc::channel::<LegRequest>(PENDING);
-        tokio::spawn(async move {
-            let mut connection = Connection::new(acs);
-            while let Some(request) = receiver.recv().await {
-                let request =
-                    AcsRequest { target: request.target, headers: request.headers, body: request.body };
-                let reply = connection.send(request).await;
-                let Some(mailbox) = mailbox.upgrade() else { return };
-                let reply = reply.map(from_upstream).map_err(|error| AcsFailure(error.to_string()));
-                if mailbox.send(Letter::Input(Input::Acs { session, reply })).await.is_err() {
-                    return;
-                }
-            }
-        });
-        Self { session, requests }
+    /// The connection is made when the first request is sent.
+    pub fn new(session: SessionId, acs: Arc<Acs>) -> Self {
+        Self { session, acs, connection: None, asking: None, waiting: VecDeque::new() }
     }
 
     /// The CPE sends one POST at a time, so a full queue is a CPE that did not wait: its session times out.
-    pub fn send(&self, request: LegRequest) {
-        let _ = self.requests.try_send(request);
+    pub fn send(&mut self, request: AcsRequest) {
+        if self.waiting.len() < PENDING {
+            self.waiting.push_back(request);
+        }
     }
+
+    fn ask(&mut self, request: AcsRequest) -> Asking {
+        let mut connection = self.connection.take().unwrap_or_else(|| Connection::new(Arc::clone(&self.acs)));
+        Box::pin(async move {
+            let reply = connection.send(request).await;
+            let reply = reply.map(from_upstream).map_err(|error| AcsFailure(error.to_string()));
+            (connection, reply)
+        })
+    }
+}
+
+/// Resolves when the ACS has answered, or has failed to; never, while it is asked nothing. Cancelling it
+/// loses nothing.
+pub(super) async fn replied(leg: &mut Option<Leg>) -> Input {
+    let Some(leg) = leg else { return std::future::pending().await };
+    if leg.asking.is_none()
+        && let Some(request) = leg.waiting.pop_front()
+    {
+        leg.asking = Some(leg.ask(request));
+    }
+    let Some(asking) = &mut leg.asking else { return std::future::pending().await };
+    let (connection, reply) = asking.await;
+    (leg.asking, leg.connection) = (None, Some(connection));
+    Input::Acs { session: leg.session, reply }
 }
 
 fn from_upstream(reply: crate::upstream::AcsReply) -> AcsReply {

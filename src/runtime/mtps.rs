@@ -11,13 +11,16 @@ use crate::mtp::stomp::Stomp;
 use crate::mtp::websocket::WebSocket;
 use crate::observe::Metrics;
 
+/// Takes a record from an agent to a controller of the same process.
+pub type InProcess = Box<dyn Fn(&EndpointId, &EndpointId, Bytes) + Send + Sync>;
+
 /// One MTP with the agents on it.
 pub enum Mtp {
     Mqtt(Mqtt),
     Stomp(Stomp),
     WebSocket(WebSocket),
     /// Records for controllers in this process, by agent and controller: what measures has no network.
-    InProcess(Box<dyn Fn(&EndpointId, &EndpointId, Bytes) + Send + Sync>),
+    InProcess(InProcess),
 }
 
 /// All MTPs. Devices and MTPs need each other, so this one is filled when both are there.

@@ -36,6 +36,11 @@ impl Connection {
     /// been heard it is not repeated: the CPE retries its session (TR-069 3.2.1.1).
     pub async fn send(&mut self, request: AcsRequest) -> Result<AcsReply, HttpError> {
         let mut request = self.rewrite(request);
+        if self.acs.credentials.is_none() {
+            // A challenge is the CPE's to answer.
+            let reply = self.exchange(request).await?;
+            return Ok(self.take_in(reply));
+        }
         request.headers.extend(self.authorization(&request.target));
         let reply = self.exchange(request.clone()).await?;
         if reply.status != 401 || !self.take_challenge(&reply) {
@@ -48,7 +53,7 @@ impl Connection {
     }
 
     async fn exchange(&mut self, request: HttpRequest) -> Result<HttpReply, HttpError> {
-        if self.client.as_ref().is_some_and(|client| !client.is_open()) {
+        if self.client.as_mut().is_some_and(|client| !client.is_open()) {
             self.client = None;
         }
         if self.client.is_none() {

@@ -182,9 +182,9 @@ impl Connection {
         let stuck_at = if wire.is_flushed() { u64::MAX } else { since + STUCK_MS };
         let deadline = self.client.next_deadline().unwrap_or(u64::MAX).min(stuck_at);
         let sleep = Duration::from_millis(deadline.saturating_sub(now).min(DAY_MS));
-        let room = self.client.pending() < QUEUE_AHEAD;
+        let room = QUEUE_AHEAD.saturating_sub(self.client.pending());
         let stop = self.shared.stop.clone();
-        let mut events = Vec::new();
+        let (mut events, mut commands) = (Vec::new(), Vec::new());
         tokio::select! {
             round = wire.round() => match round {
                 Round::Over(why) => return Err(why),
@@ -194,10 +194,13 @@ impl Connection {
                     wire.drain(&mut self.client, now, &mut events)?;
                 }
             },
-            command = self.commands.recv(), if room => match command {
-                Some(command) => self.obey(command),
-                None => return Ok(false),
-            },
+            // All that waits goes out with one write.
+            count = self.commands.recv_many(&mut commands, room), if room > 0 => {
+                if count == 0 {
+                    return Ok(false);
+                }
+                commands.into_iter().for_each(|command| self.obey(command));
+            }
             () = tokio::time::sleep(sleep) => {
                 let now = self.now();
                 if stuck_at <= now {

@@ -155,7 +155,8 @@ impl<'f> Talk<'f> {
 
     /// One exchange, on the session's connection as long as there is one.
     async fn send(&mut self, request: HttpRequest) -> Result<HttpReply, String> {
-        let mut client = match self.client.take().filter(HttpClient::is_open) {
+        let kept = self.client.take().and_then(|mut client| client.is_open().then_some(client));
+        let mut client = match kept {
             Some(client) => client,
             None => HttpClient::connect(&self.url, None, LIMITS).await.map_err(|error| error.to_string())?,
         };
