@@ -7,11 +7,11 @@ use std::fmt::{Debug, Write as _};
 pub(super) struct Exchange(Vec<String>);
 
 impl Exchange {
-    pub fn to_agent(&mut self, what: &dyn Debug) {
+    pub fn sent(&mut self, what: &dyn Debug) {
         self.push(format!("controller -> agent\n{}", readable(what)));
     }
 
-    pub fn from_agent(&mut self, what: &dyn Debug) {
+    pub fn received(&mut self, what: &dyn Debug) {
         self.push(format!("agent -> controller\n{}", readable(what)));
     }
 
@@ -65,7 +65,7 @@ mod tests {
     #[test]
     fn a_message_is_told_without_brackets() {
         let mut exchange = Exchange::default();
-        exchange.to_agent(&requests::get(&["Device.[A==\"(\"]."], 2));
+        exchange.sent(&requests::get(&["Device.[A==\"(\"]."], 2));
         let text = exchange.text();
         assert!(text.contains("\n        Get\n"), "{text}");
         assert!(

@@ -84,15 +84,15 @@ impl Session {
         controller: &Controller,
         request: Request,
     ) -> Result<Result<Response, message::Error>, Stop> {
-        self.exchange.to_agent(&request);
+        self.exchange.sent(&request);
         let answer = match controller.request(self.agent(), request, self.patience()).await {
             Ok(response) => Ok(response),
             Err(RequestError::Error(error)) => Err(error),
             Err(error) => return fail(format!("the request has no answer: {error}")),
         };
         match &answer {
-            Ok(response) => self.exchange.from_agent(response),
-            Err(error) => self.exchange.from_agent(error),
+            Ok(response) => self.exchange.received(response),
+            Err(error) => self.exchange.received(error),
         }
         Ok(answer)
     }
@@ -164,15 +164,15 @@ impl Session {
 
     /// Sends a request that must have no answer within the quiet time.
     pub(super) async fn unanswered(&mut self, request: Request) -> Verdict {
-        self.exchange.to_agent(&request);
+        self.exchange.sent(&request);
         match self.controller().request(self.agent(), request, self.quiet()).await {
             Err(RequestError::Timeout(_)) => Ok(()),
             Ok(response) => {
-                self.exchange.from_agent(&response);
+                self.exchange.received(&response);
                 fail("the agent answers")
             }
             Err(RequestError::Error(error)) => {
-                self.exchange.from_agent(&error);
+                self.exchange.received(&error);
                 fail("the agent answers")
             }
             Err(error) => fail(format!("the request was not sent: {error}")),

@@ -24,7 +24,7 @@ impl Session {
         loop {
             match tokio::time::timeout_at(end, self.notices.recv()).await {
                 Ok(Ok(notice)) if notice.agent == agent => {
-                    self.exchange.from_agent(&notice.notify);
+                    self.exchange.received(&notice.notify);
                     if wanted(&notice) {
                         return Ok(notice);
                     }
@@ -80,7 +80,7 @@ impl Session {
 
     /// Sends a record as it is.
     pub(super) async fn send_record(&mut self, record: Record) {
-        self.exchange.to_agent(&record);
+        self.exchange.sent(&record);
         let agent = self.agent().clone();
         self.controller().send_raw(&agent, record.encode()).await;
     }
@@ -138,7 +138,7 @@ pub(super) async fn answers(session: &mut Session) -> Verdict {
         match controller.request(session.agent(), request.clone(), session.patience()).await {
             Err(RequestError::NotConnected) => tokio::time::sleep(Duration::from_millis(100)).await,
             Ok(response) => {
-                session.exchange.from_agent(&response);
+                session.exchange.received(&response);
                 return Ok(());
             }
             Err(error) => return fail(format!("the agent does not answer a Get afterwards: {error}")),

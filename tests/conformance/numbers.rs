@@ -143,6 +143,12 @@ checks! {
     tp469_2_26_add_with_a_required_parameter_that_may_not_be_written: 2, 26;
     tp469_2_27_secured_values_are_shown_to_secured_roles_alone: 2, 27;
     tp469_3_1_what_is_no_record_does_no_harm: 3, 1;
+    tp469_3_8_a_session_context_begins: 3, 8;
+    tp469_3_9_a_record_of_another_session_context_begins_that_one: 3, 9;
+    tp469_3_11_records_are_taken_in_their_order: 3, 11;
+    tp469_3_12_a_record_is_repeated_when_it_is_asked_for_again: 3, 12;
+    tp469_3_14_repetitions_have_an_end: 3, 14;
+    tp469_3_15_a_record_that_comes_again_is_not_answered_again: 3, 15;
     tp469_6_1_the_profiles_of_stomp_are_supported: 6, 1;
     tp469_6_4_a_send_says_what_it_is_and_where_answers_go: 6, 4;
     tp469_6_9_what_is_no_record_does_no_harm: 6, 9;

@@ -6,8 +6,8 @@ use crate::conformance::check::Check;
 use crate::conformance::number::Number;
 
 use super::{
-    add, bulk_data, delete, functions, get, instances, mqtt, notifications, onboarding, operate, permissions,
-    records, retries, set, stomp, supported_dm, triggers, trust, websocket,
+    add, bulk_data, contexts, delete, functions, get, instances, mqtt, notifications, onboarding, operate,
+    permissions, records, retries, set, stomp, supported_dm, triggers, trust, websocket,
 };
 
 /// Every check there is, by number.
@@ -41,6 +41,7 @@ const GROUPS: &[&[Check]] = &[
     trust::CHECKS,
     permissions::CHECKS,
     records::CHECKS,
+    contexts::CHECKS,
     stomp::CHECKS,
     websocket::CHECKS,
     functions::CHECKS,

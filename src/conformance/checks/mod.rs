@@ -2,6 +2,7 @@
 
 mod add;
 mod bulk_data;
+mod contexts;
 mod delete;
 mod functions;
 mod get;

@@ -87,7 +87,7 @@ async fn content_types(session: &mut Session) -> Verdict {
     for content_type in ["usp.msg", "application/vnd.bbf.usp.msg"] {
         let request = requests::get(&["Device.DeviceInfo."], 0);
         session.exchange.note(format!("the content type is {content_type}"));
-        session.exchange.to_agent(&request);
+        session.exchange.sent(&request);
         let id = session.name(content_type);
         let message = Message::request(&id, request).encode();
         let record = Record::plain(&session.setup.config.endpoint_id, session.agent(), message);
@@ -103,7 +103,7 @@ async fn connect_record(session: &mut Session) -> Verdict {
         let why = "the agent was connected before this controller was; restart it while the controller is up";
         return Err(Stop::NotApplicable(why.to_owned()));
     };
-    session.exchange.from_agent(&arrival);
+    session.exchange.received(&arrival);
     match arrival.record.payload {
         Payload::MqttConnect { v5, subscribed_topic } => {
             equal("whether the version is 5", &v5, &(session.setup.config.mtp == Mtp::Mqtt5))?;

@@ -1,4 +1,4 @@
-//! Records and session contexts: TP-469 section 3, and 4.1.
+//! Records and their security: TP-469 section 3 but for session contexts, and 4.1.
 
 use bytes::Bytes;
 
@@ -16,19 +16,11 @@ pub(super) const CHECKS: &[Check] = &[
     Check::never(3, 5, "A handshake that fails", SECURITY),
     Check::never(3, 6, "Renegotiation", SECURITY),
     Check::never(3, 7, "Certificates of endpoints", SECURITY),
-    Check::never(3, 8, "A session context begins", CONTEXT),
-    Check::never(3, 9, "A record of another session context", CONTEXT),
-    Check::never(3, 10, "A session context ends", CONTEXT),
-    Check::never(3, 11, "The order of records", CONTEXT),
-    Check::never(3, 12, "Records are kept for a repetition", CONTEXT),
     Check::never(3, 13, "Payload security does not change within a session", SECURITY),
-    Check::never(3, 14, "The number of repetitions", CONTEXT),
-    Check::never(3, 15, "Records that come twice", CONTEXT),
     Check::never(4, 1, "Certificates of the transport", "it takes certificates, which are the operator's"),
 ];
 
 const SECURITY: &str = "it takes payload security, which this controller lacks";
-const CONTEXT: &str = "it takes a session context, which this controller lacks";
 
 /// Bytes that no decoder takes for a record.
 const NO_RECORD: &[u8] = &[0xff, 0x00, 0xff, 0x13, 0x37];

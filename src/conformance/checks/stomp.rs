@@ -54,7 +54,7 @@ async fn connect_record(session: &mut Session) -> Verdict {
         let why = "the agent was connected before this controller was; restart it while the controller is up";
         return Err(Stop::NotApplicable(why.to_owned()));
     };
-    session.exchange.from_agent(&arrival);
+    session.exchange.received(&arrival);
     match arrival.record.payload {
         Payload::StompConnect { subscribed_destination } => {
             ensure(!subscribed_destination.is_empty(), || "the subscribed_destination is empty".to_owned())

@@ -176,7 +176,7 @@ async fn connect_record(session: &mut Session) -> Verdict {
 
 async fn fragmented(session: &mut Session) -> Verdict {
     let request = requests::get(&["Device.DeviceInfo."], 0);
-    session.exchange.to_agent(&request);
+    session.exchange.sent(&request);
     let id = session.name("fragments");
     let message = Message::request(&id, request).encode();
     let record = Record::plain(&session.setup.config.endpoint_id, session.agent(), message);
