@@ -3,5 +3,6 @@
 
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on must fail loudly")]
 
+mod liar;
 mod numbers;
 mod world;
