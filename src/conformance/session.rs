@@ -32,12 +32,6 @@ pub struct Session {
     changed: Vec<(String, String)>,
 }
 
-impl std::fmt::Debug for Setup {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Setup({})", self.config.agent)
-    }
-}
-
 impl Session {
     pub(super) fn new(setup: Arc<Setup>) -> Self {
         let (notices, arrivals) =

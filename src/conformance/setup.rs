@@ -56,3 +56,9 @@ impl Setup {
         needs.iter().find(|path| !self.supported.has(path)).copied()
     }
 }
+
+impl std::fmt::Debug for Setup {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Setup({})", self.config.agent)
+    }
+}

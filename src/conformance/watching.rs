@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::broadcast::error::RecvError;
 
-use crate::sim::controller::{Arrival, Notification, RequestError, requests};
+use crate::sim::controller::{Arrival, Envelope, Notification, RequestError, requests};
 use crate::usp::message::notify::{self, Notification as Kind};
 use crate::usp::record::{Payload, Record};
 
@@ -116,6 +116,28 @@ impl Session {
             Ok(_) => fail("the agent answers"),
             Err(_) => Ok(()),
         }
+    }
+
+    /// How the answer to a Get came.
+    pub(super) async fn envelope(&mut self) -> Result<Envelope, Stop> {
+        self.forget_arrivals();
+        self.value("Device.LocalAgent.EndpointID").await?;
+        let patience = self.patience();
+        let message = |it: &Arrival| matches!(it.record.payload, Payload::NoSession(_));
+        let arrival = self.arrived(patience, message).await?;
+        self.exchange.note(format!("{:?}", arrival.envelope));
+        Ok(arrival.envelope)
+    }
+
+    /// The Connect record that the agent's connection to a broker began with.
+    pub(super) fn connect_record(&mut self) -> Result<Payload, Stop> {
+        let Some(arrival) = self.controller().connect_of(self.agent()) else {
+            let why =
+                "the agent was connected before this controller was; restart it while the controller is up";
+            return Err(Stop::NotApplicable(why.to_owned()));
+        };
+        self.exchange.received(&arrival);
+        Ok(arrival.record.payload)
     }
 
     /// Drops the records that have come so far.

@@ -4,7 +4,7 @@
 use crate::conformance::check::{Check, Mtp, Running, Stop, Verdict};
 use crate::conformance::expect::{ensure, equal, fail};
 use crate::conformance::session::Session;
-use crate::sim::controller::{Arrival, Envelope, requests};
+use crate::sim::controller::{Envelope, requests};
 use crate::usp::message::Message;
 use crate::usp::record::{Payload, Record};
 
@@ -41,15 +41,9 @@ const fn unseen(place: u16, title: &'static str) -> Check {
     Check::never(11, place, title, "it takes a look at the packets between agent and broker").over(Mtp::Mqtt5)
 }
 
-/// How the answer to a Get came.
+/// How the answer to a Get came: topic, content type and response topic.
 async fn envelope(session: &mut Session) -> Result<(String, Option<String>, Option<String>), Stop> {
-    session.forget_arrivals();
-    session.value("Device.LocalAgent.EndpointID").await?;
-    let patience = session.patience();
-    let message = |it: &Arrival| matches!(it.record.payload, Payload::NoSession(_));
-    let arrival = session.arrived(patience, message).await?;
-    session.exchange.note(format!("{:?}", arrival.envelope));
-    match arrival.envelope {
+    match session.envelope().await? {
         Envelope::Mqtt { topic, content_type, response_topic } => Ok((topic, content_type, response_topic)),
         other => fail(format!("the record did not come over MQTT: {other:?}")),
     }
@@ -99,12 +93,7 @@ async fn content_types(session: &mut Session) -> Verdict {
 }
 
 async fn connect_record(session: &mut Session) -> Verdict {
-    let Some(arrival) = session.controller().connect_of(session.agent()) else {
-        let why = "the agent was connected before this controller was; restart it while the controller is up";
-        return Err(Stop::NotApplicable(why.to_owned()));
-    };
-    session.exchange.received(&arrival);
-    match arrival.record.payload {
+    match session.connect_record()? {
         Payload::MqttConnect { v5, subscribed_topic } => {
             equal("whether the version is 5", &v5, &(session.setup.config.mtp == Mtp::Mqtt5))?;
             ensure(!subscribed_topic.is_empty(), || "the subscribed_topic is empty".to_owned())

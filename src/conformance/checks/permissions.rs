@@ -214,8 +214,8 @@ async fn told(session: &mut Session, param: &'static str, wanted: bool) -> Verdi
         return Session::value_changed(&session.notified_of(&id).await?, &path, value);
     }
     let quiet = session.quiet();
-    let about = |it: &crate::sim::controller::Notification| matches!(&it.notify.notification, Some(Kind::ValueChange(change)) if change.param_path == path);
-    session.not_notified(quiet, about).await
+    let about = |kind: &Kind| matches!(kind, Kind::ValueChange(change) if change.param_path == path);
+    session.not_notified(quiet, |it| it.notify.notification.as_ref().is_some_and(about)).await
 }
 
 /// The parameters of a boot parameter that this controller sees.

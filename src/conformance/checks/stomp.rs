@@ -1,10 +1,10 @@
 //! The STOMP transport as a controller sees it at the broker: TP-469 section 6. What passes between agent and
 //! broker alone is not seen from here.
 
-use crate::conformance::check::{Check, Mtp, Running, Stop, Verdict};
+use crate::conformance::check::{Check, Mtp, Running, Verdict};
 use crate::conformance::expect::{ensure, equal, fail};
 use crate::conformance::session::Session;
-use crate::sim::controller::{Arrival, Envelope};
+use crate::sim::controller::Envelope;
 use crate::usp::record::Payload;
 
 use super::{profiles, records};
@@ -36,13 +36,7 @@ const fn unseen(place: u16, title: &'static str) -> Check {
 
 /// Length and content are the broker's to pass on; a record that was cut would not have been decoded.
 async fn sent(session: &mut Session) -> Verdict {
-    session.forget_arrivals();
-    session.value("Device.LocalAgent.EndpointID").await?;
-    let patience = session.patience();
-    let message = |it: &Arrival| matches!(it.record.payload, Payload::NoSession(_));
-    let arrival = session.arrived(patience, message).await?;
-    session.exchange.note(format!("{:?}", arrival.envelope));
-    let Envelope::Stomp { content_type, reply_to } = arrival.envelope else {
+    let Envelope::Stomp { content_type, reply_to } = session.envelope().await? else {
         return fail("the record did not come over STOMP");
     };
     equal("the content-type", &content_type.as_deref(), &Some("application/vnd.bbf.usp.msg"))?;
@@ -50,12 +44,7 @@ async fn sent(session: &mut Session) -> Verdict {
 }
 
 async fn connect_record(session: &mut Session) -> Verdict {
-    let Some(arrival) = session.controller().connect_of(session.agent()) else {
-        let why = "the agent was connected before this controller was; restart it while the controller is up";
-        return Err(Stop::NotApplicable(why.to_owned()));
-    };
-    session.exchange.received(&arrival);
-    match arrival.record.payload {
+    match session.connect_record()? {
         Payload::StompConnect { subscribed_destination } => {
             ensure(!subscribed_destination.is_empty(), || "the subscribed_destination is empty".to_owned())
         }
