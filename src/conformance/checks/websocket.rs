@@ -24,17 +24,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check::never(7, 5, "A handshake without the subprotocol", "the plan has it no more").deprecated(),
     over(7, 6, "What is no record ends the connection with 1003", |s| Box::pin(unprocessed(s))),
     over(7, 7, "A Ping is answered, a Pong does no harm", |s| Box::pin(pings(s))),
-    Check::conditional(
-        7,
-        8,
-        "A connection that breaks is tried again in time",
-        &[
-            "Device.LocalAgent.Controller.{i}.MTP.{i}.WebSocket.SessionRetryMinimumWaitInterval",
-            "Device.LocalAgent.Controller.{i}.MTP.{i}.WebSocket.SessionRetryIntervalMultiplier",
-        ],
-        |s| Box::pin(retries(s)),
-    )
-    .over(Mtp::WebSocket),
+    over(7, 8, "A connection that breaks is tried again in time", |s| Box::pin(retries(s))),
     Check::never(7, 9, "TLS", "it takes certificates, which are the operator's").over(Mtp::WebSocket),
     over(7, 10, "A connection begins with a Connect record", |s| Box::pin(connect_record(s))),
     over(7, 11, "A handshake without the extension bbf-usp-protocol is good", |s| Box::pin(connects(s))),
@@ -111,6 +101,7 @@ async fn unprocessed(session: &mut Session) -> Verdict {
         return fail("the connection was not closed");
     };
     equal("the status code of the Close", &code, &Some(1003))?;
+    sign(session, &mut signs, patience, "a new connection", |it| it == Sign::Opened).await?;
     answers(session).await
 }
 
@@ -138,7 +129,8 @@ async fn waits(session: &mut Session) -> Result<(f64, f64), Stop> {
     };
     let wait = number(".WebSocket.SessionRetryMinimumWaitInterval");
     let multiplier = number(".WebSocket.SessionRetryIntervalMultiplier");
-    wait.zip(multiplier).ok_or_else(|| Stop::Fail("the intervals of retries cannot be read".to_owned()))
+    wait.zip(multiplier)
+        .ok_or_else(|| Stop::Fail("the agent does not tell the intervals of its retries".to_owned()))
 }
 
 async fn retries(session: &mut Session) -> Verdict {
