@@ -11,7 +11,8 @@ pub fn markdown(run: &Run) -> String {
     let mut text = format!(
         "# Conformance to TP-469\n\n\
          Made by `dragoman conformance --markdown` of dragoman {}; do not edit. The agent `{}`\n\
-         was met over {} in a run that began {}. Numbers are those of TP-469, the test plan of USP agents; titles are ours.\n\n\
+         was met over {} in a run that began {}. Numbers are those of TP-469, the test plan of USP\n\
+         agents; titles are ours.\n\n\
          {}.\n\n| check | outcome | title | tag | why |\n| --- | --- | --- | --- | --- |\n",
         env!("CARGO_PKG_VERSION"),
         run.agent,
