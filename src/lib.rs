@@ -35,4 +35,5 @@ pub mod app;
 pub mod cli;
 pub mod config;
 // beside the layers
+pub mod conformance;
 pub mod sim;

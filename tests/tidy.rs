@@ -44,9 +44,14 @@ const SAME_LAYER: [(&str, &[&str]); 10] = [
 ];
 /// What every shell may import of its own layer.
 const SHELL_BASE: [&str; 2] = ["net", "observe"];
-/// What `sim`, beside the layers, may import.
+/// Modules beside the layers, for the top alone.
+const BESIDE: [&str; 2] = ["sim", "conformance"];
+/// What `sim` may import.
 const SIM_MAY: [&str; 9] =
     ["identity", "datamodel", "durable", "cwmp", "transport", "usp", "net", "payload_security", "sim"];
+/// What `conformance` may import.
+const CONFORMANCE_MAY: [&str; 9] =
+    ["identity", "datamodel", "durable", "cwmp", "transport", "usp", "net", "observe", "sim"];
 /// Words that mean I/O, a clock, randomness or async; none may stand in layers 0 to 3.
 const IMPURE: [&str; 12] = [
     "tokio::",
@@ -234,8 +239,11 @@ fn may_import(from: &str, target: &str) -> bool {
     if from == "sim" {
         return SIM_MAY.contains(&target);
     }
+    if from == "conformance" {
+        return CONFORMANCE_MAY.contains(&target);
+    }
     let (Some(from_layer), Some(target_layer)) = (layer(from), layer(target)) else {
-        return target == "sim" && layer(from).is_none_or(|layer| layer == 6);
+        return BESIDE.contains(&target) && layer(from).is_none_or(|layer| layer == 6);
     };
     if target_layer < from_layer {
         return true;
@@ -253,7 +261,7 @@ fn imported_modules(line: &str) -> Vec<&str> {
     line.match_indices("crate::")
         .map(|(at, found)| &line[at + found.len()..])
         .map(|rest| rest.split(|c: char| !(c.is_alphanumeric() || c == '_')).next().unwrap_or(""))
-        .filter(|name| layer(name).is_some() || *name == "sim")
+        .filter(|name| layer(name).is_some() || BESIDE.contains(name))
         .collect()
 }
 

@@ -128,6 +128,10 @@ impl Agent {
             Payload::Disconnect { .. } if integrity == Integrity::Unproven => {}
             Payload::Disconnect { .. } if self.exchange.sessions.contains_key(&controller) => {
                 self.drive(env, &controller, session::Input::Disconnected, out);
+                // The session is over, and what is said next must not begin another.
+                if let Some(session) = self.exchange.sessions.remove(&controller) {
+                    self.local.set_session(&controller, "Down", session.retry_count());
+                }
             }
             // Connect records concern the transport.
             _ => {}

@@ -7,6 +7,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod config;
+mod conformance;
+mod meeting;
 mod sandbox;
 mod serve;
 mod sim;
@@ -37,6 +39,8 @@ enum Command {
     Sim(Box<sim::SimArgs>),
     /// Speak with agents as a USP controller.
     Usp(Box<usp::UspArgs>),
+    /// Check an agent by the numbers of TP-469, the test plan of USP agents.
+    Conformance(Box<conformance::ConformanceArgs>),
 }
 
 /// Parses the command line and runs the command it names.
@@ -48,6 +52,7 @@ pub fn main() -> ExitCode {
         Command::Config(command) => config::run(&command),
         Command::Sim(arguments) => run(sim::run(*arguments)),
         Command::Usp(arguments) => run(usp::run(*arguments)),
+        Command::Conformance(arguments) => run(conformance::run(*arguments)),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

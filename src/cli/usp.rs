@@ -1,24 +1,17 @@
 //! `dragoman usp`: a USP controller for people.
 
 use std::io::{self, Write};
-use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use tokio::sync::broadcast::{self, error::RecvError};
-use tokio::time::Instant;
 
-use crate::config::{Broker, StompBroker};
 use crate::identity::EndpointId;
-use crate::net::{HttpUrl, TlsClient, TlsServer};
-use crate::sim::controller::{
-    Controller, ControllerConfig, ControllerMtp, Notification, RequestError, requests,
-};
-use crate::transport::mqtt::Version;
+use crate::sim::controller::{Controller, Notification, RequestError, requests};
 use crate::usp::message::{self, Request, Response, notify};
 
+use super::meeting::{self, Meeting, endpoint};
 use report::Report;
 use words::{Assignment, pairs, texts};
 
@@ -28,51 +21,8 @@ mod words;
 /// Where agents are met, and what to do.
 #[derive(Debug, Args)]
 pub struct UspArgs {
-    /// The broker where agents are met, as mqtt://HOST:PORT or mqtts://HOST:PORT.
-    #[arg(long, global = true, value_parser = broker, default_value = "mqtt://127.0.0.1:1883")]
-    mqtt: Broker,
-    /// Topic on which the controller listens; the gateway's configuration names it.
-    #[arg(long, global = true, default_value = "usp/controller/cli")]
-    topic: String,
-    /// Topics of agents begin with this, until they say otherwise.
-    #[arg(long, global = true, default_value = "usp/agent")]
-    agent_topic_prefix: String,
-    #[arg(long, global = true, value_enum, default_value_t = MqttVersion::V5)]
-    mqtt_version: MqttVersion,
-    /// In place of MQTT: the STOMP broker where agents are met, as stomp://HOST:PORT or stomps://HOST:PORT.
-    #[arg(long, global = true, value_name = "BROKER", value_parser = stomp_broker, conflicts_with = "listen")]
-    stomp: Option<StompBroker>,
-    /// STOMP destination on which the controller listens; the gateway's configuration names it. Of several
-    /// listeners at a queue only one gets each message.
-    #[arg(long, global = true, default_value = "/topic/usp.controller.cli")]
-    destination: String,
-    /// STOMP destinations of agents begin with this, until they say otherwise.
-    #[arg(long, global = true, default_value = "/queue/usp.agent.")]
-    agent_destination_prefix: String,
-    /// Virtual host on the STOMP broker.
-    #[arg(long, global = true, default_value = "/")]
-    virtual_host: String,
-    /// User name for the broker.
-    #[arg(long, global = true, requires = "password")]
-    username: Option<String>,
-    /// Password for the broker.
-    #[arg(long, global = true, requires = "username")]
-    password: Option<String>,
-    /// PEM file with the CAs to trust with mqtts:// and stomps://.
-    #[arg(long, global = true, value_name = "FILE")]
-    ca: Option<PathBuf>,
-    /// PEM file with the certificate chain to show where --listen is wss://.
-    #[arg(long, global = true, value_name = "FILE", requires = "key")]
-    certificate: Option<PathBuf>,
-    /// PEM file with the certificate's key.
-    #[arg(long, global = true, value_name = "FILE", requires = "certificate")]
-    key: Option<PathBuf>,
-    /// In place of a broker: take WebSocket connections of agents here, as ws://ADDRESS:PORT/PATH or wss://.
-    #[arg(long, global = true, value_name = "URL", value_parser = server)]
-    listen: Option<Server>,
-    /// The controller's endpoint id; the gateway's configuration must know it.
-    #[arg(long, global = true, value_parser = words::endpoint, default_value = "self::dragoman-cli")]
-    endpoint_id: EndpointId,
+    #[command(flatten)]
+    meeting: Meeting,
     /// How long to wait for an answer.
     #[arg(long, global = true, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
     timeout_seconds: u64,
@@ -88,22 +38,6 @@ enum Format {
     Json,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum MqttVersion {
-    #[value(name = "5")]
-    V5,
-    #[value(name = "3.1.1")]
-    V311,
-}
-
-/// Where the controller listens for WebSocket connections.
-#[derive(Debug, Clone)]
-struct Server {
-    tls: bool,
-    address: SocketAddr,
-    path: String,
-}
-
 #[derive(Debug, Subcommand)]
 enum UspCommand {
     /// List the agents that show up within a moment.
@@ -116,7 +50,7 @@ enum UspCommand {
     /// Read parameters.
     #[command(after_help = "Example: dragoman usp get os::00256D-1 Device.DeviceInfo. --max-depth 1")]
     Get {
-        #[arg(value_parser = words::endpoint)]
+        #[arg(value_parser = endpoint)]
         agent: EndpointId,
         /// Parameters, objects (ending in a dot), with wildcards or search expressions.
         #[arg(required = true)]
@@ -128,7 +62,7 @@ enum UspCommand {
     /// Write parameters; all of them or none.
     #[command(after_help = "Example: dragoman usp set os::00256D-1 Device.WiFi.Radio.1.Channel=11")]
     Set {
-        #[arg(value_parser = words::endpoint)]
+        #[arg(value_parser = endpoint)]
         agent: EndpointId,
         #[arg(required = true, value_name = "PATH=VALUE", value_parser = words::parameter)]
         params: Vec<Assignment>,
@@ -139,7 +73,7 @@ enum UspCommand {
     /// Add an object to a table.
     #[command(after_help = "Example: dragoman usp add os::00256D-1 Device.NAT.PortMapping. Enable=true")]
     Add {
-        #[arg(value_parser = words::endpoint)]
+        #[arg(value_parser = endpoint)]
         agent: EndpointId,
         table: String,
         #[arg(value_name = "PARAM=VALUE", value_parser = words::assignment)]
@@ -148,7 +82,7 @@ enum UspCommand {
     /// Delete objects.
     #[command(after_help = "Example: dragoman usp delete os::00256D-1 Device.NAT.PortMapping.2.")]
     Delete {
-        #[arg(value_parser = words::endpoint)]
+        #[arg(value_parser = endpoint)]
         agent: EndpointId,
         #[arg(required = true)]
         paths: Vec<String>,
@@ -160,7 +94,7 @@ enum UspCommand {
     #[command(after_help = "Example: dragoman usp operate os::00256D-1 'Device.IP.Diagnostics.IPPing()' \
                             Host=192.0.2.1 --wait")]
     Operate {
-        #[arg(value_parser = words::endpoint)]
+        #[arg(value_parser = endpoint)]
         agent: EndpointId,
         #[arg(value_parser = words::command)]
         command: String,
@@ -175,7 +109,7 @@ enum UspCommand {
     /// List the objects in tables.
     #[command(after_help = "Example: dragoman usp instances os::00256D-1 Device.WiFi. --first-level")]
     Instances {
-        #[arg(value_parser = words::endpoint)]
+        #[arg(value_parser = endpoint)]
         agent: EndpointId,
         #[arg(required = true)]
         paths: Vec<String>,
@@ -186,7 +120,7 @@ enum UspCommand {
     /// List what an agent supports: objects, parameters, commands, events.
     #[command(after_help = "Example: dragoman usp supported os::00256D-1 Device.WiFi.")]
     Supported {
-        #[arg(value_parser = words::endpoint)]
+        #[arg(value_parser = endpoint)]
         agent: EndpointId,
         #[arg(required = true)]
         paths: Vec<String>,
@@ -197,7 +131,7 @@ enum UspCommand {
     /// Subscribe to notifications; 'watch' shows them.
     #[command(after_help = "Example: dragoman usp subscribe os::00256D-1 ValueChange Device.WiFi.Radio.1.")]
     Subscribe {
-        #[arg(value_parser = words::endpoint)]
+        #[arg(value_parser = endpoint)]
         agent: EndpointId,
         notif_type: NotifType,
         #[arg(required = true)]
@@ -237,65 +171,11 @@ pub async fn run(args: UspArgs) -> anyhow::Result<()> {
     let console = Console {
         patience: Duration::from_secs(args.timeout_seconds),
         format: args.format,
-        controller: start(&args).await?,
+        controller: args.meeting.start().await?,
     };
     let result = console.obey(args.command).await;
     console.controller.stop().await;
     result
-}
-
-async fn start(args: &UspArgs) -> anyhow::Result<Controller> {
-    let login = args.username.clone().zip(args.password.clone());
-    let reaching =
-        |broker: &Broker| format!("failed to connect to the broker at {}:{}", broker.host, broker.port);
-    let (mtp, place) = match (&args.listen, &args.stomp) {
-        (Some(Server { tls, address, path }), _) => {
-            let tls = match (tls, &args.certificate, &args.key) {
-                (false, _, _) => None,
-                (true, Some(chain), Some(key)) => Some(TlsServer::new(chain, key, None, false)?),
-                (true, _, _) => bail!("wss:// needs --certificate and --key"),
-            };
-            let mtp = ControllerMtp::WebSocketServer { listen: *address, path: path.clone(), tls };
-            (mtp, format!("failed to listen on {address}"))
-        }
-        (None, Some(StompBroker(broker))) => {
-            let mtp = ControllerMtp::Stomp {
-                host: broker.host.clone(),
-                port: broker.port,
-                destination: args.destination.clone(),
-                login,
-                virtual_host: Some(args.virtual_host.clone()).filter(|it| !it.is_empty()),
-                agent_destination_prefix: args.agent_destination_prefix.clone(),
-                tls: tls(broker, args)?,
-            };
-            (mtp, reaching(broker))
-        }
-        (None, None) => {
-            let mtp = ControllerMtp::Mqtt {
-                host: args.mqtt.host.clone(),
-                port: args.mqtt.port,
-                version: match args.mqtt_version {
-                    MqttVersion::V5 => Version::V5,
-                    MqttVersion::V311 => Version::V311,
-                },
-                topic: args.topic.clone(),
-                login,
-                agent_topic_prefix: args.agent_topic_prefix.clone(),
-                tls: tls(&args.mqtt, args)?,
-            };
-            (mtp, reaching(&args.mqtt))
-        }
-    };
-    let config = ControllerConfig { endpoint_id: args.endpoint_id.clone(), mtp };
-    Controller::start(config).await.context(place)
-}
-
-fn tls(broker: &Broker, args: &UspArgs) -> anyhow::Result<Option<TlsClient>> {
-    match (broker.tls, &args.ca) {
-        (false, _) => Ok(None),
-        (true, Some(ca)) => Ok(Some(TlsClient::new(ca, None)?)),
-        (true, None) => bail!("mqtts:// and stomps:// need --ca, the file with the CAs to trust"),
-    }
 }
 
 /// A controller with somebody in front of it.
@@ -361,13 +241,7 @@ impl Console {
 
     /// Gives an agent that connects to us time to do so.
     async fn meet(&self, agent: &EndpointId) {
-        let end = Instant::now() + self.patience;
-        while self.controller.address().is_some()
-            && !self.controller.agents().contains(agent)
-            && Instant::now() < end
-        {
-            tokio::time::sleep(POLL).await;
-        }
+        meeting::await_agent(&self.controller, agent, self.patience).await;
     }
 
     async fn agents(&self, listening: Duration) -> anyhow::Result<()> {
@@ -530,20 +404,3 @@ fn is_at_work(response: &Response) -> bool {
         .iter()
         .any(|result| matches!(result.operation_resp, Some(OperationResp::ReqObjPath(_))))
 }
-
-fn broker(text: &str) -> Result<Broker, String> {
-    Broker::try_from(text.to_owned())
-}
-
-fn stomp_broker(text: &str) -> Result<StompBroker, String> {
-    StompBroker::try_from(text.to_owned())
-}
-
-fn server(text: &str) -> Result<Server, String> {
-    let url = HttpUrl::parse_ws(text).map_err(|error| error.to_string())?;
-    let address = url.host.parse().map_err(|_| format!("'{}' is no IP address", url.host))?;
-    Ok(Server { tls: url.tls, address: SocketAddr::new(address, url.port), path: url.target })
-}
-
-/// How often to look for an agent that is to connect.
-const POLL: Duration = Duration::from_millis(50);

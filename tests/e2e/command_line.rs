@@ -83,3 +83,22 @@ fn quirks_and_faults_of_simulated_cpes_are_listed_and_a_wrong_one_is_shown_with_
     let (taken, said) = sim(&right);
     assert!(taken, "{said}");
 }
+
+#[test]
+fn conformance_lists_its_checks_and_says_why_it_cannot_begin() {
+    let run = |arguments: &[&str]| {
+        let output = Command::new(BINARY).arg("conformance").args(arguments).output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8(said).unwrap())
+    };
+    let (good, list) = run(&["--list", "--only", "1.3,3.*"]);
+    assert!(good && list.starts_with("1.3 ") && list.contains("\n3.1 "), "{list}");
+    assert!(!list.contains("\n2."), "{list}");
+    let (good, said) = run(&["--list", "--only", "one"]);
+    assert!(!good && said.contains("'one' is no number of a check"), "{said}");
+    let (good, said) = run(&[]);
+    assert!(!good && said.contains("--agent"), "{said}");
+    let broker = "mqtt://127.0.0.1:1";
+    let (good, said) = run(&["--agent", "os::00256D-1", "--mqtt", broker]);
+    assert!(!good && said.contains("failed to connect to the broker at 127.0.0.1:1"), "{said}");
+}

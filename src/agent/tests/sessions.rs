@@ -106,6 +106,22 @@ fn notifications_follow_a_controller_into_its_session() {
 }
 
 #[test]
+fn notifications_do_not_look_for_the_session_of_a_controller_that_has_left_it() {
+    let mut story = Story::begin();
+    let mut peer = Peer::of(&story);
+    story.subscribe("Event", "Device.Boot!", &[("Persistent", "true")]);
+    peer.ask(&mut story, get("Device.LocalAgent.EndpointID"));
+    let payload = Payload::Disconnect { reason: String::new(), reason_code: 0 };
+    let record = Record::of(&controller(), &story.cpe.id().endpoint_id(), payload);
+    story.record(record.encode());
+    assert_eq!(story.get(E2E).unwrap()[&format!("{E2E}Status")], "Down");
+    story.ask(operate("Device.Reboot()", &[])).unwrap();
+    story.settle();
+    assert!(story.records.is_empty(), "a session began");
+    assert!(!story.notifications().is_empty());
+}
+
+#[test]
 fn r_e2e_6a_r_e2e_6b_session_contexts_that_are_forbidden_are_refused_and_ended() {
     let mut story = Story::begin();
     let mut peer = Peer::of(&story);

@@ -1,17 +1,10 @@
 //! What one types on the command line, as the words of a request.
 
-use crate::identity::EndpointId;
-
 /// A parameter and its value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Assignment {
     pub name: String,
     pub value: String,
-}
-
-/// An endpoint id, told apart from a path that stands in its place.
-pub(super) fn endpoint(text: &str) -> Result<EndpointId, String> {
-    EndpointId::parse(text).map_err(|error| error.to_string())
 }
 
 /// `NAME=VALUE`. A name may hold search expressions, whose `==` is not the sign that splits.

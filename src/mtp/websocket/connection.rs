@@ -120,7 +120,12 @@ async fn carry(
                 match message {
                     Some(Ok(message)) => match hear(shared, agent, message) {
                         Heard::Fine => Ok(()),
-                        Heard::Over(why) => return why,
+                        Heard::Closed(why) => {
+                            // RFC 6455 5.5.1, TP-469 7.4: a Close is answered by a Close.
+                            // It waits in the socket; the controller closes the connection then.
+                            let _ = tokio::time::timeout(STUCK, socket.flush()).await;
+                            return why;
+                        }
                         Heard::Unusable => return refuse(socket).await,
                     },
                     Some(Err(error)) => Err(error.to_string()),
@@ -159,7 +164,7 @@ async fn say(socket: &mut Socket, message: Message) -> Result<(), String> {
 
 enum Heard {
     Fine,
-    Over(String),
+    Closed(String),
     /// Not a USP record (R-WS.16).
     Unusable,
 }
@@ -184,7 +189,7 @@ fn hear(shared: &Shared, agent: &EndpointId, message: Message) -> Heard {
         Message::Text(_) => Heard::Unusable,
         Message::Close(frame) => {
             let why = frame.map_or_else(String::new, |frame| frame.reason.as_str().to_owned());
-            Heard::Over(format!("the controller closed the connection {why}"))
+            Heard::Closed(format!("the controller closed the connection {why}"))
         }
         Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => Heard::Fine,
     }

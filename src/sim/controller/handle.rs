@@ -13,7 +13,8 @@ use crate::net::{TlsClient, TlsServer};
 use crate::transport::mqtt::Version;
 use crate::usp::message::{Message, Request, Response};
 
-use super::hub::{Disconnect, Hub, Notification, Outgoing, RequestError, Way};
+use super::frames::{Frame, Sign};
+use super::hub::{Arrival, Disconnect, Hub, Notification, Outgoing, RequestError, Way};
 use super::mqtt::{self, MqttSettings};
 use super::sessions::{SessionConfig, SessionStatistics};
 use super::stomp::{self, StompSettings};
@@ -81,6 +82,12 @@ enum Door {
     WebSocket {
         address: SocketAddr,
     },
+}
+
+impl std::fmt::Debug for Controller {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Controller({})", self.hub.endpoint_id)
+    }
 }
 
 impl Controller {
@@ -172,6 +179,21 @@ impl Controller {
         self.hub.answer_notify(on);
     }
 
+    /// Whether the notifications of one agent are left without an answer.
+    pub fn leave_unanswered(&self, agent: &EndpointId, on: bool) {
+        self.hub.leave_unanswered(agent, on);
+    }
+
+    /// Records from now on, as they come and whoever they are for; who reads too slowly misses some.
+    pub fn arrivals(&self) -> broadcast::Receiver<Arrival> {
+        self.hub.arrivals()
+    }
+
+    /// The last Connect record of an agent.
+    pub fn connect_of(&self, agent: &EndpointId) -> Option<Arrival> {
+        self.hub.connect(agent)
+    }
+
     /// What the last Disconnect record of an agent said, unless it has connected again since.
     pub fn disconnect_of(&self, agent: &EndpointId) -> Option<Disconnect> {
         self.hub.disconnect(agent)
@@ -209,22 +231,52 @@ impl Controller {
         let _ = tokio::time::timeout(STOPPING, self.hub.stopped.cancelled()).await;
     }
 
-    async fn send(&self, agent: &EndpointId, record: Bytes) -> Result<(), RequestError> {
-        match &self.door {
-            Door::Broker { outgoing, prefix } => {
-                let topic = match self.hub.way(agent) {
-                    Some(Way::Topic(topic)) => topic,
-                    _ => format!("{prefix}{agent}"),
-                };
-                outgoing.send(Outgoing { topic, record }).await.map_err(|_| RequestError::Stopped)
-            }
-            Door::WebSocket { .. } => match self.hub.way(agent) {
-                Some(Way::Connection(_, sender)) => {
-                    sender.send(record).await.map_err(|_| RequestError::NotConnected)
-                }
-                _ => Err(RequestError::NotConnected),
-            },
+    /// Sends bytes as [`Controller::send_raw`] does, over MQTT 5 with this content type.
+    pub async fn send_raw_as(&self, agent: &EndpointId, record: Bytes, content_type: &'static str) {
+        if let Err(error) = self.dispatch(agent, record, Some(content_type)).await {
+            tracing::debug!(%agent, %error, "bytes are not sent");
         }
+    }
+
+    /// Sends on an agent's WebSocket connection what is not simply a record.
+    pub async fn send_frame(&self, agent: &EndpointId, frame: Frame) -> Result<(), RequestError> {
+        match self.hub.way(agent) {
+            Some(Way::Connection(_, sender)) => {
+                sender.send(frame).await.map_err(|_| RequestError::NotConnected)
+            }
+            _ => Err(RequestError::NotConnected),
+        }
+    }
+
+    /// What is seen of agents' WebSocket connections from now on.
+    pub fn signs(&self) -> broadcast::Receiver<(EndpointId, Sign)> {
+        self.hub.signs()
+    }
+
+    /// Whether an agent may not open a WebSocket connection.
+    pub fn turn_away(&self, agent: &EndpointId, on: bool) {
+        self.hub.turn_away(agent, on);
+    }
+
+    async fn send(&self, agent: &EndpointId, record: Bytes) -> Result<(), RequestError> {
+        self.dispatch(agent, record, None).await
+    }
+
+    async fn dispatch(
+        &self,
+        agent: &EndpointId,
+        record: Bytes,
+        content_type: Option<&'static str>,
+    ) -> Result<(), RequestError> {
+        let Door::Broker { outgoing, prefix } = &self.door else {
+            return self.send_frame(agent, Frame::Record(record)).await;
+        };
+        let topic = match self.hub.way(agent) {
+            Some(Way::Topic(topic)) => topic,
+            _ => format!("{prefix}{agent}"),
+        };
+        let sending = outgoing.send(Outgoing { topic, record, content_type });
+        sending.await.map_err(|_| RequestError::Stopped)
     }
 }
 

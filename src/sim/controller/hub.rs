@@ -1,6 +1,6 @@
 //! What a controller knows: agents and the way to each, requests that await an answer.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -16,6 +16,7 @@ use crate::usp::ErrorCode;
 use crate::usp::message::{self, Message, MessageBody, NotifyResp, Request, Response, notify};
 use crate::usp::record::{Payload, Record, RecordFault};
 
+use super::frames::{Frame, Sign};
 use super::sessions::{Brought, SessionConfig, SessionStatistics, Sessions};
 use super::topics;
 
@@ -33,6 +34,21 @@ pub struct Disconnect {
     pub reason: String,
     /// 0, or one of the record errors 7100 to 7199.
     pub reason_code: u32,
+}
+
+/// A record as it came, whoever it is for, with what the transport said of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Arrival {
+    pub record: Record,
+    pub envelope: Envelope,
+}
+
+/// What a transport says of a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Envelope {
+    Mqtt { topic: String, content_type: Option<String>, response_topic: Option<String> },
+    Stomp { content_type: Option<String>, reply_to: Option<String> },
+    WebSocket,
 }
 
 /// Why a request has no response.
@@ -58,7 +74,7 @@ pub(super) enum Way {
     /// A topic or destination at the broker.
     Topic(String),
     /// A WebSocket connection, told from others by its number.
-    Connection(u64, mpsc::Sender<Bytes>),
+    Connection(u64, mpsc::Sender<Frame>),
 }
 
 #[derive(Default)]
@@ -66,6 +82,8 @@ struct Agent {
     way: Option<Way>,
     onboarded: bool,
     disconnect: Option<Disconnect>,
+    /// The last Connect record, with what the transport said of it.
+    connect: Option<Arrival>,
 }
 
 #[derive(Default)]
@@ -81,6 +99,8 @@ pub(super) type Answer = Result<Response, message::Error>;
 pub(super) struct Outgoing {
     pub topic: String,
     pub record: Bytes,
+    /// Over MQTT 5, another content type than the usual.
+    pub content_type: Option<&'static str>,
 }
 
 /// What a record brought.
@@ -101,7 +121,13 @@ pub(super) struct Hub {
     /// How many agents have sent an OnBoardRequest.
     onboarded: watch::Sender<usize>,
     notifications: broadcast::Sender<Notification>,
+    arrivals: broadcast::Sender<Arrival>,
     answers_notify: AtomicBool,
+    /// Agents whose notifications are not answered.
+    unanswered: Mutex<HashSet<EndpointId>>,
+    /// Agents that may not open a connection now.
+    turned_away: Mutex<HashSet<EndpointId>>,
+    signs: broadcast::Sender<(EndpointId, Sign)>,
     id_prefix: String,
     ids: AtomicU64,
     /// The session contexts, if they are used.
@@ -117,7 +143,11 @@ impl Hub {
             state: Mutex::default(),
             onboarded: watch::Sender::new(0),
             notifications: broadcast::Sender::new(MAX_UNREAD),
+            arrivals: broadcast::Sender::new(MAX_UNREAD),
             answers_notify: AtomicBool::new(true),
+            unanswered: Mutex::default(),
+            turned_away: Mutex::default(),
+            signs: broadcast::Sender::new(MAX_UNREAD),
             // Several controllers may share a topic, one after the other or at once.
             id_prefix: format!("{:x}-{:x}", time::now().0, std::process::id()),
             ids: AtomicU64::new(0),
@@ -176,6 +206,61 @@ impl Hub {
             Some(sessions) => sessions.send(agent, message.encode()).records,
             None => vec![Record::plain(&self.endpoint_id, agent, message.encode()).encode()],
         }
+    }
+
+    pub fn leave_unanswered(&self, agent: &EndpointId, on: bool) {
+        let mut unanswered = self.unanswered.lock().unwrap_or_else(PoisonError::into_inner);
+        match on {
+            true => unanswered.insert(agent.clone()),
+            false => unanswered.remove(agent),
+        };
+    }
+
+    pub fn turn_away(&self, agent: &EndpointId, on: bool) {
+        let mut turned_away = self.turned_away.lock().unwrap_or_else(PoisonError::into_inner);
+        match on {
+            true => turned_away.insert(agent.clone()),
+            false => turned_away.remove(agent),
+        };
+    }
+
+    pub fn is_turned_away(&self, agent: &EndpointId) -> bool {
+        self.turned_away.lock().unwrap_or_else(PoisonError::into_inner).contains(agent)
+    }
+
+    pub fn signs(&self) -> broadcast::Receiver<(EndpointId, Sign)> {
+        self.signs.subscribe()
+    }
+
+    pub fn sign(&self, agent: &EndpointId, sign: Sign) {
+        // Nobody may be looking.
+        let _ = self.signs.send((agent.clone(), sign));
+    }
+
+    pub fn arrivals(&self) -> broadcast::Receiver<Arrival> {
+        self.arrivals.subscribe()
+    }
+
+    pub fn connect(&self, agent: &EndpointId) -> Option<Arrival> {
+        self.state().agents.get(agent)?.connect.clone()
+    }
+
+    /// Shows a record to those who look at records themselves.
+    pub fn show(&self, bytes: &Bytes, envelope: impl FnOnce() -> Envelope) {
+        let Ok(record) = Record::decode(bytes.clone()) else { return };
+        let connects = matches!(
+            record.payload,
+            Payload::MqttConnect { .. } | Payload::WebSocketConnect | Payload::StompConnect { .. }
+        );
+        if !connects && self.arrivals.receiver_count() == 0 {
+            return;
+        }
+        let arrival = Arrival { record, envelope: envelope() };
+        if connects && let Ok(agent) = EndpointId::parse(&arrival.record.from_id) {
+            self.meet(&agent, None, |known| known.connect = Some(arrival.clone()));
+        }
+        // Nobody may be looking.
+        let _ = self.arrivals.send(arrival);
     }
 
     /// Expects an answer to this message from this agent.
@@ -344,7 +429,8 @@ impl Hub {
                 self.onboarded.send_modify(|count| *count += 1);
             }
         }
-        let due = notify.send_resp && self.answers_notify.load(Ordering::Relaxed);
+        let left = self.unanswered.lock().unwrap_or_else(PoisonError::into_inner).contains(agent);
+        let due = notify.send_resp && !left && self.answers_notify.load(Ordering::Relaxed);
         let response = NotifyResp { subscription_id: notify.subscription_id.clone() };
         let answer = due.then(|| Message::response(&msg_id, Response::NotifyResp(response)));
         // Nobody may be listening.

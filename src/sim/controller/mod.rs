@@ -1,6 +1,7 @@
 //! A USP controller for tests and for people: reaches agents over MQTT or STOMP or takes their
 //! WebSocket connections, matches responses to requests, hands out notifications and answers them.
 
+mod frames;
 mod handle;
 mod hub;
 mod mqtt;
@@ -17,6 +18,7 @@ mod tests;
 #[cfg(test)]
 mod websocket_tests;
 
+pub use frames::{Frame, Sign};
 pub use handle::{Controller, ControllerConfig, ControllerMtp};
-pub use hub::{Disconnect, Notification, RequestError};
+pub use hub::{Arrival, Disconnect, Envelope, Notification, RequestError};
 pub use sessions::{SessionConfig, SessionStatistics};

@@ -12,7 +12,7 @@ use crate::sim::wire::Wire;
 use crate::transport::mqtt::{Client, ClientConfig, Codec, Event, Properties, Publish, Up, Version};
 use crate::usp::record::MAX_RECORD;
 
-use super::hub::{Hub, Outgoing, Received, Way};
+use super::hub::{Envelope, Hub, Outgoing, Received, Way};
 use super::topics;
 
 /// The broker, and where the controller listens there.
@@ -123,7 +123,9 @@ impl Link {
                     Round::Read => self.read(&mut wire, &mut events)?,
                 },
                 outgoing = self.outgoing.recv(), if room => match outgoing {
-                    Some(Outgoing { topic, record }) => self.publish(&topic, record),
+                    Some(Outgoing { topic, record, content_type }) => {
+                        self.publish(&topic, record, content_type.unwrap_or(CONTENT_TYPE));
+                    }
                     // The last handle is gone.
                     None => return self.goodbye(wire).await,
                 },
@@ -185,7 +187,7 @@ impl Link {
         }
     }
 
-    fn publish(&mut self, topic: &str, record: Bytes) {
+    fn publish(&mut self, topic: &str, record: Bytes, content_type: &str) {
         let publish = match self.settings.version {
             Version::V5 => Publish {
                 topic: topic.to_owned(),
@@ -193,7 +195,7 @@ impl Link {
                 qos: 1,
                 // R-MQTT.22, 23, 27.
                 properties: Properties {
-                    content_type: Some(CONTENT_TYPE.into()),
+                    content_type: Some(content_type.into()),
                     response_topic: Some(self.own_topic.clone()),
                     ..Properties::default()
                 },
@@ -212,6 +214,11 @@ impl Link {
     }
 
     fn message(&mut self, publish: Publish) {
+        self.hub.show(&publish.payload, || Envelope::Mqtt {
+            topic: publish.topic.clone(),
+            content_type: publish.properties.content_type.clone(),
+            response_topic: publish.properties.response_topic.clone(),
+        });
         let given = match self.settings.version {
             Version::V5 => publish.properties.response_topic,
             Version::V311 => topics::reply_to(&publish.topic),
@@ -223,7 +230,7 @@ impl Link {
         };
         let Some(Received { agent, answers }) = received else { return };
         if let Some(Way::Topic(topic)) = self.hub.way(&agent) {
-            answers.into_iter().for_each(|answer| self.publish(&topic, answer));
+            answers.into_iter().for_each(|answer| self.publish(&topic, answer, CONTENT_TYPE));
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::net::{Backoff, Buffered, Round, Stream, TlsClient};
 use crate::transport::stomp::{Client, ClientConfig, Event, Message};
 use crate::usp::record::MAX_RECORD;
 
-use super::hub::{Hub, Outgoing, Received, Way};
+use super::hub::{Envelope, Hub, Outgoing, Received, Way};
 use super::topics;
 
 /// The broker, and where the controller listens there.
@@ -112,7 +112,7 @@ impl Link {
                     }
                 },
                 outgoing = self.outgoing.recv(), if room => match outgoing {
-                    Some(Outgoing { topic, record }) => self.send(topic, record),
+                    Some(Outgoing { topic, record, .. }) => self.send(topic, record),
                     // The last handle is gone.
                     None => return self.goodbye(io).await,
                 },
@@ -159,6 +159,10 @@ impl Link {
     }
 
     fn message(&mut self, message: Message) {
+        self.hub.show(&message.body, || Envelope::Stomp {
+            content_type: message.content_type.clone(),
+            reply_to: message.reply_to.clone(),
+        });
         let way = message.reply_to.filter(|it| topics::is_topic(it)).map(Way::Topic);
         let received = match self.hub.receive(message.body, way) {
             Ok(received) => received,

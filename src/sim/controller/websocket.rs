@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use percent_encoding::percent_decode_str;
 use tokio::sync::mpsc;
@@ -20,7 +19,8 @@ use crate::identity::EndpointId;
 use crate::net::{Incoming, Opening, Stream, TlsServer};
 use crate::usp::record::MAX_RECORD;
 
-use super::hub::{Hub, Received, Way};
+use super::frames::{Frame, Sign};
+use super::hub::{Envelope, Hub, Received, Way};
 
 type Socket = WebSocketStream<Stream>;
 
@@ -61,7 +61,7 @@ async fn accept(hub: Arc<Hub>, path: Arc<str>, mut incoming: mpsc::Receiver<Inco
 
 /// Serves one connection to its end and says why it ended.
 async fn serve(hub: &Hub, path: &str, stream: Stream, number: u64) -> String {
-    let opening = tokio::time::timeout(HANDSHAKE, open(path, stream));
+    let opening = tokio::time::timeout(HANDSHAKE, open(hub, path, stream));
     let opened = tokio::select! {
         opened = opening => opened,
         () = hub.stop.cancelled() => return "the controller stops".into(),
@@ -75,6 +75,7 @@ async fn serve(hub: &Hub, path: &str, stream: Stream, number: u64) -> String {
     let way = Way::Connection(number, sender);
     if let Some(agent) = &agent {
         hub.arrived(agent, way.clone());
+        hub.sign(agent, Sign::Opened);
     }
     let mut known = agent;
     let why = carry(hub, socket, records, way, &mut known).await;
@@ -85,7 +86,7 @@ async fn serve(hub: &Hub, path: &str, stream: Stream, number: u64) -> String {
 }
 
 /// The handshake; the endpoint id in the query is the agent's (R-WS.10b).
-async fn open(path: &str, stream: Stream) -> Result<(Socket, Option<EndpointId>), String> {
+async fn open(hub: &Hub, path: &str, stream: Stream) -> Result<(Socket, Option<EndpointId>), String> {
     let limits = Limits::default()
         .read_buffer_size(READ_BUFFER)
         .write_buffer_size(0)
@@ -104,6 +105,10 @@ async fn open(path: &str, stream: Stream) -> Result<(Socket, Option<EndpointId>)
         // R-WS.12.
         response.headers_mut().insert(PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
         agent = request.uri().query().and_then(agent_of);
+        if let Some(agent) = agent.as_ref().filter(|agent| hub.is_turned_away(agent)) {
+            hub.sign(agent, Sign::TurnedAway);
+            return Err(refusal(StatusCode::SERVICE_UNAVAILABLE));
+        }
         Ok(response)
     };
     let accepting = tokio_tungstenite::accept_hdr_async_with_config(stream, check, Some(limits));
@@ -127,26 +132,43 @@ fn agent_of(query: &str) -> Option<EndpointId> {
 async fn carry(
     hub: &Hub,
     mut socket: Socket,
-    mut records: mpsc::Receiver<Bytes>,
+    mut records: mpsc::Receiver<Frame>,
     way: Way,
     known: &mut Option<EndpointId>,
 ) -> String {
     loop {
         let answers = tokio::select! {
             message = socket.next() => match message {
-                Some(Ok(Message::Binary(record))) => match hub.receive(record, Some(way.clone())) {
-                    Ok(Some(Received { agent, answers })) => {
-                        known.get_or_insert(agent);
-                        answers
+                Some(Ok(Message::Binary(record))) => {
+                    hub.show(&record, || Envelope::WebSocket);
+                    match hub.receive(record, Some(way.clone())) {
+                        Ok(Some(Received { agent, answers })) => {
+                            known.get_or_insert(agent);
+                            answers.into_iter().map(Frame::Record).collect()
+                        }
+                        Ok(None) => Vec::new(),
+                        Err(_) => return close(socket, CloseCode::Unsupported, "not a USP record").await,
                     }
-                    Ok(None) => Vec::new(),
-                    Err(_) => return close(socket, CloseCode::Unsupported, "not a USP record").await,
-                },
+                }
                 // R-WS.16.
                 Some(Ok(Message::Text(_))) => {
                     return close(socket, CloseCode::Unsupported, "not a USP record").await;
                 }
-                Some(Ok(Message::Close(_))) | None => return "the agent closed the connection".into(),
+                Some(Ok(Message::Close(frame))) => {
+                    if let Some(agent) = &known {
+                        hub.sign(agent, Sign::Closed(frame.map(|frame| frame.code.into())));
+                    }
+                    // The answer to it waits in the socket.
+                    let _ = tokio::time::timeout(CLOSING, socket.flush()).await;
+                    return "the agent closed the connection".into();
+                }
+                None => return "the agent closed the connection".into(),
+                Some(Ok(Message::Pong(_))) => {
+                    if let Some(agent) = &known {
+                        hub.sign(agent, Sign::Pong);
+                    }
+                    Vec::new()
+                }
                 Some(Ok(_)) => Vec::new(),
                 Some(Err(error)) => return error.to_string(),
             },
@@ -156,14 +178,23 @@ async fn carry(
                 return close(socket, CloseCode::Away, "the controller stops").await;
             }
         };
-        for record in answers {
-            match tokio::time::timeout(STUCK, socket.send(Message::Binary(record))).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => return error.to_string(),
-                Err(_) => return "the agent does not read".into(),
+        for frame in answers {
+            if let Err(why) = say(&mut socket, frame).await {
+                return why;
             }
         }
     }
+}
+
+async fn say(socket: &mut Socket, frame: Frame) -> Result<(), String> {
+    for message in frame.messages() {
+        match tokio::time::timeout(STUCK, socket.send(message)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return Err(error.to_string()),
+            Err(_) => return Err("the agent does not read".into()),
+        }
+    }
+    Ok(())
 }
 
 /// Closes as RFC 6455 7 says: sends Close and waits a while for the peer's.

@@ -1,0 +1,147 @@
+//! `dragoman conformance`: the checks of TP-469 against any agent.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, bail};
+use clap::Args;
+
+use crate::conformance::report::{self, Run};
+use crate::conformance::{self, Selection, Setup, SetupConfig};
+use crate::datamodel::WallTime;
+use crate::identity::EndpointId;
+use crate::sim::controller::Controller;
+
+use super::meeting::{self, Meeting, endpoint};
+
+/// What to check, how, and where the result goes.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example: dragoman conformance --agent os::00256D-1 --only 1.3,2.* --html report.html\n\n\
+                        Checks remove what they add and set back what they change. Without --clear and \
+                        --reboot they neither remove subscriptions of others nor restart the device; checks \
+                        that need it say that they do not apply."
+)]
+pub struct ConformanceArgs {
+    #[command(flatten)]
+    meeting: Meeting,
+    /// The agent's endpoint id.
+    #[arg(long, required_unless_present = "list", value_parser = endpoint)]
+    agent: Option<EndpointId>,
+    /// Numbers of checks: 1.3, or 2.* for a section; separated by commas.
+    #[arg(long, default_value = "")]
+    only: Selection,
+    /// List the checks, and do nothing else.
+    #[arg(long)]
+    list: bool,
+    /// Run the checks that take minutes as well.
+    #[arg(long)]
+    slow: bool,
+    /// Checks may remove subscriptions and boot parameters that are there already.
+    #[arg(long)]
+    clear: bool,
+    /// Checks may restart the device.
+    #[arg(long)]
+    reboot: bool,
+    /// Another controller that the agent knows, for checks that take two; at the same broker.
+    #[arg(long, value_name = "ENDPOINT", value_parser = endpoint, requires = "second_place")]
+    second: Option<EndpointId>,
+    /// Where that one listens: a topic, a destination or ws://ADDRESS:PORT/PATH.
+    #[arg(long, value_name = "PLACE", requires = "second")]
+    second_place: Option<String>,
+    /// How long to wait for an answer.
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..))]
+    timeout_seconds: u64,
+    /// How long nothing may come before it counts as not coming.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
+    quiet_seconds: u64,
+    /// Write the result here, as JSON.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Write the result here, as a page for a browser.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Write the result here, as a document.
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<PathBuf>,
+}
+
+/// Runs the checks; an error if one fails.
+pub async fn run(args: ConformanceArgs) -> anyhow::Result<()> {
+    let wanted = conformance::all().iter().copied().filter(|check| args.only.wants(check.number));
+    let Some(agent) = args.agent.clone().filter(|_| !args.list) else {
+        print!("{}", report::list(wanted));
+        return Ok(());
+    };
+    let controller = args.meeting.start().await?;
+    let second = second(&args).await?;
+    let setup = setup(&args, &controller, second.clone(), agent.clone()).await;
+    let result = match setup {
+        Ok(setup) => Ok(check_all(&args, &setup, &agent).await),
+        Err(error) => Err(error),
+    };
+    for controller in [Some(controller), second.map(|(second, _)| second)].into_iter().flatten() {
+        controller.stop().await;
+    }
+    let run = result?;
+    print!("{}", report::table(&run));
+    write(args.json.as_deref(), || format!("{:#}\n", report::json(&run)))?;
+    write(args.html.as_deref(), || report::html(&run))?;
+    write(args.markdown.as_deref(), || report::markdown(&run))?;
+    match run.counts().fail {
+        0 => Ok(()),
+        1 => bail!("one check fails"),
+        many => bail!("{many} checks fail"),
+    }
+}
+
+async fn second(args: &ConformanceArgs) -> anyhow::Result<Option<(Controller, EndpointId)>> {
+    let Some((endpoint_id, place)) = args.second.clone().zip(args.second_place.clone()) else {
+        return Ok(None);
+    };
+    let meeting = args.meeting.of_other(endpoint_id.clone(), place).map_err(anyhow::Error::msg)?;
+    Ok(Some((meeting.start().await?, endpoint_id)))
+}
+
+async fn setup(
+    args: &ConformanceArgs,
+    controller: &Controller,
+    second: Option<(Controller, EndpointId)>,
+    agent: EndpointId,
+) -> anyhow::Result<Arc<Setup>> {
+    let patience = Duration::from_secs(args.timeout_seconds);
+    meeting::await_agent(controller, &agent, patience).await;
+    let config = SetupConfig {
+        controller: controller.clone(),
+        endpoint_id: args.meeting.endpoint_id.clone(),
+        second,
+        agent: agent.clone(),
+        mtp: args.meeting.mtp(),
+        patience,
+        quiet: Duration::from_secs(args.quiet_seconds),
+        may_clear: args.clear,
+        may_reboot: args.reboot,
+        slow: args.slow,
+    };
+    let setup = Setup::learn(config).await;
+    setup.map(Arc::new).with_context(|| format!("{agent} does not say what it supports"))
+}
+
+/// One check after the other, each told when it is through.
+async fn check_all(args: &ConformanceArgs, setup: &Arc<Setup>, agent: &EndpointId) -> Run {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let began = WallTime(u64::try_from(since.as_millis()).unwrap_or(u64::MAX)).to_string();
+    let mut finished = Vec::new();
+    for check in conformance::all().iter().filter(|check| args.only.wants(check.number)) {
+        let one = conformance::run(check, setup).await;
+        println!("{}", report::line(&one));
+        finished.push(one);
+    }
+    Run { agent: agent.to_string(), mtp: args.meeting.mtp().name(), began, finished }
+}
+
+fn write(file: Option<&Path>, text: impl FnOnce() -> String) -> anyhow::Result<()> {
+    let Some(file) = file else { return Ok(()) };
+    std::fs::write(file, text()).with_context(|| format!("failed to write {}", file.display()))
+}

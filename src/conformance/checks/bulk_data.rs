@@ -1,0 +1,81 @@
+//! Bulk data: TP-469 section 10, as far as it comes by USP.
+
+use std::time::{Duration, Instant};
+
+use crate::conformance::check::{Check, Stop, Verdict};
+use crate::conformance::expect::{ensure, fail};
+use crate::conformance::messages::Row;
+use crate::conformance::session::{SOFTWARE_VERSION, Session};
+use crate::usp::message::notify::Notification as Kind;
+
+use super::delete::boot_parameter;
+
+pub(super) const CHECKS: &[Check] = &[
+    Check::never(10, 1, "JSON over HTTP", COLLECTOR),
+    Check::never(10, 2, "JSON over HTTPS", COLLECTOR),
+    Check::never(10, 3, "CSV over HTTP", COLLECTOR),
+    Check::never(10, 4, "CSV over HTTPS", COLLECTOR),
+    Check::never(10, 5, "Parameters in the URI over HTTP", COLLECTOR),
+    Check::never(10, 6, "Parameters in the URI over HTTPS", COLLECTOR),
+    Check::never(10, 7, "Retries over HTTP", COLLECTOR),
+    Check::never(10, 8, "Parameters by a wildcard over HTTP", COLLECTOR),
+    Check::never(10, 9, "An object over HTTP", COLLECTOR),
+    Check::conditional(10, 10, "A report by Push!", PUSH, |s| {
+        Box::pin(pushed(s, "UpTime", "Device.DeviceInfo.UpTime", |data| data.contains("UpTime")))
+    })
+    .slow(),
+    Check::conditional(10, 11, "A report by Push! of parameters by a wildcard", PUSH, |s| {
+        Box::pin(by_wildcard(s))
+    })
+    .slow(),
+    Check::conditional(10, 12, "A report by Push! of an object", PUSH, |s| {
+        Box::pin(pushed(s, "Controller", "Device.LocalAgent.Controller.", |data| {
+            data.contains("Controller.")
+        }))
+    })
+    .slow(),
+    Check::never(10, 13, "Reports over MQTT", COLLECTOR),
+];
+
+const COLLECTOR: &str = "it takes a collector that the agent reaches";
+const PUSH: &[&str] = &["Device.BulkData.Profile.{i}.", "Device.BulkData.Profile.{i}.Push!"];
+
+async fn by_wildcard(session: &mut Session) -> Verdict {
+    boot_parameter(session, "true", SOFTWARE_VERSION).await?;
+    boot_parameter(session, "true", "Device.LocalAgent.EndpointID").await?;
+    let reference = "Device.LocalAgent.Controller.*.BootParameter.*.Enable";
+    pushed(session, "Enabled", reference, |data| data.matches("Enabled.").count() >= 2).await
+}
+
+/// Two reports come in time, with what was asked for.
+async fn pushed(session: &mut Session, name: &str, reference: &str, fits: fn(&str) -> bool) -> Verdict {
+    let least = session.value("Device.BulkData.MinReportingInterval").await.unwrap_or_default();
+    let interval = least.parse::<u64>().unwrap_or(0).max(60);
+    let profile = Row::at("Device.BulkData.Profile.")
+        .must("Protocol", "USPEventNotif")
+        .must("EncodingType", "JSON")
+        .must("ReportingInterval", interval.to_string());
+    let profile = session.row(profile).await?;
+    let parameter = Row::at(format!("{profile}Parameter.")).must("Name", name).must("Reference", reference);
+    session.row(parameter).await?;
+    let id = session.name("push");
+    let event = format!("{profile}Push!");
+    session.subscription(&[("ID", &id), ("NotifType", "Event"), ("ReferenceList", &event)]).await?;
+    session.put("Device.BulkData.Enable", "true").await?;
+    session.write(&format!("{profile}Enable"), "true").await?;
+    let started = Instant::now();
+    let limit = Duration::from_secs(2 * interval + 10);
+    for _ in 0..2 {
+        let left = limit.saturating_sub(started.elapsed());
+        let notice = session.notified(left, |it| it.notify.subscription_id == id).await?;
+        let Some(Kind::Event(event)) = notice.notify.notification else {
+            return fail("the notification is not about Push!");
+        };
+        let data = event.params.get("Data").map_or("", String::as_str);
+        if serde_json::from_str::<serde_json::Value>(data).is_err() {
+            return Err(Stop::Fail(format!("the report is no JSON: {data:?}")));
+        }
+        ensure(fits(data), || format!("the report is not what was asked for: {data:?}"))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,200 @@
+//! Session contexts: TP-469 3.8 to 3.15. The records are made here one by one, since the plan is about their
+//! numbers. Each check ends its context by a Disconnect record.
+
+use std::time::Duration;
+
+use crate::conformance::check::{Check, Running, Stop, Verdict};
+use crate::conformance::expect::{ensure, equal, fail};
+use crate::conformance::session::Session;
+use crate::sim::controller::{Arrival, requests};
+use crate::usp::message::{Message, MessageBody, Request, Response};
+use crate::usp::record::{Payload, Record, SarState, SessionContextRecord};
+
+pub(super) const CHECKS: &[Check] = &[
+    context(8, "A session context begins", |s| Box::pin(ended(s, begins))),
+    context(9, "A record of another session context begins that one", |s| Box::pin(ended(s, another))),
+    Check::never(
+        3,
+        10,
+        "A session context ends",
+        "it takes notifications in a context, which this controller lacks",
+    ),
+    context(11, "Records are taken in their order", |s| Box::pin(ended(s, in_order))),
+    context(12, "A record is repeated when it is asked for again", |s| Box::pin(ended(s, kept))),
+    context(14, "Repetitions have an end", |s| Box::pin(ended(s, repetitions))),
+    context(15, "A record that comes again is not answered again", |s| Box::pin(ended(s, duplicates))),
+];
+
+const fn context(place: u16, title: &'static str, body: fn(&mut Session) -> Running<'_>) -> Check {
+    Check::conditional(3, place, title, &["Device.LocalAgent.Controller.{i}.E2ESession."], body)
+}
+
+/// Runs a body and ends the context that it began.
+async fn ended(session: &mut Session, body: fn(&mut Session) -> Running<'_>) -> Verdict {
+    session.forget_arrivals();
+    let verdict = body(session).await;
+    let payload = Payload::Disconnect { reason: String::new(), reason_code: 0 };
+    let record = Record::of(&session.setup.config.endpoint_id, session.agent(), payload);
+    session.send_record(record).await;
+    verdict
+}
+
+/// A request for the agent's endpoint id, which needs no device.
+fn request() -> Request {
+    requests::get(&["Device.LocalAgent.EndpointID"], 0)
+}
+
+/// A context number that was not used before.
+fn fresh() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_micros()).unwrap_or(u64::MAX).max(2)
+}
+
+/// Sends a record of a context, with a Get of this message id.
+async fn send(session: &mut Session, id: u64, sequence: u64, expected: u64, msg_id: &str) {
+    let message = Message::request(msg_id, request()).encode();
+    let context = SessionContextRecord {
+        session_id: id,
+        sequence_id: sequence,
+        expected_id: expected,
+        payload: vec![message],
+        ..SessionContextRecord::default()
+    };
+    send_context(session, context).await;
+}
+
+async fn send_context(session: &mut Session, context: SessionContextRecord) {
+    let payload = Payload::Session(context);
+    let record = Record::of(&session.setup.config.endpoint_id, session.agent(), payload);
+    session.send_record(record).await;
+}
+
+/// The message id of a GetResp that is whole in one record.
+fn answer_in(context: &SessionContextRecord) -> Option<String> {
+    if context.payload_sar_state != SarState::None {
+        return None;
+    }
+    let message = Message::decode(context.payload.first()?.clone()).ok()?;
+    matches!(message.body, MessageBody::Response(Response::GetResp(_))).then_some(message.msg_id)
+}
+
+/// The next GetResp in a context, with its message id.
+async fn answer(session: &mut Session, within: Duration) -> Result<(SessionContextRecord, String), Stop> {
+    let has_answer = |it: &Arrival| match &it.record.payload {
+        Payload::Session(context) => answer_in(context).is_some(),
+        _ => false,
+    };
+    let arrival = session.arrived(within, has_answer).await?;
+    session.exchange.received(&arrival.record);
+    match arrival.record.payload {
+        Payload::Session(context) => {
+            let msg_id = answer_in(&context).unwrap_or_default();
+            Ok((context, msg_id))
+        }
+        _ => fail("the record is of no session context"),
+    }
+}
+
+/// The answer to a message comes in this context with this number.
+async fn answered(session: &mut Session, id: u64, sequence: u64, wanted: &str) -> Verdict {
+    let patience = session.patience();
+    let (context, msg_id) = answer(session, patience).await?;
+    equal("the msg_id", msg_id.as_str(), wanted)?;
+    equal("the session_id", &context.session_id, &id)?;
+    equal("the sequence_id", &context.sequence_id, &sequence)
+}
+
+fn begins(session: &mut Session) -> Running<'_> {
+    Box::pin(async move {
+        let id = fresh();
+        send(session, id, 1, 1, "context-1").await;
+        answered(session, id, 1, "context-1").await
+    })
+}
+
+fn another(session: &mut Session) -> Running<'_> {
+    Box::pin(async move {
+        let id = fresh();
+        send(session, id, 1, 1, "context-1").await;
+        answered(session, id, 1, "context-1").await?;
+        send(session, id + 1, 1, 1, "context-2").await;
+        answered(session, id + 1, 1, "context-2").await
+    })
+}
+
+/// The fourth record comes before the second and the third.
+fn in_order(session: &mut Session) -> Running<'_> {
+    Box::pin(async move {
+        let id = fresh();
+        send(session, id, 1, 1, "context-1").await;
+        answered(session, id, 1, "context-1").await?;
+        send(session, id, 4, 4, "context-4").await;
+        let quiet = session.quiet();
+        ensure(answer(session, quiet).await.is_err(), || "a record was answered out of order".to_owned())?;
+        send(session, id, 2, 2, "context-2").await;
+        answered(session, id, 2, "context-2").await?;
+        send(session, id, 3, 3, "context-3").await;
+        answered(session, id, 3, "context-3").await?;
+        answered(session, id, 4, "context-4").await
+    })
+}
+
+/// Asks for a record again.
+async fn again(session: &mut Session, id: u64, sequence: u64, retransmit_id: u64) {
+    let context = SessionContextRecord {
+        session_id: id,
+        sequence_id: sequence,
+        expected_id: retransmit_id,
+        retransmit_id,
+        ..SessionContextRecord::default()
+    };
+    send_context(session, context).await;
+}
+
+fn kept(session: &mut Session) -> Running<'_> {
+    Box::pin(async move {
+        let id = fresh();
+        send(session, id, 1, 1, "context-1").await;
+        answered(session, id, 1, "context-1").await?;
+        again(session, id, 2, 1).await;
+        answered(session, id, 1, "context-1").await
+    })
+}
+
+fn repetitions(session: &mut Session) -> Running<'_> {
+    Box::pin(async move {
+        let path = format!("{}E2ESession.MaxRetransmitTries", session.me().await?);
+        session.put(&path, "2").await?;
+        let id = fresh();
+        send(session, id, 1, 1, "context-1").await;
+        answered(session, id, 1, "context-1").await?;
+        for sequence in [2, 3] {
+            again(session, id, sequence, 1).await;
+            answered(session, id, 1, "context-1").await?;
+        }
+        again(session, id, 4, 1).await;
+        let patience = session.patience();
+        let is_other = |it: &Arrival| match &it.record.payload {
+            Payload::Session(context) => context.session_id != id || answer_in(context).is_some(),
+            _ => false,
+        };
+        let arrival = session.arrived(patience, is_other).await?;
+        session.exchange.received(&arrival.record);
+        match arrival.record.payload {
+            Payload::Session(context) if context.session_id != id => Ok(()),
+            _ => fail("the record was repeated once more"),
+        }
+    })
+}
+
+fn duplicates(session: &mut Session) -> Running<'_> {
+    Box::pin(async move {
+        let id = fresh();
+        for _ in 0..4 {
+            send(session, id, 1, 1, "context-1").await;
+        }
+        answered(session, id, 1, "context-1").await?;
+        let quiet = session.quiet();
+        ensure(answer(session, quiet).await.is_err(), || "a record was answered twice".to_owned())
+    })
+}

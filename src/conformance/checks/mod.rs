@@ -1,0 +1,26 @@
+//! The checks by number, in groups of those that are about the same.
+
+mod add;
+mod bulk_data;
+mod contexts;
+mod delete;
+mod functions;
+mod get;
+mod instances;
+mod list;
+mod mqtt;
+mod notifications;
+mod onboarding;
+mod operate;
+mod permissions;
+mod profiles;
+mod records;
+mod retries;
+mod set;
+mod stomp;
+mod supported_dm;
+mod triggers;
+mod trust;
+mod websocket;
+
+pub use list::{all, find};

@@ -1,0 +1,103 @@
+//! The MQTT transport as a controller sees it at the broker: TP-469 section 11. What passes between agent and
+//! broker alone is not seen from here.
+
+use crate::conformance::check::{Check, Mtp, Running, Stop, Verdict};
+use crate::conformance::expect::{ensure, equal, fail};
+use crate::conformance::session::Session;
+use crate::sim::controller::{Envelope, requests};
+use crate::usp::message::Message;
+use crate::usp::record::{Payload, Record};
+
+use super::profiles;
+use super::websocket::answered;
+
+pub(super) const CHECKS: &[Check] = &[
+    over(1, "The profiles of MQTT are supported", |s| {
+        Box::pin(profiles::complete(s, "Device.MQTT.", profiles::MQTT))
+    }),
+    unseen(2, "CONNECT"),
+    unseen(3, "TLS"),
+    unseen(4, "A client id that the broker gives"),
+    unseen(5, "The client id stays"),
+    unseen(6, "Retries of the connection after a restart"),
+    unseen(7, "Keep Alive"),
+    unseen(8, "SUBSCRIBE"),
+    unseen(9, "A subscription that is added"),
+    unseen(10, "No topic to subscribe to"),
+    unseen(11, "SUBACK with errors"),
+    over(12, "A PUBLISH says what it is and where answers go", |s| Box::pin(published(s))),
+    unseen(13, "QoS of subscriptions"),
+    over(14, "Answers go to the topic that the controller names", |s| Box::pin(replied(s))),
+    over(15, "Both content types are taken", |s| Box::pin(content_types(s))),
+    unseen(16, "Retries of the connection"),
+    over(17, "A connection begins with a Connect record", |s| Box::pin(connect_record(s))),
+];
+
+const fn over(place: u16, title: &'static str, body: fn(&mut Session) -> Running<'_>) -> Check {
+    Check::conditional(11, place, title, &[], body).over(Mtp::Mqtt5)
+}
+
+const fn unseen(place: u16, title: &'static str) -> Check {
+    Check::never(11, place, title, "it takes a look at the packets between agent and broker").over(Mtp::Mqtt5)
+}
+
+/// How the answer to a Get came: topic, content type and response topic.
+async fn envelope(session: &mut Session) -> Result<(String, Option<String>, Option<String>), Stop> {
+    match session.envelope().await? {
+        Envelope::Mqtt { topic, content_type, response_topic } => Ok((topic, content_type, response_topic)),
+        other => fail(format!("the record did not come over MQTT: {other:?}")),
+    }
+}
+
+async fn published(session: &mut Session) -> Verdict {
+    let (topic, content_type, response_topic) = envelope(session).await?;
+    if session.setup.config.mtp == Mtp::Mqtt311 {
+        return ensure(reply_to(&topic).is_some(), || format!("the topic {topic:?} says nothing of answers"));
+    }
+    equal("the Content Type", &content_type.as_deref(), &Some("usp.msg"))?;
+    ensure(response_topic.is_some_and(|it| !it.is_empty()), || "there is no Response Topic".to_owned())
+}
+
+/// The topic for answers that a topic of MQTT 3.1.1 carries.
+fn reply_to(topic: &str) -> Option<&str> {
+    topic.rsplit_once("/reply-to=").map(|(_, own)| own).filter(|own| !own.is_empty() && !own.contains('/'))
+}
+
+/// That the answer came at all says that it went to the controller's topic, which the agent has from nowhere
+/// else, or from its configuration.
+async fn replied(session: &mut Session) -> Verdict {
+    let (topic, _, response_topic) = envelope(session).await?;
+    let own = match session.setup.config.mtp {
+        Mtp::Mqtt311 => reply_to(&topic).map(str::to_owned),
+        _ => response_topic,
+    };
+    ensure(own.is_some_and(|it| !it.is_empty()), || "the agent does not say where answers go".to_owned())
+}
+
+async fn content_types(session: &mut Session) -> Verdict {
+    if session.setup.config.mtp == Mtp::Mqtt311 {
+        return Err(Stop::NotApplicable("MQTT 3.1.1 has no content types".to_owned()));
+    }
+    for content_type in ["usp.msg", "application/vnd.bbf.usp.msg"] {
+        let request = requests::get(&["Device.DeviceInfo."], 0);
+        session.exchange.note(format!("the content type is {content_type}"));
+        session.exchange.sent(&request);
+        let id = session.name(content_type);
+        let message = Message::request(&id, request).encode();
+        let record = Record::plain(&session.setup.config.endpoint_id, session.agent(), message);
+        session.forget_arrivals();
+        session.controller().send_raw_as(session.agent(), record.encode(), content_type).await;
+        answered(session, &id).await?;
+    }
+    Ok(())
+}
+
+async fn connect_record(session: &mut Session) -> Verdict {
+    match session.connect_record()? {
+        Payload::MqttConnect { v5, subscribed_topic } => {
+            equal("whether the version is 5", &v5, &(session.setup.config.mtp == Mtp::Mqtt5))?;
+            ensure(!subscribed_topic.is_empty(), || "the subscribed_topic is empty".to_owned())
+        }
+        other => fail(format!("the Connect record is {other:?}")),
+    }
+}

@@ -1,0 +1,64 @@
+//! Who checks whom: the controllers, the agent, how long to wait for what.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::identity::EndpointId;
+use crate::sim::controller::{Controller, RequestError, requests};
+use crate::usp::message::Response;
+
+use super::check::Mtp;
+use super::supported::Model;
+
+/// What a run is given.
+#[derive(Clone)]
+pub struct SetupConfig {
+    pub controller: Controller,
+    pub endpoint_id: EndpointId,
+    /// Another one that the agent knows as well, with a transport of its own.
+    pub second: Option<(Controller, EndpointId)>,
+    pub agent: EndpointId,
+    pub mtp: Mtp,
+    /// How long to wait for an answer.
+    pub patience: Duration,
+    /// How long nothing may come before it counts as not coming.
+    pub quiet: Duration,
+    /// Whether checks may remove subscriptions that were there before them.
+    pub may_clear: bool,
+    /// Whether checks may restart the device.
+    pub may_reboot: bool,
+    /// Whether checks that take minutes run.
+    pub slow: bool,
+}
+
+/// A run's surroundings, with what the agent says of itself.
+pub struct Setup {
+    pub(super) config: SetupConfig,
+    pub(super) supported: Model,
+    /// Sets the names that this run makes up apart from those of others.
+    pub(super) nonce: String,
+}
+
+impl Setup {
+    /// Asks the agent what it supports; everything else depends on it.
+    pub async fn learn(config: SetupConfig) -> Result<Self, RequestError> {
+        let request = requests::get_supported_dm(&["Device."], false);
+        let response = config.controller.request(&config.agent, request, config.patience).await?;
+        let supported = match &response {
+            Response::GetSupportedDmResp(response) => Model::of(response),
+            _ => Model::default(),
+        };
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Ok(Self { config, supported, nonce: format!("{:x}", since.as_millis()) })
+    }
+
+    /// The first of these paths that the agent does not support.
+    pub(super) fn lacks(&self, needs: &[&'static str]) -> Option<&'static str> {
+        needs.iter().find(|path| !self.supported.has(path)).copied()
+    }
+}
+
+impl std::fmt::Debug for Setup {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Setup({})", self.config.agent)
+    }
+}

@@ -1,0 +1,200 @@
+//! One gateway with two controllers, one over MQTT and one over WebSocket, on a runtime of its own.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock, Mutex};
+use std::time::{Duration, Instant};
+
+use dragoman::app::Gateway;
+use dragoman::config::Settings;
+use dragoman::conformance::{self, Mtp, Number, Outcome, Setup, SetupConfig, Tag};
+use dragoman::identity::EndpointId;
+use dragoman::sim::acs::{Acs, AcsConfig};
+use dragoman::sim::broker::{Broker, BrokerConfig};
+use dragoman::sim::controller::{Controller, ControllerConfig, ControllerMtp};
+use dragoman::sim::cpe::{Fleet, FleetConfig, Model};
+use dragoman::transport::mqtt::Version;
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+
+/// What all tests share; it lives as long as the process.
+struct World {
+    runtime: Handle,
+    url: String,
+    mqtt: Controller,
+    websocket: Controller,
+    model: Arc<Model>,
+    /// Checks under way: waits are to be the agent's, not those of a busy machine.
+    room: Semaphore,
+    serial: AtomicU64,
+    _parts: (Gateway, Broker, Acs),
+}
+
+static WORLD: LazyLock<World> = LazyLock::new(|| {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        let world = runtime.block_on(World::build(runtime.handle().clone()));
+        sender.send(world).unwrap();
+        runtime.block_on(std::future::pending::<()>());
+    });
+    receiver.recv().expect("the world could not be built")
+});
+
+const OVER_MQTT: &str = "self::conformance-mqtt";
+const OVER_WEBSOCKET: &str = "self::conformance-websocket";
+const PATIENCE: Duration = Duration::from_secs(20);
+const QUIET: Duration = Duration::from_millis(1_500);
+const TR_181: &str = include_str!("../../fixtures/models/tr181-small.csv");
+
+impl World {
+    async fn build(runtime: Handle) -> Self {
+        let acs = Acs::start(AcsConfig::default()).await.unwrap();
+        let broker = Broker::start(BrokerConfig::default()).await.unwrap();
+        let at = broker.address();
+        let mqtt = ControllerMtp::Mqtt {
+            host: at.ip().to_string(),
+            port: at.port(),
+            version: Version::V5,
+            topic: "usp/controller/conformance".into(),
+            login: None,
+            agent_topic_prefix: "usp/agent".into(),
+            tls: None,
+        };
+        let mqtt = controller(OVER_MQTT, mqtt).await;
+        let listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        let websocket = ControllerMtp::WebSocketServer { listen, path: "/usp".into(), tls: None };
+        let websocket = controller(OVER_WEBSOCKET, websocket).await;
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("conformance");
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder).unwrap();
+        let text = format!(
+            "[cwmp]\nlisten = \"127.0.0.1:0\"\n[acs]\nurl = \"{}\"\n[store]\nfile = '{}'\n\
+             [device]\npark_seconds = 5\nconnection_request_retry_seconds = [0, 0.2, 0.5, 1, 2]\n\
+             [mqtt.main]\nbroker = \"mqtt://{at}\"\nretry_seconds = 0.2\nshared_connections = 2\n\
+             [[controller]]\nendpoint_id = \"{OVER_MQTT}\"\n\
+             mqtt = {{ broker = \"main\", topic = \"usp/controller/conformance\" }}\n\
+             [[controller]]\nendpoint_id = \"{OVER_WEBSOCKET}\"\n\
+             websocket = {{ url = \"ws://{}/usp\", retry_seconds = 0.2, max_retry_seconds = 1 }}\n",
+            acs.url(),
+            folder.join("dragoman.db").display(),
+            websocket.address().unwrap(),
+        );
+        let settings = Settings::parse(&folder.join("dragoman.toml"), &text).unwrap();
+        let gateway = Gateway::start(settings).await.unwrap();
+        Self {
+            runtime,
+            url: format!("http://{}/", gateway.cwmp),
+            mqtt,
+            websocket,
+            model: Arc::new(Model::parse(TR_181).unwrap()),
+            room: Semaphore::new(24),
+            serial: AtomicU64::new(1),
+            _parts: (gateway, broker, acs),
+        }
+    }
+
+    /// A CPE that has just called for the first time.
+    async fn device(&self) -> (Fleet, EndpointId) {
+        let mut config = FleetConfig::new(self.url.clone(), Arc::clone(&self.model), 1);
+        config.first_serial = self.serial.fetch_add(1, Ordering::Relaxed);
+        config.retry_ms = 200;
+        let fleet = Fleet::start(config).await.unwrap();
+        let agent = fleet.device_ids()[0].endpoint_id();
+        let started = Instant::now();
+        while ![&self.mqtt, &self.websocket].iter().all(|it| it.agents().contains(&agent)) {
+            assert!(started.elapsed() < PATIENCE, "{agent} did not show up");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        (fleet, agent)
+    }
+
+    /// The surroundings of a check over an MTP; the controller of the other is the second one.
+    async fn setup(&self, mtp: Mtp, agent: EndpointId) -> Arc<Setup> {
+        let mut sides = [(&self.mqtt, OVER_MQTT), (&self.websocket, OVER_WEBSOCKET)];
+        if mtp == Mtp::WebSocket {
+            sides.reverse();
+        }
+        let [(controller, own), (second, other)] = sides;
+        let config = SetupConfig {
+            controller: controller.clone(),
+            endpoint_id: EndpointId::parse(own).unwrap(),
+            second: Some((second.clone(), EndpointId::parse(other).unwrap())),
+            agent,
+            mtp,
+            patience: PATIENCE,
+            quiet: QUIET,
+            may_clear: true,
+            may_reboot: true,
+            slow: false,
+        };
+        Arc::new(Setup::learn(config).await.expect("the agent does not say what it supports"))
+    }
+}
+
+async fn controller(endpoint_id: &str, mtp: ControllerMtp) -> Controller {
+    let endpoint_id = EndpointId::parse(endpoint_id).unwrap();
+    Controller::start(ControllerConfig { endpoint_id, mtp }).await.unwrap()
+}
+
+/// Runs a check over an MTP against a CPE of its own. Only what is conditional may say that it does not apply.
+async fn passes(number: Number, mtp: Mtp) -> Result<(), String> {
+    let check = conformance::find(number).expect("no such check");
+    let world = &*WORLD;
+    let _room = world.room.acquire().await.unwrap();
+    let (fleet, agent) = world.device().await;
+    let setup = world.setup(mtp, agent).await;
+    let finished = conformance::run(check, &setup).await;
+    fleet.stop().await;
+    let how = format!("TP-469 {number} over {}, {:.1} s", mtp.name(), finished.took.as_secs_f32());
+    match finished.outcome {
+        Outcome::Pass => println!("{how}: pass"),
+        Outcome::NotApplicable { reason } if check.tag != Tag::Mandatory => println!("{how}: {reason}"),
+        Outcome::NotApplicable { reason } => return Err(format!("{how}: it is mandatory, but {reason}")),
+        Outcome::Fail { why, exchange } => return Err(format!("{how}: {why}\n{exchange}")),
+    }
+    Ok(())
+}
+
+/// Runs a check over all MTPs. One that is known to fail must do so, lest the list falls behind.
+pub async fn check(section: u16, place: u16) {
+    let number = Number(section, place);
+    let begun = BEGUN.lock().unwrap().remove(&number);
+    let begun = begun.unwrap_or_else(|| begin(number));
+    let mut failures = Vec::new();
+    for check in begun {
+        failures.extend(check.await.expect("the check broke").err());
+    }
+    match KNOWN.iter().find(|(known, _)| *known == number) {
+        Some((_, why)) => assert!(!failures.is_empty(), "it passes now; take it out of KNOWN: {why}"),
+        None => assert!(failures.is_empty(), "{}", failures.join("\n\n")),
+    }
+}
+
+type Begun = [JoinHandle<Result<(), String>>; 2];
+
+/// Checks wait most of their time. Unless tests are named at the command line all are begun at once, so
+/// that they wait together.
+static BEGUN: LazyLock<Mutex<HashMap<Number, Begun>>> = LazyLock::new(|| {
+    let named = std::env::args().skip(1).any(|argument| !argument.starts_with('-'));
+    let all = conformance::all().iter().filter(|check| check.can_run() && !named);
+    Mutex::new(all.map(|check| (check.number, begin(check.number))).collect())
+});
+
+fn begin(number: Number) -> Begun {
+    [Mtp::Mqtt5, Mtp::WebSocket].map(|mtp| WORLD.runtime.spawn(passes(number, mtp)))
+}
+
+/// What the agent is known to lack.
+const KNOWN: &[(Number, &str)] = &[
+    (Number(1, 55), "a subscription is removed only when something else happens to its device"),
+    (Number(1, 59), "Periodic! is told as supported and never sent"),
+    (Number(1, 93), "TriggerAction is told as supported and does nothing"),
+    (Number(1, 94), "TriggerAction is told as supported and does nothing"),
+    (Number(7, 8), "the agent does not show how it tries WebSocket connections again"),
+    (Number(9, 10), "Boot! has an empty ParameterMap"),
+    (Number(11, 1), "the agent does not show its MQTT clients in Device.MQTT."),
+];
