@@ -66,6 +66,7 @@ impl Outage {
                     }
                     kept.extend(self.tell(Input::Persisted(token)));
                 }
+                Output::LoadFirmware(id) => kept.extend(self.tell(Input::Firmware { id, model: None })),
                 Output::Send { .. } => self.sent += 1,
                 Output::Wake { .. } => self.calls += 1,
                 other => kept.push(other),
