@@ -11,6 +11,7 @@ use crate::usp::message::{self, Message, MessageBody, MessageError, Request, Res
 use crate::usp::record::{Payload, Record};
 use crate::usp::{ErrorCode, SUPPORTED_VERSIONS};
 
+use super::command;
 use super::core::Agent;
 use super::io::{Env, Output, Shadow};
 use super::queue::{Asker, Job, Work};
@@ -95,10 +96,12 @@ impl Agent {
         // GetSupportedDM takes no searches, and what needs none is answered from the index.
         let mut from_index = matches!(request, Request::GetSupportedDm(_));
         let mut wants_answer = true;
+        let mut command_key = String::new();
         let key = self.parameter_key.clone();
         let plan: Box<dyn Plan> = match request {
             Request::Get(request) => {
-                let asker = Asker { controller: controller.clone(), msg_id: msg_id.clone(), wants_answer };
+                let asker =
+                    Asker { msg_id: msg_id.clone(), wants_answer, ..Asker::silent(controller.clone()) };
                 if self.answer_fresh(env, shadow, &request, asker, out) {
                     return;
                 }
@@ -119,13 +122,16 @@ impl Agent {
             }
             Request::Operate(request) => {
                 wants_answer = request.send_resp;
+                command_key = request.command_key.clone();
+                if let Some((command, expr)) = command::find(&request.command) {
+                    return self.execute(env, shadow, controller, msg_id, &request, (command, &expr), out);
+                }
                 if !self.may_operate(controller, shadow, &request.command) {
-                    let why = "this controller's roles do not let it be executed";
-                    let refusal = Refusal::new(ErrorCode::PERMISSION_DENIED, why);
+                    let refusal = Refusal::new(ErrorCode::PERMISSION_DENIED, command::FORBIDDEN);
                     return self.command_failed(controller, msg_id, request, refusal, out);
                 }
                 if let Some(diagnostic) = Diagnostic::of(&request.command) {
-                    return self.operate(env, controller, msg_id, request, diagnostic, out);
+                    return self.operate(controller, msg_id, request, diagnostic, out);
                 }
                 let Some(plan) = Operate::new(&request) else {
                     let why = format!("this agent has no command {}", request.command);
@@ -151,9 +157,9 @@ impl Agent {
                 return self.refuse(controller, msg_id, code, code.name(), out);
             }
         };
-        let asker = Asker { controller: controller.clone(), msg_id, wants_answer };
+        let asker = Asker { controller: controller.clone(), msg_id, wants_answer, command_key };
         if plan.is_local() || (from_index && self.is_discovered()) {
-            self.carry_out(env, shadow, asker, plan, out);
+            self.carry_out(env, shadow, asker, plan, Work::Asked, out);
         } else {
             self.enqueue(env, asker, plan, out);
         }
@@ -202,17 +208,18 @@ impl Agent {
         let view = View { cpe: &mut shadow.cpe, local: &mut self.local, access: &access, wall: env.wall };
         let Some(outcome) = plan.answer_from_shadow(&view, self.config.fresh_ms) else { return false };
         let job = Job::new(Some(asker), Box::new(plan), 0, Work::Asked);
-        self.finish(env, job, outcome, None, out);
+        self.finish(env, shadow, job, outcome, None, out);
         true
     }
 
     /// A request about the gateway's own objects: answered at once, without the device.
-    fn carry_out(
+    pub(super) fn carry_out(
         &mut self,
         env: &Env,
         shadow: &mut Shadow,
         asker: Asker,
         mut plan: Box<dyn Plan>,
+        work: Work,
         out: &mut Vec<Output>,
     ) {
         self.local.acting_for(Some(&asker.controller), env.wall);
@@ -225,8 +232,8 @@ impl Agent {
             // No plan asks the CPE for what is the gateway's.
             Step::Call(_) => Outcome::error(ErrorCode::INTERNAL_ERROR, "the request asked for the device"),
         };
-        let job = Job::new(Some(asker), plan, 0, Work::Asked);
-        self.finish(env, job, outcome, None, out);
+        let job = Job::new(Some(asker), plan, 0, work);
+        self.finish(env, shadow, job, outcome, None, out);
         self.tell_news(env, shadow, out);
     }
 
@@ -240,7 +247,7 @@ impl Agent {
         out.push(Output::WantSession);
     }
 
-    fn refuse(
+    pub(super) fn refuse(
         &self,
         controller: &EndpointId,
         msg_id: String,

@@ -151,7 +151,7 @@ impl World {
             Output::Learnt { id, firmware } => {
                 self.firmwares.entry(id).or_default().merge(&firmware);
             }
-            Output::EndSession(_) | Output::Wake { .. } | Output::Onboarded => {}
+            Output::EndSession(_) | Output::Wake { .. } | Output::Onboarded | Output::AgentRestarted => {}
             Output::SessionEnded { .. } | Output::Log(_) => {}
         }
     }

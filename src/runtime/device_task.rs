@@ -73,6 +73,9 @@ impl<'s, S: Store> DeviceTask<'s, S> {
             worked: false,
         };
         task.live(&mut receiver).await;
+        if let Some(at) = task.device.next_own_time() {
+            shared.config.alarms.set(endpoint, at);
+        }
     }
 
     async fn wake_up(shared: &Shared<S>, endpoint: &EndpointId, device: Option<DeviceId>) -> Option<Device> {
@@ -202,6 +205,7 @@ impl<'s, S: Store> DeviceTask<'s, S> {
             }
             Output::Wake { url, credentials } => self.wake_cpe(url, credentials),
             Output::Onboarded => config.mtps.attach(self.endpoint),
+            Output::AgentRestarted => config.mtps.restart(self.endpoint),
             Output::SessionEnded { client, outcome, relayed, rpcs, milliseconds } => {
                 config.metrics.cwmp_session_ended(
                     self.endpoint.as_str(),

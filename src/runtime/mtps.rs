@@ -61,6 +61,8 @@ impl Mtps {
     pub fn restart(&self, agent: &EndpointId) {
         for mtp in self.inner.mtps.get().into_iter().flatten() {
             match mtp {
+                // Nothing is open between the two.
+                Mtp::InProcess(_) => {}
                 Mtp::Mqtt(mqtt) => mqtt.restart(agent),
                 Mtp::Stomp(stomp) => stomp.restart(agent),
                 Mtp::WebSocket(websocket) => websocket.restart(agent),

@@ -15,6 +15,9 @@ pub struct Operate {
 }
 
 impl Operate {
+    /// All that there are.
+    pub(super) const COMMANDS: [&str; 2] = ["Device.FactoryReset()", "Device.Reboot()"];
+
     /// `None` for commands that this device cannot be asked for.
     pub fn new(request: &message::Operate) -> Option<Self> {
         let rpc = match request.command.as_str() {

@@ -13,7 +13,7 @@ use crate::translation::{Access, Local};
 use super::access;
 use super::schema::Object;
 use super::stored;
-use super::subscription::Subscription;
+use super::subscription::{Lifetime, Subscription};
 use super::template::Template;
 use super::tree::{Tree, as_object, row_of};
 
@@ -24,6 +24,9 @@ pub(in crate::agent) struct LocalAgent {
     /// Rows whose stored form is behind, or that are gone.
     pub(super) touched: BTreeSet<String>,
     subscriptions: Vec<Subscription>,
+    lifetimes: Vec<Lifetime>,
+    /// Rows of controllers that came, or were enabled, onboarded or led to anew since this was last asked.
+    new_controllers: BTreeSet<String>,
     /// What each controller may do, as far as somebody has asked since the rules changed.
     access: RefCell<BTreeMap<String, Arc<Access>>>,
     /// Instance numbers are not used twice while the agent is up.
@@ -41,6 +44,8 @@ impl LocalAgent {
             template,
             touched: BTreeSet::new(),
             subscriptions: Vec::new(),
+            lifetimes: Vec::new(),
+            new_controllers: BTreeSet::new(),
             access: RefCell::default(),
             next: BTreeMap::new(),
             asker: None,
@@ -141,6 +146,17 @@ impl LocalAgent {
         self.tree.wall = wall;
     }
 
+    /// The rows of controllers that may need an OnBoardRequest since this was last asked.
+    pub fn take_new_controllers(&mut self) -> BTreeSet<String> {
+        std::mem::take(&mut self.new_controllers)
+    }
+
+    /// Whether the controller in a row is enabled, and an MTP leads there.
+    pub fn is_reachable(&self, row: &str) -> bool {
+        let leads = |mtp: &String| self.tree.is(&format!("{mtp}Enable"));
+        self.tree.is(&format!("{row}Enable")) && self.tree.rows(&format!("{row}MTP.")).iter().any(leads)
+    }
+
     pub fn set_up_time(&mut self, seconds: u64) {
         self.tree.put("Device.LocalAgent.UpTime", &seconds.to_string());
     }
@@ -166,9 +182,14 @@ impl LocalAgent {
         touched.map(|row| stored::change(&row, &self.tree, &self.template.tree)).collect()
     }
 
+    /// When time ends a subscription next.
+    pub fn next_end(&self) -> Option<WallTime> {
+        self.lifetimes.iter().filter_map(|it| it.ends_at).min()
+    }
+
     /// A restart of the device ends the subscriptions that are not persistent; time ends others.
-    pub fn end_subscriptions(&mut self, ends: impl Fn(&Subscription) -> bool) {
-        let ended: Vec<u32> = self.subscriptions.iter().filter(|it| ends(it)).map(|it| it.instance).collect();
+    pub fn end_subscriptions(&mut self, ends: impl Fn(&Lifetime) -> bool) {
+        let ended: Vec<u32> = self.lifetimes.iter().filter(|it| ends(it)).map(|it| it.instance).collect();
         for instance in ended {
             self.delete(&format!("{SUBSCRIPTIONS}{instance}."));
         }
@@ -218,6 +239,13 @@ impl LocalAgent {
         if name.starts_with(SUBSCRIPTIONS) {
             self.follow_changes();
         }
+        if let Some(below) = name.strip_prefix(CONTROLLERS) {
+            let decides =
+                name.ends_with('.') || below.ends_with("Enable") || below.ends_with("OnBoardingComplete");
+            if let Some((number, _)) = below.split_once('.').filter(|_| decides) {
+                self.new_controllers.insert(format!("{CONTROLLERS}{number}."));
+            }
+        }
         if name.starts_with(CONTROLLERS) || name.starts_with("Device.LocalAgent.ControllerTrust.") {
             self.access.get_mut().clear();
         }
@@ -225,7 +253,8 @@ impl LocalAgent {
 
     fn follow_changes(&mut self) {
         let rows = self.tree.model.instances(SUBSCRIPTIONS).into_iter();
-        self.subscriptions = rows.filter_map(|row| Subscription::read(&self.tree, row)).collect();
+        self.subscriptions = rows.clone().filter_map(|row| Subscription::read(&self.tree, row)).collect();
+        self.lifetimes = rows.map(|row| Lifetime::read(&self.tree, row)).collect();
     }
 }
 

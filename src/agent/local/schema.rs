@@ -42,7 +42,6 @@ const OWNED: [Owned; 16] = [
         without: &[
             "AdvertisedDeviceSubtypes",
             "CertificateNumberOfEntries",
-            "MaxSubscriptionChangeAdoptionTime",
             "MonitorNumberOfEntries",
             "SupportedFingerprintAlgorithms",
             "SupportedThresholdOperator",
