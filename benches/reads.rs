@@ -16,7 +16,7 @@ use dragoman::identity::{DeviceId, EndpointId};
 use dragoman::mtp::AgentSide;
 use dragoman::observe::Metrics;
 use dragoman::proxy::ProxyConfig;
-use dragoman::runtime::{Clock, Firmwares, Fleet, FleetConfig, Mtp, Mtps, Routes};
+use dragoman::runtime::{Alarms, Clock, Firmwares, Fleet, FleetConfig, Mtp, Mtps, Routes};
 use dragoman::store::{Embedded, EmbeddedConfig, Store};
 use dragoman::usp::message::{self, Message, MessageBody, Request, Response};
 use dragoman::usp::record::{Payload, Record};
@@ -134,6 +134,7 @@ async fn fleet(store: Arc<Embedded>) -> (Fleet<Embedded>, mpsc::UnboundedReceive
         proxy: Arc::new(ProxyConfig::default()),
         acs: None,
         keyring: None,
+        alarms: Alarms::default(),
         firmwares: Arc::new(Firmwares::open(Arc::clone(&store)).await.expect("readable")),
         store,
         mtps,

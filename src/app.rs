@@ -17,7 +17,7 @@ use crate::mtp::stomp::Stomp;
 use crate::mtp::websocket::WebSocket;
 use crate::observe::Metrics;
 use crate::proxy::Input;
-use crate::runtime::{Clock, Doorman, Firmwares, Fleet, FleetConfig, Letter, Mtp, Mtps, Routes};
+use crate::runtime::{Alarms, Clock, Doorman, Firmwares, Fleet, FleetConfig, Letter, Mtp, Mtps, Routes};
 use crate::southbound::Door;
 use crate::store::{Embedded, Store};
 
@@ -40,6 +40,7 @@ impl Gateway {
         let metrics = Arc::new(Metrics::default());
         let health = Arc::new(Health::default());
         let store = Arc::new(Embedded::open(&settings.store)?);
+        let (alarms, clock) = (Alarms::default(), Clock::start());
         let mtps = Mtps::new(routes(&settings), Arc::clone(&metrics));
         let fleet = Fleet::new(FleetConfig {
             agent: Arc::new(settings.agent),
@@ -49,8 +50,9 @@ impl Gateway {
             firmwares: Arc::new(Firmwares::open(Arc::clone(&store)).await?),
             mtps: mtps.clone(),
             metrics: Arc::clone(&metrics),
-            clock: Clock::start(),
+            clock,
             routes: Arc::new(Routes::default()),
+            alarms: alarms.clone(),
             rest_after_ms: u64::try_from(settings.rest_after.as_millis()).unwrap_or(u64::MAX),
             connection_request: crate::connection_request::Limits::default(),
             keyring: settings.keyring,
@@ -67,6 +69,7 @@ impl Gateway {
             .map(|config| Mtp::WebSocket(WebSocket::new(config, side.clone(), metrics_of(), stop_of())));
         mtps.fill(mqtt.chain(stomp).chain(sockets).collect());
         wake_stored(&store, &fleet, &mtps).await?;
+        tokio::spawn(alarms.run(Arc::clone(&store), fleet.clone(), clock, door.clone()));
         let listen = settings.door.listen;
         let opened =
             Door::open(settings.door, Doorman::new(fleet.clone()), Arc::clone(&metrics), door.clone()).await;

@@ -1,5 +1,6 @@
 //! The agent's one door, its queue and what it keeps.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -15,6 +16,7 @@ use crate::translation::{
 use crate::usp::ErrorCode;
 use crate::usp::message::{self, Message};
 
+use super::clockwork::Clockwork;
 use super::config::AgentConfig;
 use super::exchange::{Exchange, Way};
 use super::firmware::Model;
@@ -23,6 +25,7 @@ use super::local::{LocalAgent, Operation};
 use super::outbox::Outbox;
 use super::queue::{Job, Queue, Work};
 use super::stored::{RestoreError, Stored};
+use super::trigger::{self, Trigger};
 
 /// The virtual agent of one CPE.
 pub struct Agent {
@@ -50,6 +53,13 @@ pub struct Agent {
     /// Types were told while the model was not at hand.
     pub(super) saw_types: bool,
     pub(super) next: u64,
+    /// The newest time: monotonic milliseconds, and the wall's.
+    pub(super) seen: (u64, WallTime),
+    pub(super) clockwork: Clockwork,
+    /// Subscriptions that have fired and have something to set.
+    pub(super) triggers: VecDeque<Trigger>,
+    /// How many triggers led to what is being done.
+    pub(super) depth: u8,
 }
 
 impl Agent {
@@ -80,7 +90,7 @@ impl Agent {
             local,
             outbox: Outbox::restore(entries),
             exchange: Exchange::default(),
-            recheck: operations.iter().any(|operation| operation.started),
+            recheck: operations.iter().any(|operation| operation.started && operation.due.is_none()),
             operations,
             sampled: true,
             queue: Queue::default(),
@@ -91,6 +101,10 @@ impl Agent {
             own: Firmware::default(),
             saw_types: false,
             next: 0,
+            seen: (0, WallTime(u64::MAX)),
+            clockwork: Clockwork::restore(entries),
+            triggers: VecDeque::new(),
+            depth: 0,
         };
         Ok((agent, shadow))
     }
@@ -100,12 +114,13 @@ impl Agent {
         let watched = self.local.subscriptions().iter().any(|it| it.notif_type.is_about_data());
         shadow.cpe.watch(watched);
         self.local.watch(watched);
+        self.keep_time(env);
         match input {
             Input::Record { bytes, integrity } => self.record(env, shadow, bytes, integrity, out),
             Input::Secured { controller, session_id, secured } => {
                 self.secured(env, &controller, session_id, secured, out);
             }
-            Input::ControllerConnected { controller } => self.connected(env, &controller),
+            Input::ControllerConnected { controller } => self.connected(env, &controller, out),
             Input::Informed { inform, first_contact } => {
                 self.informed(env, shadow, inform, first_contact, out);
                 self.tell_news(env, shadow, out);
@@ -116,20 +131,30 @@ impl Agent {
             }
             Input::Answer { rpc, response } => self.answered(env, shadow, rpc, response),
             Input::Faulted { rpc, fault } => self.faulted(env, shadow, rpc, fault),
-            Input::Lost { rpc } => self.lost(env, rpc, out),
+            Input::Lost { rpc } => self.lost(env, shadow, rpc, out),
             Input::Firmware { id, model } => self.loaded_model(id, model),
             Input::SessionEnded => {
                 self.share_own(out);
                 self.tell_news(env, shadow, out);
                 self.keep_shadow(shadow, out);
             }
-            Input::Tick => self.tick(env, out),
+            Input::Tick => self.tick(env, shadow, out),
             Input::Persisted(token) => self.persisted(token),
             Input::StoreFailed(token) => self.store_failed(token, out),
         }
         self.ask_for_model(out);
+        self.conclude_step(env, shadow, out);
+    }
+
+    /// What every step ends with: what it set off is carried out, and what it changed is made durable.
+    fn conclude_step(&mut self, env: &Env, shadow: &mut Shadow, out: &mut Vec<Output>) {
+        // What the agent changed by itself, such as a subscription whose time is over, is news as well.
+        self.tell_own_news(env, shadow, out);
+        self.carry_out_triggers(env, shadow, out);
+        self.settle_onboarding(env, out);
         self.settle_exchange(env, shadow, out);
         self.flush_local(out);
+        self.keep_deadline(out);
     }
 
     /// The next RPC when it is USP's turn; finished requests are answered on the way.
@@ -148,6 +173,7 @@ impl Agent {
             }
             let asker = job.asker.as_ref().map(|asker| &asker.controller);
             self.local.acting_for(asker, env.wall);
+            self.local.set_up_time(env.wall.0.saturating_sub(self.stored.booted_at.0) / 1_000);
             let access = asker.map_or_else(Access::for_us, |asker| self.local.access_of(asker));
             let mut view =
                 View { cpe: &mut shadow.cpe, local: &mut self.local, access: &access, wall: env.wall };
@@ -179,9 +205,15 @@ impl Agent {
                     if let Some(job) = self.queue.pop() {
                         self.doubt(shadow, out);
                         let kept = self.keep_structure(&job, shadow, out);
-                        self.finish(env, job, outcome, kept, out);
+                        if let Work::Trigger { depth, .. } = job.work {
+                            self.depth = depth + 1;
+                        }
+                        self.finish(env, shadow, job, outcome, kept, out);
                     }
                     self.tell_news(env, shadow, out);
+                    self.depth = 0;
+                    self.tell_boot_if_read(env, shadow, out);
+                    self.carry_out_triggers(env, shadow, out);
                 }
             }
         }
@@ -198,7 +230,7 @@ impl Agent {
         match job.plan.next(&mut view) {
             Step::Done(outcome) => {
                 if let Some(job) = self.queue.pop() {
-                    self.finish(env, job, outcome, None, out);
+                    self.finish(env, shadow, job, outcome, None, out);
                 }
             }
             // It wants more of the device: in the next session.
@@ -213,8 +245,9 @@ impl Agent {
     }
 
     pub fn next_deadline(&self) -> Option<u64> {
-        let deadlines = [self.queue.next_deadline(), self.outbox.next_deadline(), self.session_deadline()];
-        deadlines.into_iter().flatten().min()
+        let own = [self.next_own_deadline(), self.session_deadline()];
+        let all = [self.queue.next_deadline(), self.outbox.next_deadline()].into_iter().chain(own);
+        all.flatten().min()
     }
 
     /// Whether nothing would be lost if this were rebuilt from the store.
@@ -341,19 +374,22 @@ impl Agent {
     pub(super) fn finish(
         &mut self,
         env: &Env,
+        shadow: &Shadow,
         job: Job,
         outcome: Outcome,
         kept: Option<Token>,
         out: &mut Vec<Output>,
     ) {
         match job.work {
-            Work::Start(instance) => self.started(env, instance, &outcome, out),
+            Work::Start(instance) => self.started(env, shadow, instance, &outcome, out),
             // Silent: the device is still at it.
             Work::Finish(_) if outcome == Outcome::Silent => {}
-            Work::Finish(instance) => self.completed(env, instance, outcome.clone(), out),
-            Work::Asked | Work::Sample | Work::Discovery => {}
+            Work::Finish(instance) => self.completed(env, shadow, instance, outcome.clone(), out),
+            Work::Trigger { subscription, .. } => trigger::audit(subscription, &outcome, out),
+            Work::Asked | Work::Sample | Work::Discovery | Work::Boot => {}
         }
         let Some(asker) = job.asker else { return };
+        self.note_restart(&outcome, &asker.command_key, out);
         let message = match outcome {
             Outcome::Response(response) => Message::response(asker.msg_id, response),
             Outcome::Error(error) => {
@@ -368,7 +404,7 @@ impl Agent {
         }
     }
 
-    fn lost(&mut self, env: &Env, rpc: RpcId, out: &mut Vec<Output>) {
+    fn lost(&mut self, env: &Env, shadow: &Shadow, rpc: RpcId, out: &mut Vec<Output>) {
         let Some(job) = self.queue.of(rpc) else { return };
         job.rpc = None;
         if job.plan.is_repeatable() {
@@ -377,23 +413,22 @@ impl Agent {
         }
         if let Some(job) = self.queue.pop() {
             let why = "the session broke before the device answered: outcome unknown";
-            self.finish(env, job, Outcome::error(ErrorCode::INTERNAL_ERROR, why), None, out);
+            self.finish(env, shadow, job, Outcome::error(ErrorCode::INTERNAL_ERROR, why), None, out);
         }
     }
 
-    fn tick(&mut self, env: &Env, out: &mut Vec<Output>) {
+    fn tick(&mut self, env: &Env, shadow: &mut Shadow, out: &mut Vec<Output>) {
         for job in self.queue.take_overdue(env.now) {
             let seen = match self.last_seen {
                 Some(at) => format!("last heard of {} s ago", env.wall.0.saturating_sub(at.0) / 1_000),
                 None => "not heard of since the gateway woke its agent".to_owned(),
             };
             let why = format!("the device could not be reached in time ({seen})");
-            if job.work == Work::Asked {
-                self.finish(env, job, Outcome::error(ErrorCode::REQUEST_DENIED, why), None, out);
+            if matches!(job.work, Work::Asked | Work::Trigger { .. }) {
+                self.finish(env, shadow, job, Outcome::error(ErrorCode::REQUEST_DENIED, why), None, out);
             }
         }
-        self.local.acting_for(None, env.wall);
-        self.local.end_subscriptions(|subscription| subscription.ends_at.is_some_and(|at| at <= env.wall));
+        self.act_on_time(env, shadow, out);
         self.retry_notifications(env, out);
         self.tick_sessions(env, out);
         if self.has_work() {

@@ -10,6 +10,7 @@ use crate::translation::{
 use crate::usp::message::{self, Message, MessageBody, MessageError, Request, Response, operate_resp};
 use crate::usp::{ErrorCode, SUPPORTED_VERSIONS};
 
+use super::command;
 use super::core::Agent;
 use super::io::{Env, Output, Shadow};
 use super::queue::{Asker, Job, Work};
@@ -67,11 +68,13 @@ impl Agent {
         // GetSupportedDM takes no searches, and what needs none is answered from the index.
         let mut from_index = matches!(request, Request::GetSupportedDm(_));
         let mut wants_answer = true;
+        let mut command_key = String::new();
         let key = self.parameter_key.clone();
         let plan: Box<dyn Plan> = match request {
             Request::Get(request) => {
-                let (msg_id, way) = (msg_id.clone(), self.exchange.way());
-                let asker = Asker { controller: controller.clone(), msg_id, wants_answer, way };
+                let way = self.exchange.way();
+                let asker =
+                    Asker { msg_id: msg_id.clone(), wants_answer, way, ..Asker::silent(controller.clone()) };
                 if self.answer_fresh(env, shadow, &request, asker, out) {
                     return;
                 }
@@ -92,16 +95,19 @@ impl Agent {
             }
             Request::Operate(request) => {
                 wants_answer = request.send_resp;
+                command_key = request.command_key.clone();
+                if let Some((command, expr)) = command::find(&request.command) {
+                    let way = self.exchange.way();
+                    let asker =
+                        Asker { controller: controller.clone(), msg_id, wants_answer, command_key, way };
+                    return self.execute(env, shadow, asker, &request, (command, &expr), out);
+                }
                 if !self.may_operate(controller, shadow, &request.command) {
-                    let why = "this controller's roles do not let it be executed";
-                    let refusal = Refusal::new(ErrorCode::PERMISSION_DENIED, why);
+                    let refusal = Refusal::new(ErrorCode::PERMISSION_DENIED, command::FORBIDDEN);
                     return self.command_failed(controller, msg_id, request, refusal);
                 }
                 if let Some(diagnostic) = Diagnostic::of(&request.command) {
-                    return self.operate(env, controller, msg_id, request, diagnostic, out);
-                }
-                if let Some(of) = self.local.resets_session(&request.command) {
-                    return self.reset(env, controller, msg_id, &request, &of, out);
+                    return self.operate(controller, msg_id, request, diagnostic, out);
                 }
                 let Some(plan) = Operate::new(&request) else {
                     let why = format!("this agent has no command {}", request.command);
@@ -127,9 +133,10 @@ impl Agent {
                 return self.refuse(controller, msg_id, code, code.name());
             }
         };
-        let asker = Asker { controller: controller.clone(), msg_id, wants_answer, way: self.exchange.way() };
+        let way = self.exchange.way();
+        let asker = Asker { controller: controller.clone(), msg_id, wants_answer, command_key, way };
         if plan.is_local() || (from_index && self.is_discovered()) {
-            self.carry_out(env, shadow, asker, plan, out);
+            self.carry_out(env, shadow, asker, plan, Work::Asked, out);
         } else {
             self.enqueue(env, asker, plan, out);
         }
@@ -161,23 +168,6 @@ impl Agent {
         self.send(controller, message, self.exchange.way(), None);
     }
 
-    /// `Device.LocalAgent.Controller.{i}.E2ESession.Reset()`: the answer is the first thing in the new context.
-    fn reset(
-        &mut self,
-        env: &Env,
-        controller: &EndpointId,
-        msg_id: String,
-        request: &message::Operate,
-        of: &EndpointId,
-        out: &mut Vec<Output>,
-    ) {
-        self.reset_session(env, of, out);
-        if request.send_resp {
-            let outcome = Operate::done(&request.command);
-            self.send(controller, Message::response(msg_id, outcome), self.exchange.way(), None);
-        }
-    }
-
     /// Answers a Get from the shadow, where the operator lets values be so old and all of them are known.
     fn answer_fresh(
         &mut self,
@@ -195,17 +185,18 @@ impl Agent {
         let view = View { cpe: &mut shadow.cpe, local: &mut self.local, access: &access, wall: env.wall };
         let Some(outcome) = plan.answer_from_shadow(&view, self.config.fresh_ms) else { return false };
         let job = Job::new(Some(asker), Box::new(plan), 0, Work::Asked);
-        self.finish(env, job, outcome, None, out);
+        self.finish(env, shadow, job, outcome, None, out);
         true
     }
 
     /// A request about the gateway's own objects: answered at once, without the device.
-    fn carry_out(
+    pub(super) fn carry_out(
         &mut self,
         env: &Env,
         shadow: &mut Shadow,
         asker: Asker,
         mut plan: Box<dyn Plan>,
+        work: Work,
         out: &mut Vec<Output>,
     ) {
         self.local.acting_for(Some(&asker.controller), env.wall);
@@ -219,8 +210,8 @@ impl Agent {
             // No plan asks the CPE for what is the gateway's.
             Step::Call(_) => Outcome::error(ErrorCode::INTERNAL_ERROR, "the request asked for the device"),
         };
-        let job = Job::new(Some(asker), plan, 0, Work::Asked);
-        self.finish(env, job, outcome, None, out);
+        let job = Job::new(Some(asker), plan, 0, work);
+        self.finish(env, shadow, job, outcome, None, out);
         self.tell_news(env, shadow, out);
     }
 
@@ -234,7 +225,13 @@ impl Agent {
         out.push(Output::WantSession);
     }
 
-    fn refuse(&mut self, controller: &EndpointId, msg_id: String, code: ErrorCode, why: impl Into<String>) {
+    pub(super) fn refuse(
+        &mut self,
+        controller: &EndpointId,
+        msg_id: String,
+        code: ErrorCode,
+        why: impl Into<String>,
+    ) {
         self.send(controller, Message::error(msg_id, code, why), self.exchange.way(), None);
     }
 }

@@ -34,6 +34,9 @@ impl Agent {
             };
             shadow.cpe.set_value(&parameter.name, value);
         }
+        if first_contact {
+            self.stored.booted_at = env.wall;
+        }
         if self.booting {
             let firmware = before.software_version != self.stored.software_version;
             self.booted(env, shadow, inform, first_contact, firmware && !first_contact, out);

@@ -123,5 +123,8 @@ pub enum Output {
     WantSession,
     /// The device has an agent on the MTPs from now on.
     Onboarded,
+    /// The device has restarted, and its agent with it: its own connections are closed and opened anew
+    /// before what is sent from now on.
+    Restarted,
     Log(String),
 }

@@ -2,9 +2,12 @@
 //!
 //! Layer 3: one `handle`, one `next_deadline`; no I/O, clock, randomness or async.
 
+mod clockwork;
+mod command;
 mod config;
 mod core;
 mod dispatch;
+mod events;
 mod exchange;
 mod firmware;
 mod gate;
@@ -12,11 +15,13 @@ mod heard;
 mod io;
 mod local;
 mod notify;
+mod onboarding;
 mod operation;
 mod outbox;
 mod queue;
 mod quick;
 mod stored;
+mod trigger;
 
 pub use config::{
     AgentConfig, ControllerConfig, ControllerMtp, FULL_ACCESS, PermissionConfig, READ_ONLY, RoleConfig,

@@ -1,18 +1,14 @@
 //! Notifications (TR-369 6.1.7): from what became different to Notify messages, kept until acknowledged
 //! where the subscription asks for it.
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 
-use crate::cwmp::rpc::Inform;
 use crate::datamodel::{Instantiated, News, WallTime, path};
 use crate::durable::{Change, Kind};
 use crate::identity::EndpointId;
 use crate::translation::{Models, Rights, Sort, unique_keys};
 use crate::usp::message::notify::{self, Notification};
 use crate::usp::message::{self, Message};
-use crate::usp::{Retry, SUPPORTED_VERSIONS};
 
 use super::core::Agent;
 use super::exchange::Way;
@@ -21,9 +17,9 @@ use super::local::{NotifType, Subscription};
 use super::outbox::Waiting;
 
 /// One notification for one subscription.
-struct Told {
-    subscription: Subscription,
-    notification: Notification,
+pub(super) struct Told {
+    pub subscription: Subscription,
+    pub notification: Notification,
 }
 
 impl Agent {
@@ -36,16 +32,23 @@ impl Agent {
             let known = self.is_discovered();
             told.extend(self.about_all(&news, &shadow.cpe, shadow, known));
         }
-        let own = self.local.take_news();
+        if !told.is_empty() {
+            self.tell(env, told, out);
+            // What was told counts as known after a crash as well, so that only other values are news.
+            self.keep_shadow(shadow, out);
+        }
+        self.tell_own_news(env, shadow, out);
+    }
+
+    /// News of the agent's own objects.
+    pub(super) fn tell_own_news(&mut self, env: &Env, shadow: &Shadow, out: &mut Vec<Output>) {
+        let mut own = self.local.take_news();
+        // Time alone is no news (TR-181 lets an agent deny it).
+        own.retain(|news| !matches!(news, News::Changed(name) if name == UP_TIME));
         if !own.is_empty() {
-            told.extend(self.about_all(&own, &self.local.tree().model, shadow, true));
+            let told = self.about_all(&own, &self.local.tree().model, shadow, true);
+            self.tell(env, told, out);
         }
-        if told.is_empty() {
-            return;
-        }
-        self.tell(env, told, out);
-        // What was told counts as known after a crash as well, so that only other values are news.
-        self.keep_shadow(shadow, out);
     }
 
     fn about_all(&self, news: &[News], model: &Instantiated, shadow: &Shadow, known: bool) -> Vec<Told> {
@@ -65,7 +68,12 @@ impl Agent {
     }
 
     /// Whether the recipient's roles let it be told of this.
-    fn may_hear(&self, subscription: &Subscription, notification: &Notification, models: Models<'_>) -> bool {
+    pub(super) fn may_hear(
+        &self,
+        subscription: &Subscription,
+        notification: &Notification,
+        models: Models<'_>,
+    ) -> bool {
         let (sort, path) = match notification {
             Notification::ValueChange(it) => (Sort::Param, it.param_path.clone()),
             Notification::ObjCreation(it) => (Sort::Obj, path::parent(&it.obj_path).unwrap_or("").to_owned()),
@@ -79,77 +87,21 @@ impl Agent {
         self.local.access_of_row(&subscription.recipient).may(Rights::NOTIFY, sort, &path, models)
     }
 
-    /// `1 BOOT` and `0 BOOTSTRAP`: the end of subscriptions that are not persistent, and Boot!.
-    pub(super) fn booted(
-        &mut self,
-        env: &Env,
-        shadow: &Shadow,
-        inform: &Inform<'_>,
-        first_contact: bool,
-        firmware_updated: bool,
-        out: &mut Vec<Output>,
-    ) {
-        self.stored.booted_at = env.wall;
-        self.fail_operations(env, out);
-        if !first_contact {
-            self.local.end_subscriptions(|subscription| !subscription.persistent);
-        }
-        let rebooted = inform.event.iter().find(|event| event.event_code == "M Reboot");
-        let reset = inform.event.iter().any(|event| event.event_code.starts_with("0 "));
-        let cause = match (reset && !first_contact, rebooted.is_some()) {
-            (true, _) => "LocalFactoryReset",
-            (false, true) => "RemoteReboot",
-            (false, false) => "LocalReboot",
-        };
-        let command_key = rebooted.map_or("", |event| event.command_key.as_ref());
-        let params = [
-            ("CommandKey", command_key.to_owned()),
-            ("Cause", cause.to_owned()),
-            ("Reason", String::new()),
-            ("FirmwareUpdated", firmware_updated.to_string()),
-            ("ParameterMap", "{}".to_owned()),
-        ];
-        let params = params.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        self.event(env, shadow, "Device.", "Boot!", params, out);
-    }
-
-    /// An event of the data model.
-    pub(super) fn event(
-        &mut self,
-        env: &Env,
-        shadow: &Shadow,
-        object: &str,
-        name: &str,
-        params: BTreeMap<String, String>,
-        out: &mut Vec<Output>,
-    ) {
-        let wants = |it: &&Subscription| it.wants_leaf(NotifType::Event, object, name, &shadow.cpe);
-        let event = notify::Event { obj_path: object.to_owned(), event_name: name.to_owned(), params };
-        let notification = Notification::Event(event);
-        let models = Models { cpe: &shadow.cpe, local: &self.local.tree().model };
-        let told = self.local.subscriptions().iter().filter(wants);
-        let told = told.filter(|subscription| self.may_hear(subscription, &notification, models));
-        let told = told.map(|subscription| Told {
-            subscription: subscription.clone(),
-            notification: notification.clone(),
-        });
-        self.tell(env, told.collect(), out);
-    }
-
     /// The end of an asynchronous operation.
     pub(super) fn operation_complete(
         &mut self,
         env: &Env,
+        shadow: &Shadow,
         complete: &notify::OperationComplete,
         out: &mut Vec<Output>,
     ) {
-        let model = &crate::datamodel::Instantiated::default();
+        let models = Models { cpe: &shadow.cpe, local: &self.local.tree().model };
+        let model = models.of(&complete.obj_path);
         let wants = |it: &&Subscription| {
             let (object, name) = (&complete.obj_path, &complete.command_name);
             it.wants_leaf(NotifType::OperationComplete, object, name, model)
         };
         let notification = Notification::OperComplete(complete.clone());
-        let models = Models { cpe: model, local: &self.local.tree().model };
         let told = self.local.subscriptions().iter().filter(wants);
         let told = told.filter(|subscription| self.may_hear(subscription, &notification, models));
         let told = told.map(|subscription| Told {
@@ -159,12 +111,18 @@ impl Agent {
         self.tell(env, told.collect(), out);
     }
 
-    /// Sends notifications; those that are retried are made durable first.
-    fn tell(&mut self, env: &Env, told: Vec<Told>, out: &mut Vec<Output>) {
+    /// Sends notifications; those that are retried are made durable first. What subscriptions set when they
+    /// fire is noted.
+    pub(super) fn tell(&mut self, env: &Env, told: Vec<Told>, out: &mut Vec<Output>) {
         let mut changes = Vec::new();
         let mut kept = Vec::new();
-        let lives = |told: &Told| told.subscription.ends_at.is_none_or(|at| at > env.wall);
-        for Told { subscription, notification } in told.into_iter().filter(lives) {
+        for Told { subscription, notification } in told {
+            if subscription.trigger_action.configures() {
+                self.trigger(&subscription);
+            }
+            if !subscription.trigger_action.notifies() {
+                continue;
+            }
             let controller = self.local.controller_of(&subscription.recipient).map(EndpointId::parse);
             let Some(Ok(controller)) = controller else { continue };
             let msg_id = self.fresh_msg_id(env);
@@ -176,15 +134,8 @@ impl Agent {
             self.make_room(&mut changes, out);
             let expires = (subscription.notif_expiration > 0)
                 .then(|| WallTime(env.wall.0 + subscription.notif_expiration.saturating_mul(1_000)));
-            let mut waiting = Waiting {
-                msg_id,
-                controller: controller.clone(),
-                message: message.clone(),
-                expires,
-                durable: true,
-                attempts: 0,
-                again_at: 0,
-            };
+            let waiting = Waiting::new(msg_id, controller.clone(), message.clone());
+            let mut waiting = Waiting { expires, ..waiting };
             waiting.schedule(env.now, self.local.retry_of(&controller), env.seed);
             changes.extend(self.outbox.keep(waiting));
             kept.push((controller, message));
@@ -222,7 +173,7 @@ impl Agent {
         let change = if waiting.durable {
             Change::delete(Kind::Outbox, msg_id)
         } else {
-            self.stored.onboarded.push(controller.clone());
+            self.onboard_acknowledged(controller);
             self.stored.change()
         };
         self.persist(vec![change], out);
@@ -251,55 +202,6 @@ impl Agent {
         for (controller, message) in again {
             self.say(&controller, message, Way::Either, None);
         }
-    }
-
-    /// An MTP to a controller is up: what waits for it goes at once, and a controller that has not
-    /// acknowledged an OnBoardRequest gets one (R-NOT.5, 6, 6a).
-    pub(super) fn connected(&mut self, env: &Env, controller: &EndpointId) {
-        if self.local.controller(controller.as_str()).is_none() {
-            return;
-        }
-        let configured = self.config.controllers.iter().find(|known| known.endpoint_id == *controller);
-        let wanted = configured.is_none_or(|known| known.onboard);
-        let onboard = wanted && !self.stored.onboarded.contains(controller);
-        let retry = self.local.retry_of(controller);
-        let mut again = Vec::new();
-        for waiting in self.outbox.of(controller).filter(|waiting| waiting.durable) {
-            waiting.attempts = 0;
-            waiting.schedule(env.now, retry, env.seed);
-            again.push(waiting.message.clone());
-        }
-        for message in again {
-            self.say(controller, message, Way::Either, None);
-        }
-        if onboard {
-            self.onboard(env, controller, retry);
-        }
-    }
-
-    fn onboard(&mut self, env: &Env, controller: &EndpointId, retry: Retry) {
-        let device = &self.stored.device;
-        let request = notify::OnBoardRequest {
-            oui: device.oui.clone(),
-            product_class: device.product_class.clone(),
-            serial_number: device.serial_number.clone(),
-            agent_supported_protocol_versions: SUPPORTED_VERSIONS.to_owned(),
-        };
-        // One for each controller, whatever happens in between.
-        let msg_id = format!("onboard-{controller}");
-        let message = encode(&msg_id, String::new(), true, Notification::OnBoardReq(request));
-        let mut waiting = Waiting {
-            msg_id,
-            controller: controller.clone(),
-            message: message.clone(),
-            expires: None,
-            durable: false,
-            attempts: 0,
-            again_at: 0,
-        };
-        waiting.schedule(env.now, retry, env.seed);
-        self.outbox.keep(waiting);
-        self.say(controller, message, Way::Either, None);
     }
 }
 
@@ -331,10 +233,16 @@ fn about(
     }
 }
 
-fn encode(msg_id: &str, subscription_id: String, send_resp: bool, notification: Notification) -> Bytes {
+pub(super) fn encode(
+    msg_id: &str,
+    subscription_id: String,
+    send_resp: bool,
+    notification: Notification,
+) -> Bytes {
     let notify = message::Notify { subscription_id, send_resp, notification: Some(notification) };
     Message::request(msg_id, message::Request::Notify(notify)).encode()
 }
 
+const UP_TIME: &str = "Device.LocalAgent.UpTime";
 /// Notifications that may wait for their controllers, per device.
 const MAX_OUTBOX: usize = 1_000;

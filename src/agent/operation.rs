@@ -12,11 +12,31 @@ use crate::usp::message::notify::{self, operation_complete};
 use crate::usp::message::{self, Message, Response, operate_resp};
 
 use super::core::Agent;
-use super::io::{Env, Output};
+use super::io::{Env, Output, Shadow};
 use super::local::Operation;
 use super::queue::Work;
 
 impl Operation {
+    /// One that has not begun and has no row yet.
+    pub fn new(
+        originator: &EndpointId,
+        command: &str,
+        command_key: &str,
+        input_args: &BTreeMap<String, String>,
+    ) -> Self {
+        Self {
+            format: FORMAT,
+            instance: 0,
+            originator: originator.clone(),
+            command: command.to_owned(),
+            command_key: command_key.to_owned(),
+            input_args: input_args.clone(),
+            started: false,
+            due: None,
+            canceling: false,
+        }
+    }
+
     pub fn restore(entries: &[Entry]) -> Vec<Self> {
         let kept = entries.iter().filter(|entry| entry.kind == Kind::Operation);
         let read = kept.filter_map(|entry| serde_json::from_slice::<Self>(&entry.value).ok());
@@ -33,7 +53,6 @@ impl Agent {
     /// Takes an asynchronous command on: its row and the operation are durable before it is answered.
     pub(super) fn operate(
         &mut self,
-        env: &Env,
         controller: &EndpointId,
         msg_id: String,
         request: message::Operate,
@@ -43,7 +62,7 @@ impl Agent {
         let send_resp = request.send_resp;
         let executed_command = request.command.clone();
         use operate_resp::operation_result::{CommandFailure, OperationResp};
-        let resp = match self.take_on(env, controller, request, diagnostic) {
+        let resp = match self.take_on(controller, request, diagnostic) {
             Ok((row, change)) => {
                 self.persist(vec![change], out);
                 out.push(Output::WantSession);
@@ -65,7 +84,6 @@ impl Agent {
 
     fn take_on(
         &mut self,
-        env: &Env,
         controller: &EndpointId,
         request: message::Operate,
         diagnostic: &'static Diagnostic,
@@ -75,30 +93,58 @@ impl Agent {
             let why = "the device is at this command already, and can do one at a time";
             return Err(Refusal::new(ErrorCode::RESOURCES_EXCEEDED, why));
         }
-        self.local.acting_for(Some(controller), env.wall);
-        let originator = self.local.row_of(controller).unwrap_or_default();
+        let message::Operate { command, command_key, input_args, .. } = &request;
+        self.begin(Operation::new(controller, command, command_key, input_args))
+    }
+
+    /// Gives an operation its Request row; the change makes it durable.
+    pub(super) fn begin(&mut self, mut operation: Operation) -> Result<(String, Change), Refusal> {
+        let originator = self.local.row_of(&operation.originator).unwrap_or_default();
         let params = [
             ("Originator", originator.trim_end_matches('.')),
-            ("Command", &request.command),
-            ("CommandKey", &request.command_key),
-            ("Status", "Requested"),
+            ("Command", &operation.command),
+            ("CommandKey", &operation.command_key),
+            ("Status", if operation.started { "Active" } else { "Requested" }),
         ];
         let params = params.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
         let Some((instance, row)) = self.local.add_request(&params) else {
             return Err(Refusal::new(ErrorCode::RESOURCES_EXCEEDED, "too many operations are under way"));
         };
-        let operation = Operation {
-            format: FORMAT,
-            instance,
-            originator: controller.clone(),
-            command: request.command,
-            command_key: request.command_key,
-            input_args: request.input_args,
-            started: false,
-        };
+        operation.instance = instance;
         let change = operation.change();
         self.operations.push(operation);
         Ok((row, change))
+    }
+
+    /// Ends an operation because a controller asked for it; what the CPE is at at this moment is awaited.
+    pub(super) fn cancel(
+        &mut self,
+        env: &Env,
+        shadow: &Shadow,
+        instance: u32,
+        out: &mut Vec<Output>,
+    ) -> bool {
+        let Some(operation) = self.operations.iter_mut().find(|it| it.instance == instance) else {
+            return false;
+        };
+        operation.canceling = true;
+        if self.queue.cancel(instance) {
+            self.completed(env, shadow, instance, Outcome::Silent, out);
+        } else {
+            let change = operation.change();
+            self.local.set_request_status(instance, "Canceling");
+            self.persist(vec![change], out);
+        }
+        true
+    }
+
+    /// Timers whose time has come are complete.
+    pub(super) fn end_timers(&mut self, env: &Env, shadow: &Shadow, out: &mut Vec<Output>) {
+        let is_due = |it: &&Operation| it.due.is_some_and(|at| at <= env.wall);
+        let due: Vec<u32> = self.operations.iter().filter(is_due).map(|it| it.instance).collect();
+        for instance in due {
+            self.completed(env, shadow, instance, Outcome::Completed(BTreeMap::new()), out);
+        }
     }
 
     pub(super) fn wants_start(&self) -> bool {
@@ -123,11 +169,18 @@ impl Agent {
     }
 
     /// The CPE was told to start, or would not.
-    pub(super) fn started(&mut self, env: &Env, instance: u32, outcome: &Outcome, out: &mut Vec<Output>) {
-        if let Outcome::Error(_) = outcome {
-            return self.completed(env, instance, outcome.clone(), out);
-        }
+    pub(super) fn started(
+        &mut self,
+        env: &Env,
+        shadow: &Shadow,
+        instance: u32,
+        outcome: &Outcome,
+        out: &mut Vec<Output>,
+    ) {
         let Some(operation) = self.operations.iter_mut().find(|it| it.instance == instance) else { return };
+        if operation.canceling || matches!(outcome, Outcome::Error(_)) {
+            return self.completed(env, shadow, instance, outcome.clone(), out);
+        }
         operation.started = true;
         let change = operation.change();
         self.local.set_request_status(instance, "Active");
@@ -148,20 +201,33 @@ impl Agent {
     }
 
     /// A restart of the device ends what it was at.
-    pub(super) fn fail_operations(&mut self, env: &Env, out: &mut Vec<Output>) {
-        let begun: Vec<u32> = self.operations.iter().filter(|it| it.started).map(|it| it.instance).collect();
+    pub(super) fn fail_operations(&mut self, env: &Env, shadow: &Shadow, out: &mut Vec<Output>) {
+        // A timer goes on.
+        let ends = |it: &&Operation| it.started && it.due.is_none();
+        let begun: Vec<u32> = self.operations.iter().filter(ends).map(|it| it.instance).collect();
         for instance in begun {
             let why = "the device restarted before it was through";
-            self.completed(env, instance, Outcome::error(ErrorCode::COMMAND_FAILURE, why), out);
+            self.completed(env, shadow, instance, Outcome::error(ErrorCode::COMMAND_FAILURE, why), out);
         }
     }
 
     /// The operation is over: its subscribers are told, its row goes (R-OPR.0).
-    pub(super) fn completed(&mut self, env: &Env, instance: u32, outcome: Outcome, out: &mut Vec<Output>) {
+    pub(super) fn completed(
+        &mut self,
+        env: &Env,
+        shadow: &Shadow,
+        instance: u32,
+        outcome: Outcome,
+        out: &mut Vec<Output>,
+    ) {
         let Some(at) = self.operations.iter().position(|it| it.instance == instance) else { return };
         let operation = self.operations.remove(at);
         use operation_complete::{CommandFailure, OperationResp, OutputArgs};
         let resp = match outcome {
+            _ if operation.canceling => OperationResp::CmdFailure(CommandFailure {
+                err_code: ErrorCode::COMMAND_CANCELED.0,
+                err_msg: "a controller canceled it".into(),
+            }),
             Outcome::Completed(output_args) => OperationResp::ReqOutputArgs(OutputArgs { output_args }),
             Outcome::Error(error) => {
                 OperationResp::CmdFailure(CommandFailure { err_code: error.err_code, err_msg: error.err_msg })
@@ -176,7 +242,7 @@ impl Agent {
             operation_resp: Some(resp),
         };
         // The notification is durable before the operation is forgotten: commits keep their order.
-        self.operation_complete(env, &complete, out);
+        self.operation_complete(env, shadow, &complete, out);
         self.local.remove_request(instance);
         self.persist(vec![Change::delete(Kind::Operation, instance.to_string())], out);
     }

@@ -21,6 +21,8 @@ pub(super) struct Waiting {
     /// An OnBoardRequest is made anew after a restart; all others survive it.
     pub durable: bool,
     pub attempts: u32,
+    /// When it was sent last, in monotonic milliseconds.
+    pub sent_at: u64,
     /// When it is sent again, in monotonic milliseconds.
     pub again_at: u64,
 }
@@ -45,15 +47,9 @@ impl Outbox {
         let waiting = entries.iter().filter(|entry| entry.kind == Kind::Outbox).filter_map(|entry| {
             let stored: Stored = serde_json::from_slice(&entry.value).ok()?;
             (stored.format == FORMAT).then_some(())?;
-            Some(Waiting {
-                msg_id: entry.key.to_string(),
-                controller: stored.controller,
-                message: STANDARD.decode(stored.message).ok()?.into(),
-                expires: stored.expires,
-                durable: true,
-                attempts: 0,
-                again_at: 0,
-            })
+            let message = STANDARD.decode(stored.message).ok()?.into();
+            let waiting = Waiting::new(entry.key.to_string(), stored.controller, message);
+            Some(Waiting { expires: stored.expires, ..waiting })
         });
         Self { waiting: waiting.collect() }
     }
@@ -78,6 +74,11 @@ impl Outbox {
         change
     }
 
+    /// The agent has restarted: its retries begin anew (R-NOT.4).
+    pub fn restart(&mut self) {
+        self.waiting.iter_mut().for_each(|waiting| waiting.attempts = 0);
+    }
+
     /// The oldest one that is durable, to make room.
     pub fn oldest(&self) -> Option<String> {
         self.waiting.iter().find(|waiting| waiting.durable).map(|waiting| waiting.msg_id.clone())
@@ -88,6 +89,11 @@ impl Outbox {
         let is = |it: &Waiting| it.msg_id == msg_id && controller.is_none_or(|known| it.controller == *known);
         let at = self.waiting.iter().position(is)?;
         Some(self.waiting.remove(at))
+    }
+
+    /// Takes out OnBoardRequests to controllers that need none any more.
+    pub fn drop_requests(&mut self, unneeded: impl Fn(&EndpointId) -> bool) {
+        self.waiting.retain(|waiting| waiting.durable || !unneeded(&waiting.controller));
     }
 
     /// What is to be sent again now.
@@ -102,6 +108,20 @@ impl Outbox {
 }
 
 impl Waiting {
+    /// A durable notification that has not been sent yet and does not expire.
+    pub fn new(msg_id: String, controller: EndpointId, message: Bytes) -> Self {
+        Self {
+            msg_id,
+            controller,
+            message,
+            expires: None,
+            durable: true,
+            attempts: 0,
+            sent_at: 0,
+            again_at: 0,
+        }
+    }
+
     fn change(&self) -> Change {
         let stored = Stored {
             format: FORMAT,
@@ -115,6 +135,7 @@ impl Waiting {
     /// Sets the time of the next try (R-NOT.1).
     pub fn schedule(&mut self, now: u64, retry: Retry, seed: u64) {
         self.attempts = self.attempts.saturating_add(1);
+        self.sent_at = now;
         self.again_at = now + retry.wait_ms(self.attempts, seed);
     }
 }
@@ -126,15 +147,9 @@ mod tests {
     use super::*;
 
     fn waiting() -> Waiting {
-        Waiting {
-            msg_id: "1".into(),
-            controller: EndpointId::parse("self::c").unwrap(),
-            message: Bytes::from_static(b"\x0a\xff"),
-            expires: Some(WallTime(9)),
-            durable: true,
-            attempts: 0,
-            again_at: 0,
-        }
+        let controller = EndpointId::parse("self::c").unwrap();
+        let message = Bytes::from_static(b"\x0a\xff");
+        Waiting { expires: Some(WallTime(9)), ..Waiting::new("1".into(), controller, message) }
     }
 
     #[test]

@@ -39,6 +39,10 @@ pub(super) enum Work {
     Discovery,
     /// Reads what subscriptions watch.
     Sample,
+    /// Reads the parameters of a Boot!.
+    Boot,
+    /// Sets what a subscription's row says; so many triggers led to it.
+    Trigger { subscription: u32, depth: u8 },
     /// Starts the operation of this Request row.
     Start(u32),
     /// Reads the results of the operation of this Request row.
@@ -50,8 +54,23 @@ pub(super) struct Asker {
     pub msg_id: String,
     /// False for an Operate with send_resp=false.
     pub wants_answer: bool,
+    /// Of an Operate.
+    pub command_key: String,
     /// How the answer travels.
     pub way: Way,
+}
+
+impl Asker {
+    /// One by whose rights something is done, and who gets no answer.
+    pub fn silent(controller: EndpointId) -> Self {
+        Self {
+            controller,
+            msg_id: String::new(),
+            wants_answer: false,
+            command_key: String::new(),
+            way: Way::Either,
+        }
+    }
 }
 
 /// First come, first served. The job at the front is the one that is being worked on.
@@ -105,6 +124,16 @@ impl Queue {
             .partition::<Vec<Job>, _>(|job| job.deadline <= now && job.rpc.is_none());
         self.jobs = rest.into();
         overdue
+    }
+
+    /// Takes out what an operation still has to do; `false` if it is under way and was left.
+    pub fn cancel(&mut self, instance: u32) -> bool {
+        let of = |job: &Job| matches!(job.work, Work::Start(it) | Work::Finish(it) if it == instance);
+        let busy = self.jobs.iter().any(|job| of(job) && job.rpc.is_some());
+        if !busy {
+            self.jobs.retain(|job| !of(job));
+        }
+        !busy
     }
 
     pub fn has(&self, work: Work) -> bool {

@@ -1,11 +1,15 @@
 //! What of an agent survives `kill -9`, and its form: JSON with a version, which an operator can read.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::datamodel::WallTime;
 use crate::durable::{Change, Entry, Kind};
 use crate::identity::{DeviceId, EndpointId};
+
+use super::events::{Boot, Restart};
 
 /// Why stored state is not usable.
 #[derive(Debug, Error)]
@@ -30,8 +34,15 @@ pub(super) struct Stored {
     /// The version of the rules by which the shadow was translated; 0 for none.
     #[serde(default)]
     pub mapping: u64,
-    /// Controllers that have acknowledged an OnBoardRequest.
-    pub onboarded: Vec<EndpointId>,
+    /// When controllers acknowledged an OnBoardRequest, as long as their onboarding is not complete.
+    #[serde(default)]
+    pub onboarding: BTreeMap<EndpointId, WallTime>,
+    /// A start of the device that nobody has been told of yet.
+    #[serde(default)]
+    pub boot: Option<Boot>,
+    /// A restart that a controller asked for.
+    #[serde(default)]
+    pub restart: Option<Restart>,
     pub software_version: String,
     /// When the device started, as far as its Informs told.
     pub booted_at: WallTime,
@@ -45,7 +56,9 @@ impl Stored {
             root: String::new(),
             discovery_left: None,
             mapping: 0,
-            onboarded: Vec::new(),
+            onboarding: BTreeMap::new(),
+            boot: None,
+            restart: None,
             software_version: String::new(),
             booted_at: WallTime(0),
         }

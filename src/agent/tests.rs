@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::cwmp::rpc::Request as CwmpRequest;
 use crate::datamodel::{Firmware, FirmwareId, WallTime};
-use crate::durable::{Change, Entry, Kind};
+use crate::durable::{Change, Deadline, Entry, Kind};
 use crate::identity::EndpointId;
 use crate::sim::cpe::Bench;
 use crate::usp::ErrorCode;
@@ -20,11 +20,16 @@ use super::{
     READ_ONLY, Shadow, StompConnection,
 };
 
+mod boot;
+mod clockwork;
+mod commands;
 mod mapped;
+mod onboarding;
 mod quick;
 mod sessions;
 mod sisters;
 mod stories;
+mod triggers;
 
 const MODEL: &str = include_str!("../../fixtures/models/tr181-small.csv");
 
@@ -49,6 +54,10 @@ struct Story {
     /// Restart the gateway before everything that happens.
     restless: bool,
     next: u32,
+    /// How often the agent's own connections were to be opened anew.
+    restarts: u32,
+    /// Lines for the operator.
+    log: Vec<String>,
 }
 
 fn controller() -> EndpointId {
@@ -110,6 +119,8 @@ impl Story {
             asked: Vec::new(),
             restless: false,
             next: 0,
+            restarts: 0,
+            log: Vec::new(),
         }
     }
 
@@ -169,7 +180,9 @@ impl Story {
                     self.firmwares.entry(id).or_default().merge(&firmware);
                 }
                 Output::WantSession => self.wanted = true,
-                Output::Onboarded | Output::Log(_) | Output::Secure { .. } => {}
+                Output::Restarted => self.restarts += 1,
+                Output::Log(line) => self.log.push(line),
+                Output::Onboarded | Output::Secure { .. } => {}
             }
         }
     }
@@ -272,6 +285,20 @@ impl Story {
             _ => None,
         });
         read.collect()
+    }
+
+    /// The events since this was last asked, by name, with their arguments.
+    fn events(&mut self) -> Vec<(String, BTreeMap<String, String>)> {
+        let told = self.notifications().into_iter().filter_map(|(_, it)| match it.notification {
+            Some(Notification::Event(event)) => Some((event.event_name, event.params)),
+            _ => None,
+        });
+        told.collect()
+    }
+
+    /// When the agent, at rest, would have to be woken.
+    fn alarm(&self) -> Option<WallTime> {
+        self.stored.get(&(Kind::Deadline, String::new())).and_then(|value| Deadline::decode(value))
     }
 
     fn acknowledge(&mut self, msg_id: &str) {

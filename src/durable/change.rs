@@ -23,10 +23,12 @@ pub enum Kind {
     Acknowledged = 7,
     /// What the devices of one firmware have in common: no device's, but the fleet's. Key: which firmware.
     Firmware = 8,
+    /// When the device must act by itself next. Key: empty; values are in the order of time.
+    Deadline = 9,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 8] = [
+    pub const ALL: [Kind; 9] = [
         Kind::Device,
         Kind::Shadow,
         Kind::LocalAgent,
@@ -35,6 +37,7 @@ impl Kind {
         Kind::Reach,
         Kind::Acknowledged,
         Kind::Firmware,
+        Kind::Deadline,
     ];
 
     /// The kind stored under a number.

@@ -3,5 +3,7 @@
 //! Layer 0. The cores emit [`Change`]s, the stores write them; neither knows the other.
 
 mod change;
+mod deadline;
 
 pub use change::{Change, Entry, Kind, Range, Token};
+pub use deadline::Deadline;

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use crate::agent::{self, Agent, AgentConfig, Env, RestoreError, Shadow};
 use crate::cwmp::rpc::Request;
 use crate::cwmp::soap::{self, Message};
+use crate::datamodel::WallTime;
 use crate::durable::{Change, Entry, Kind, Token};
 use crate::identity::DeviceId;
 use crate::relay::Acknowledged;
@@ -94,6 +95,11 @@ impl Device {
         let session = self.session.as_ref().map(|session| self.session_deadline(session));
         let wake = self.wake.next_deadline().filter(|_| !self.stopping);
         [self.agent.next_deadline(), wake, session].into_iter().flatten().min()
+    }
+
+    /// When its agent has something to do by itself; it is durable.
+    pub fn next_own_time(&self) -> Option<WallTime> {
+        self.agent.next_own_time()
     }
 
     /// Whether the device can be dropped and rebuilt from the store without anything being lost.
@@ -228,6 +234,7 @@ impl Device {
                 agent::Output::Learnt { id, firmware } => out.push(Output::Learnt { id, firmware }),
                 agent::Output::WantSession => wanted = true,
                 agent::Output::Onboarded => out.push(Output::Onboarded),
+                agent::Output::Restarted => out.push(Output::AgentRestarted),
                 agent::Output::Log(line) => out.push(Output::Log(line)),
             }
         }

@@ -173,6 +173,9 @@ pub enum Output {
     },
     /// The device is known well enough to have an agent on the MTPs.
     Onboarded,
+    /// Its agent has restarted with it: the agent's own connections are closed and opened anew, before what
+    /// is sent from now on.
+    AgentRestarted,
     /// One line for the operator when a session ends.
     SessionEnded {
         client: Arc<Client>,

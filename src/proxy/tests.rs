@@ -151,7 +151,11 @@ impl World {
             Output::Learnt { id, firmware } => {
                 self.firmwares.entry(id).or_default().merge(&firmware);
             }
-            Output::EndSession(_) | Output::Wake { .. } | Output::Onboarded | Output::Secure { .. } => {}
+            Output::EndSession(_)
+            | Output::Wake { .. }
+            | Output::Onboarded
+            | Output::AgentRestarted
+            | Output::Secure { .. } => {}
             Output::SessionEnded { .. } | Output::Log(_) => {}
         }
     }

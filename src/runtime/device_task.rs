@@ -83,7 +83,11 @@ impl<'s, S: Store> DeviceTask<'s, S> {
             tls: TlsSessions::new(shared.config.keyring.clone()),
             secured: VecDeque::new(),
         };
-        task.live(&mut receiver).await
+        let late = task.live(&mut receiver).await;
+        if let Some(at) = task.device.next_own_time() {
+            shared.config.alarms.set(endpoint, at);
+        }
+        late
     }
 
     async fn wake_up(shared: &Shared<S>, endpoint: &EndpointId, device: Option<DeviceId>) -> Option<Device> {
@@ -241,6 +245,7 @@ impl<'s, S: Store> DeviceTask<'s, S> {
             }
             Output::Wake { url, credentials } => self.wake_cpe(url, credentials),
             Output::Onboarded => config.mtps.attach(self.endpoint),
+            Output::AgentRestarted => config.mtps.restart(self.endpoint),
             Output::SessionEnded { client, outcome, relayed, rpcs, bodies, milliseconds } => {
                 config.metrics.cwmp_bodies(bodies.decoded, bodies.opaque);
                 config.metrics.cwmp_session_ended(

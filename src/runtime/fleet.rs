@@ -15,6 +15,7 @@ use crate::proxy::ProxyConfig;
 use crate::store::Store;
 use crate::upstream::Acs;
 
+use super::alarms::Alarms;
 use super::clock::Clock;
 use super::device_task::DeviceTask;
 use super::firmwares::Firmwares;
@@ -33,6 +34,8 @@ pub struct FleetConfig<S> {
     pub metrics: Arc<Metrics>,
     pub clock: Clock,
     pub routes: Arc<Routes>,
+    /// Where devices leave word when they go to rest.
+    pub alarms: Alarms,
     /// How long a device without work keeps its task before it goes to rest, in milliseconds.
     pub rest_after_ms: u64,
     /// How long a connection request may take.

@@ -3,6 +3,7 @@
 //! Layer 5. A device that nobody needs is no task: it is rebuilt from the store when something happens to
 //! it, and dropped when it is idle.
 
+mod alarms;
 mod clock;
 mod device_task;
 mod doorman;
@@ -14,6 +15,7 @@ mod mtps;
 mod router;
 mod routes;
 
+pub use alarms::Alarms;
 pub use clock::Clock;
 pub use doorman::Doorman;
 pub use firmwares::Firmwares;

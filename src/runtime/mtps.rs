@@ -59,6 +59,20 @@ impl Mtps {
         }
     }
 
+    /// This agent has restarted: its connections are closed and opened anew, before anything that is sent
+    /// from now on.
+    pub fn restart(&self, agent: &EndpointId) {
+        for mtp in self.inner.mtps.get().into_iter().flatten() {
+            match mtp {
+                // Nothing is open between the two.
+                Mtp::InProcess(_) => {}
+                Mtp::Mqtt(mqtt) => mqtt.restart(agent),
+                Mtp::Stomp(stomp) => stomp.restart(agent),
+                Mtp::WebSocket(websocket) => websocket.restart(agent),
+            }
+        }
+    }
+
     /// Sends a record to a controller, over the MTP that leads there.
     pub fn send(&self, agent: &EndpointId, controller: &EndpointId, record: Bytes) {
         let mtps = self.inner.mtps.get();

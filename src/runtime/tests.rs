@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use crate::agent::{AgentConfig, ControllerConfig, ControllerMtp, FULL_ACCESS};
 use crate::datamodel::{Firmware, FirmwareId, Instantiated, Source, Value, WallTime};
-use crate::durable::{Change, Kind};
+use crate::durable::{Change, Deadline, Kind};
 use crate::identity::{DeviceId, EndpointId};
 use crate::mtp::AgentSide;
 use crate::observe::Metrics;
@@ -18,12 +19,13 @@ use crate::store::{Embedded, EmbeddedConfig, Store};
 use crate::usp::message::{self, Message, Request};
 use crate::usp::record::Record;
 
-use super::{Clock, Firmwares, Fleet, FleetConfig, Mtp, Mtps, Routes};
+use super::{Alarms, Clock, Firmwares, Fleet, FleetConfig, Mtp, Mtps, Routes};
 
 struct Rig {
     folder: std::path::PathBuf,
     store: Arc<Embedded>,
     fleet: Fleet<Embedded>,
+    alarms: Alarms,
     answers: mpsc::UnboundedReceiver<Bytes>,
 }
 
@@ -49,6 +51,7 @@ async fn rig(name: &str) -> Rig {
     let roles = vec![FULL_ACCESS.to_owned()];
     let known = ControllerConfig { instance: 1, endpoint_id: controller(), roles, onboard: false, mtp };
     let agent = AgentConfig { controllers: vec![known], fresh_ms: 60_000, ..AgentConfig::default() };
+    let alarms = Alarms::default();
     let fleet = Fleet::new(FleetConfig {
         agent: Arc::new(agent),
         proxy: Arc::new(ProxyConfig::default()),
@@ -60,10 +63,11 @@ async fn rig(name: &str) -> Rig {
         metrics,
         clock: Clock::start(),
         routes: Arc::new(Routes::default()),
+        alarms: alarms.clone(),
         rest_after_ms: 60_000,
         connection_request: crate::connection_request::Limits::default(),
     });
-    Rig { folder, store, fleet, answers }
+    Rig { folder, store, fleet, alarms, answers }
 }
 
 fn device() -> DeviceId {
@@ -165,4 +169,38 @@ async fn what_sisters_learn_at_once_is_merged_and_there_after_a_restart() {
     assert_eq!(firmwares.find(&id).as_deref(), Some(&wanted));
     let again = Firmwares::open(Arc::clone(&rig.store)).await.unwrap();
     assert_eq!(again.find(&id).as_deref(), Some(&wanted));
+}
+
+/// The end of a timer, of a device that nobody has spoken to.
+#[tokio::test]
+async fn a_device_at_rest_is_woken_when_something_of_its_own_is_due() {
+    let mut rig = rig("alarms").await;
+    store_device(&rig, 0).await;
+    let due = WallTime(Clock::start().wall().0 + 400);
+    let subscription = serde_json::json!({
+        "format": 2, "own": true, "params": {
+            "Enable": "true", "ID": "s", "NotifType": "OperationComplete", "Recipient": "Device.LocalAgent.Controller.1",
+            "ReferenceList": "Device.ScheduleTimer()", "Persistent": "true", "CreationDate": "2026-01-01T00:00:00Z",
+        },
+    });
+    let timer = serde_json::json!({
+        "format": 1, "instance": 1, "originator": controller(), "command": "Device.ScheduleTimer()",
+        "command_key": "k", "input_args": {}, "started": true, "due": due,
+    });
+    let json = |value: &serde_json::Value| serde_json::to_vec(value).unwrap();
+    let changes = vec![
+        Change::put(Kind::LocalAgent, "LocalAgent.Subscription.1", json(&subscription)),
+        Change::put(Kind::Operation, "1", json(&timer)),
+        Deadline::change(Some(due)),
+    ];
+    rig.store.commit(&device().endpoint_id(), changes).await.unwrap();
+    let stop = CancellationToken::new();
+    let alarms = rig.alarms.clone();
+    let running = alarms.run(Arc::clone(&rig.store), rig.fleet.clone(), Clock::start(), stop.clone());
+    let running = tokio::spawn(running);
+    let told = tokio::time::timeout(Duration::from_secs(20), rig.answers.recv()).await.unwrap().unwrap();
+    assert!(Clock::start().wall() >= due, "too early");
+    assert!(String::from_utf8_lossy(&told).contains("ScheduleTimer()"));
+    stop.cancel();
+    running.await.unwrap();
 }

@@ -4,6 +4,7 @@ use std::future::Future;
 
 use thiserror::Error;
 
+use crate::datamodel::WallTime;
 use crate::durable::{Change, Entry, Kind, Range};
 use crate::identity::EndpointId;
 
@@ -28,6 +29,13 @@ pub trait Store: Send + Sync + 'static {
     /// Reads some of a device's entries, [`MAX_PEEKED`] ranges at most, and hands them to `then` on a thread of the
     /// store's: nothing waits for it. `then` is called in any case, at once where the store cannot take it.
     fn peek(&self, endpoint: &EndpointId, wanted: Vec<Range>, then: Peeked);
+
+    /// The devices whose [`Kind::Deadline`] is not after `until`, the earliest first, `most` of them.
+    fn due(
+        &self,
+        until: WallTime,
+        most: usize,
+    ) -> impl Future<Output = Result<Vec<(WallTime, EndpointId)>, StoreError>> + Send;
 
     /// Every device that has entries, with the kinds it has of those asked for.
     fn known(&self, kinds: &[Kind]) -> impl Future<Output = Result<Vec<Known>, StoreError>> + Send;

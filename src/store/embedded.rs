@@ -11,7 +11,8 @@ use bytes::Bytes;
 use rusqlite::{Connection, OpenFlags, Row, params};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::durable::{Change, Entry, Kind, Range};
+use crate::datamodel::WallTime;
+use crate::durable::{Change, Deadline, Entry, Kind, Range};
 use crate::identity::EndpointId;
 
 use super::contract::{Known, Peeked, Store, StoreError};
@@ -99,6 +100,10 @@ impl Store for Embedded {
 
     fn peek(&self, endpoint: &EndpointId, wanted: Vec<Range>, then: Peeked) {
         self.peeking.peek(endpoint, wanted, then);
+    }
+
+    async fn due(&self, until: WallTime, most: usize) -> Result<Vec<(WallTime, EndpointId)>, StoreError> {
+        self.read(move |connection| due(connection, until, most)).await
     }
 
     async fn known(&self, kinds: &[Kind]) -> Result<Vec<Known>, StoreError> {
@@ -211,6 +216,22 @@ pub(super) fn entry(row: &Row<'_>) -> rusqlite::Result<Option<Entry>> {
     Ok(Some(Entry { kind, key, value }))
 }
 
+fn due(
+    connection: &Connection,
+    until: WallTime,
+    most: usize,
+) -> rusqlite::Result<Vec<(WallTime, EndpointId)>> {
+    let mut query = connection.prepare_cached(DUE)?;
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    let mut rows = query.query(params![&Deadline::encode(until)[..], most])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let endpoint = EndpointId::parse(row.get_ref(0)?.as_str()?).ok();
+        found.extend(Deadline::decode(row.get_ref(1)?.as_blob()?).zip(endpoint));
+    }
+    Ok(found)
+}
+
 fn known(connection: &Connection, wanted: &[Kind]) -> rusqlite::Result<Vec<Known>> {
     let mut query = connection.prepare_cached(KNOWN)?;
     let mut rows = query.query([])?;
@@ -237,10 +258,14 @@ const SCHEMA: &str = "
         key TEXT NOT NULL,
         value BLOB NOT NULL,
         PRIMARY KEY (endpoint, kind, key)
-    ) WITHOUT ROWID;";
+    ) WITHOUT ROWID;
+    CREATE INDEX IF NOT EXISTS deadlines ON entries (value) WHERE kind = 9;";
 const PUT: &str = "INSERT OR REPLACE INTO entries (endpoint, kind, key, value) VALUES (?1, ?2, ?3, ?4)";
 const DELETE: &str = "DELETE FROM entries WHERE endpoint = ?1 AND kind = ?2 AND key = ?3";
 const LOAD: &str = "SELECT kind, key, value FROM entries WHERE endpoint = ?1 ORDER BY kind, key";
+/// The number of [`Kind::Deadline`] stands here and in the index, as text: it is what lets the index be used.
+const DUE: &str =
+    "SELECT endpoint, value FROM entries WHERE kind = 9 AND value <= ?1 ORDER BY value LIMIT ?2";
 const KNOWN: &str = "SELECT DISTINCT endpoint, kind FROM entries ORDER BY endpoint, kind";
 /// Whose entries the fleet's are: no endpoint is empty.
 const FLEET: &str = "";
@@ -334,6 +359,27 @@ mod tests {
         assert_eq!((fleet.len(), &fleet[0].value[..]), (1, &b"b"[..]));
         assert_eq!(store.load(&endpoint("1")).await.unwrap().len(), 1);
         assert_eq!(store.known(&[]).await.unwrap().len(), 1, "the fleet has an agent");
+    }
+
+    #[tokio::test]
+    async fn devices_are_found_by_their_deadline_through_an_index() {
+        let folder = Folder::new("deadlines");
+        let store = Embedded::open(&folder.config()).unwrap();
+        for (name, at) in [("1", 3_000), ("2", 1_000), ("3", 2_000), ("4", 256_000)] {
+            store.commit(&endpoint(name), vec![Deadline::change(Some(WallTime(at)))]).await.unwrap();
+        }
+        store.commit(&endpoint("3"), vec![Deadline::change(None)]).await.unwrap();
+        let due = store.due(WallTime(3_000), 9).await.unwrap();
+        assert_eq!(due, [(WallTime(1_000), endpoint("2")), (WallTime(3_000), endpoint("1"))]);
+        assert_eq!(store.due(WallTime(u64::MAX), 1).await.unwrap().len(), 1);
+        let plan = store.read(|connection| {
+            connection.query_row(&format!("EXPLAIN QUERY PLAN {DUE}"), params![&[0_u8][..], 1], |row| {
+                row.get::<_, String>(3)
+            })
+        });
+        let plan = plan.await.unwrap();
+        assert!(plan.contains("INDEX deadlines"), "{plan}");
+        assert_eq!(Kind::Deadline as u8, 9, "the number in the schema");
     }
 
     #[tokio::test]

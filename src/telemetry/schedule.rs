@@ -1,24 +1,31 @@
-//! When a profile collects: `ReportingInterval` and `TimeReference`.
+//! When something comes again and again: a profile's collections (`ReportingInterval`, `TimeReference`) and
+//! Periodic! (`PeriodicNotifInterval`, `PeriodicNotifTime`).
 
 use crate::datamodel::WallTime;
 
-/// The times at which a profile collects, in wall time.
+/// An interval and its phase, in wall time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Schedule {
-    /// `ReportingInterval` in seconds; at least one.
+    /// In seconds; at least one.
     pub interval: u64,
-    /// `TimeReference`; the unknown time leaves it to the agent, which then spreads its fleet.
+    /// Any of the times; the unknown time leaves it to the agent, which then spreads its fleet.
     pub reference: Option<WallTime>,
 }
 
 impl Schedule {
-    /// The first collection after `now`. Without a reference an agent has its own place in the interval,
+    /// The first time after `now`. Without a reference an agent has its own place in the interval,
     /// by `spread` (any number that differs from agent to agent), so that a fleet does not report at once.
     pub fn after(&self, now: WallTime, spread: u64) -> WallTime {
         let interval = self.interval.max(1).saturating_mul(1_000);
         let phase = self.reference.map_or(spread % interval, |reference| reference.0 % interval);
         let since = now.0.wrapping_add(interval - phase) % interval;
         WallTime(now.0.saturating_add(interval - since))
+    }
+
+    /// The last time that is not after `now`.
+    pub fn last(&self, now: WallTime, spread: u64) -> WallTime {
+        let interval = self.interval.max(1).saturating_mul(1_000);
+        WallTime(self.after(now, spread).0.saturating_sub(interval))
     }
 }
 
@@ -50,6 +57,7 @@ mod tests {
             let next = schedule.after(WallTime(now), spread);
             prop_assert!(next.0 > now && next.0 <= now + interval * 1_000);
             prop_assert_eq!(schedule.after(next, spread).0, next.0 + interval * 1_000);
+            prop_assert_eq!(schedule.last(next, spread), next);
         }
     }
 }

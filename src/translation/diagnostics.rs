@@ -51,6 +51,11 @@ const DIAGNOSTICS: [Diagnostic; 1] = [Diagnostic {
 }];
 
 impl Diagnostic {
+    /// All that there are.
+    pub(super) fn commands() -> impl Iterator<Item = &'static str> {
+        DIAGNOSTICS.iter().map(|known| known.command)
+    }
+
     pub fn of(command: &str) -> Option<&'static Self> {
         DIAGNOSTICS.iter().find(|known| known.command == command)
     }

@@ -43,6 +43,10 @@ pub trait Local {
     fn model(&self) -> &Instantiated;
     /// All objects that there can be.
     fn supported(&self) -> Cow<'static, [OwnObject]>;
+    /// The commands that are carried out without the CPE, in supported notation.
+    fn commands(&self) -> &'static [&'static str];
+    /// The events that are sent.
+    fn events(&self) -> &'static [&'static str];
     /// Whether this parameter of an existing object may be given this value.
     fn check_set(&self, param: &str, value: &str) -> Result<(), Refusal>;
     /// Sets what was checked.
@@ -90,6 +94,14 @@ impl Local for Fixed {
             object.params.push(OwnParam { name, writable, value_type: ValueType::String });
         }
         objects.into_values().collect()
+    }
+
+    fn commands(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    fn events(&self) -> &'static [&'static str] {
+        &["Device.Boot!", "Device.LocalAgent.Periodic!"]
     }
 
     fn check_set(&self, _: &str, _: &str) -> Result<(), Refusal> {

@@ -15,6 +15,9 @@ pub struct Operate {
 }
 
 impl Operate {
+    /// All that there are.
+    pub(super) const COMMANDS: [&str; 2] = ["Device.FactoryReset()", "Device.Reboot()"];
+
     /// `None` for commands that this device cannot be asked for.
     pub fn new(request: &message::Operate) -> Option<Self> {
         let rpc = match request.command.as_str() {
@@ -23,16 +26,6 @@ impl Operate {
             _ => return None,
         };
         Some(Self { command: request.command.clone(), request: Some(rpc), result: None })
-    }
-}
-
-impl Operate {
-    /// The answer to a command that the gateway has carried out itself.
-    pub fn done(command: &str) -> message::Response {
-        use operate_resp::operation_result::{OperationResp, OutputArgs};
-        let operation_resp = Some(OperationResp::ReqOutputArgs(OutputArgs::default()));
-        let result = operate_resp::OperationResult { executed_command: command.to_owned(), operation_resp };
-        message::Response::OperateResp(message::OperateResp { operation_results: vec![result] })
     }
 }
 

@@ -5,6 +5,7 @@ use crate::usp::ErrorCode;
 use crate::usp::path::{Condition, Follow, PathExpr, Segment};
 
 use super::access::{Access, Models, Rights, Sort};
+use super::local::Refusal;
 
 /// Why a path names nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,6 +129,12 @@ pub(super) fn objects(expr: &PathExpr, sight: Sight<'_>) -> Result<Vec<String>, 
         at = next;
     }
     Ok(at)
+}
+
+/// The objects that a path names for somebody: what a command is carried out on.
+pub fn objects_for(expr: &PathExpr, models: Models<'_>, access: &Access) -> Result<Vec<String>, Refusal> {
+    let model = models.of(&expr.object());
+    objects(expr, Sight { model, models, access }).map_err(|missing| Refusal::new(missing.code, missing.why))
 }
 
 /// Whether a path's object part names this very object.

@@ -45,17 +45,21 @@ impl Plan for Sample {
     }
 }
 
+/// The parameters that a path names, `most` of them.
+pub fn named_params(expr: &PathExpr, model: &Instantiated, most: usize) -> Vec<String> {
+    let mut names = resolve::params(expr, 0, Sight::whole(model)).unwrap_or_default();
+    names.truncate(most);
+    names
+}
+
 /// The parameters of the CPE that these paths name, `most` of them.
 pub fn watched_params<'p>(
     paths: impl Iterator<Item = &'p PathExpr>,
     model: &Instantiated,
     most: usize,
 ) -> Vec<String> {
-    let mut names: Vec<String> = paths
-        .filter_map(|expr| resolve::params(expr, 0, Sight::whole(model)).ok())
-        .flatten()
-        .filter(|name| !is_hidden(name))
-        .collect();
+    let named = paths.flat_map(|expr| named_params(expr, model, usize::MAX));
+    let mut names: Vec<String> = named.filter(|name| !is_hidden(name)).collect();
     names.sort_unstable();
     names.dedup();
     names.truncate(most);

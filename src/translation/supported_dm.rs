@@ -9,7 +9,9 @@ use crate::usp::ErrorCode;
 use crate::usp::message::{self, get_supported_dm_resp as resp};
 
 use super::access::{Rights, Sort};
+use super::diagnostics::Diagnostic;
 use super::get::is_hidden;
+use super::operate::Operate;
 use super::plan::View;
 use super::resolve::{self, Unresolved};
 use super::seen::{Seen, SeenObject, SeenParam};
@@ -73,9 +75,9 @@ fn target(text: &str, seen: &Seen, view: &View<'_>) -> Result<Target, Unresolved
     check_syntax(text)?;
     let wanted = generic(text);
     let target = if wanted.ends_with("()") {
-        carried_out(&COMMANDS, &wanted, seen, view).then(|| Target::Command(wanted.clone()))
+        carried_out(&commands(view), &wanted, seen, view).then(|| Target::Command(wanted.clone()))
     } else if wanted.ends_with('!') {
-        carried_out(&EVENTS, &wanted, seen, view).then(|| Target::Event(wanted.clone()))
+        carried_out(view.local.events(), &wanted, seen, view).then(|| Target::Event(wanted.clone()))
     } else if wanted.ends_with('.') {
         object_of(&wanted, seen)
     } else {
@@ -128,6 +130,15 @@ fn object_of(object: &str, seen: &Seen) -> Option<Target> {
 fn param_of(name: &str, seen: &Seen) -> Option<Target> {
     let object = seen.object(path::parent(name)?)?;
     object.params.contains_key(path::name(name)).then(|| Target::Param(name.to_owned()))
+}
+
+/// The commands that this product can carry out: on the CPE, and by itself.
+fn commands(view: &View<'_>) -> Vec<&'static str> {
+    let mut all: Vec<&'static str> = Operate::COMMANDS.to_vec();
+    all.extend(Diagnostic::commands());
+    all.extend(view.local.commands());
+    all.sort_unstable();
+    all
 }
 
 /// Whether this product can carry out a command, or send an event, for this device. Of commands that CWMP
@@ -209,9 +220,9 @@ fn object_result(
     view: &View<'_>,
 ) -> resp::SupportedObjectResult {
     let row = Supported::device2().find(object);
-    let held = |list: &'static [&'static str]| {
-        let held = list.iter().filter(move |name| path::parent(name) == Some(object));
-        held.filter(move |name| carried_out(list, name, seen, view))
+    let held = |list: &[&'static str]| {
+        let held = list.iter().filter(|name| path::parent(name) == Some(object));
+        held.filter(|name| carried_out(list, name, seen, view)).copied().collect::<Vec<_>>()
     };
     let mut result = resp::SupportedObjectResult {
         supported_obj_path: object.to_owned(),
@@ -220,10 +231,10 @@ fn object_result(
         ..<_>::default()
     };
     if wanted.commands {
-        result.supported_commands = held(&COMMANDS).map(|name| command_result(name)).collect();
+        result.supported_commands = held(&commands(view)).into_iter().map(command_result).collect();
     }
     if wanted.events {
-        result.supported_events = held(&EVENTS).map(|name| event_result(name)).collect();
+        result.supported_events = held(view.local.events()).into_iter().map(event_result).collect();
     }
     if wanted.params {
         let params = what.params.iter();
@@ -323,15 +334,6 @@ fn arguments(of: &str, kind: Kind) -> Vec<String> {
     used.map(|(name, _)| name.to_owned()).collect()
 }
 
-/// The commands that this product can carry out.
-const COMMANDS: [&str; 4] = [
-    "Device.FactoryReset()",
-    "Device.IP.Diagnostics.IPPing()",
-    "Device.LocalAgent.Controller.{i}.E2ESession.Reset()",
-    "Device.Reboot()",
-];
-/// The events that this product sends.
-const EVENTS: [&str; 2] = ["Device.Boot!", "Device.LocalAgent.Periodic!"];
 /// Names the standard in answers.
 const DATA_MODEL: &str = "urn:broadband-forum-org:tr-181-2-19-1-usp";
 /// Objects in one answer over all its paths: the standard has 809, and a path may be asked for twice.

@@ -190,11 +190,6 @@ fn begin(number: Number) -> Begun {
 
 /// What the agent is known to lack.
 const KNOWN: &[(Number, &str)] = &[
-    (Number(1, 55), "a subscription is removed only when something else happens to its device"),
-    (Number(1, 59), "Periodic! is told as supported and never sent"),
-    (Number(1, 93), "TriggerAction is told as supported and does nothing"),
-    (Number(1, 94), "TriggerAction is told as supported and does nothing"),
     (Number(7, 8), "the agent does not show how it tries WebSocket connections again"),
-    (Number(9, 10), "Boot! has an empty ParameterMap"),
     (Number(11, 1), "the agent does not show its MQTT clients in Device.MQTT."),
 ];

@@ -4,6 +4,8 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use crate::agent::command;
+use crate::agent::trigger::check_settings;
 use crate::datamodel::supported::{Access, Misfit};
 use crate::datamodel::{Instantiated, path};
 use crate::translation::{Local, OwnObject, Permission, Refusal, Rights};
@@ -22,6 +24,14 @@ impl Local for LocalAgent {
 
     fn supported(&self) -> Cow<'static, [OwnObject]> {
         Cow::Borrowed(supported())
+    }
+
+    fn commands(&self) -> &'static [&'static str] {
+        &command::PATHS
+    }
+
+    fn events(&self) -> &'static [&'static str] {
+        &command::EVENTS
     }
 
     fn check_set(&self, param: &str, value: &str) -> Result<(), Refusal> {
@@ -157,6 +167,7 @@ impl LocalAgent {
                 value.parse::<Rights>().map(|_| ()).map_err(|error| error.to_string())
             }
             "ReferenceList" => check_references(value),
+            "TriggerConfigSettings" => check_settings(value),
             _ => self.check_strong_reference(column, value),
         }
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::agent::config::AgentConfig;
-use crate::datamodel::{News, WallTime, path};
+use crate::datamodel::{News, WallTime};
 use crate::durable::{Change, Entry, Kind};
 use crate::identity::EndpointId;
 use crate::translation::{Access, Local};
@@ -16,7 +16,7 @@ use super::access;
 use super::schema::Object;
 use super::session;
 use super::stored;
-use super::subscription::Subscription;
+use super::subscription::{Lifetime, Subscription};
 use super::template::Template;
 use super::tree::{Tree, as_object, row_of};
 
@@ -27,6 +27,9 @@ pub(in crate::agent) struct LocalAgent {
     /// Rows whose stored form is behind, or that are gone.
     pub(super) touched: BTreeSet<String>,
     subscriptions: Vec<Subscription>,
+    lifetimes: Vec<Lifetime>,
+    /// Rows of controllers that came, or were enabled, onboarded or led to anew since this was last asked.
+    new_controllers: BTreeSet<String>,
     /// What each controller may do, as far as somebody has asked since the rules changed.
     access: RefCell<BTreeMap<String, Arc<Access>>>,
     /// Instance numbers are not used twice while the agent is up.
@@ -46,6 +49,8 @@ impl LocalAgent {
             template,
             touched: BTreeSet::new(),
             subscriptions: Vec::new(),
+            lifetimes: Vec::new(),
+            new_controllers: BTreeSet::new(),
             access: RefCell::default(),
             next: BTreeMap::new(),
             asker: None,
@@ -145,13 +150,6 @@ impl LocalAgent {
         self.tree.put(&format!("{row}E2ESession.CurrentRetryCount"), &retries.to_string());
     }
 
-    /// The controller whose session a command resets, if it is that command of a row that is there.
-    pub fn resets_session(&self, command: &str) -> Option<EndpointId> {
-        let row = command.strip_suffix("E2ESession.Reset()")?;
-        path::instance(row).filter(|_| path::parent(row) == Some(CONTROLLERS))?;
-        EndpointId::parse(self.controller_of(row)?).ok()
-    }
-
     /// What a controller may do.
     pub fn access_of(&self, controller: &EndpointId) -> Arc<Access> {
         self.row_of(controller).map_or_else(Arc::default, |row| self.access_of_row(&row))
@@ -168,6 +166,17 @@ impl LocalAgent {
     pub fn acting_for(&mut self, asker: Option<&EndpointId>, wall: WallTime) {
         self.asker = asker.cloned();
         self.tree.wall = wall;
+    }
+
+    /// The rows of controllers that may need an OnBoardRequest since this was last asked.
+    pub fn take_new_controllers(&mut self) -> BTreeSet<String> {
+        std::mem::take(&mut self.new_controllers)
+    }
+
+    /// Whether the controller in a row is enabled, and an MTP leads there.
+    pub fn is_reachable(&self, row: &str) -> bool {
+        let leads = |mtp: &String| self.tree.is(&format!("{mtp}Enable"));
+        self.tree.is(&format!("{row}Enable")) && self.tree.rows(&format!("{row}MTP.")).iter().any(leads)
     }
 
     pub fn set_up_time(&mut self, seconds: u64) {
@@ -195,9 +204,14 @@ impl LocalAgent {
         touched.map(|row| stored::change(&row, &self.tree, &self.template.tree)).collect()
     }
 
+    /// When time ends a subscription next.
+    pub fn next_end(&self) -> Option<WallTime> {
+        self.lifetimes.iter().filter_map(|it| it.ends_at).min()
+    }
+
     /// A restart of the device ends the subscriptions that are not persistent; time ends others.
-    pub fn end_subscriptions(&mut self, ends: impl Fn(&Subscription) -> bool) {
-        let ended: Vec<u32> = self.subscriptions.iter().filter(|it| ends(it)).map(|it| it.instance).collect();
+    pub fn end_subscriptions(&mut self, ends: impl Fn(&Lifetime) -> bool) {
+        let ended: Vec<u32> = self.lifetimes.iter().filter(|it| ends(it)).map(|it| it.instance).collect();
         for instance in ended {
             self.delete(&format!("{SUBSCRIPTIONS}{instance}."));
         }
@@ -247,6 +261,13 @@ impl LocalAgent {
         if name.starts_with(SUBSCRIPTIONS) {
             self.follow_changes();
         }
+        if let Some(below) = name.strip_prefix(CONTROLLERS) {
+            let decides =
+                name.ends_with('.') || below.ends_with("Enable") || below.ends_with("OnBoardingComplete");
+            if let Some((number, _)) = below.split_once('.').filter(|_| decides) {
+                self.new_controllers.insert(format!("{CONTROLLERS}{number}."));
+            }
+        }
         if name.starts_with(CONTROLLERS) || name.starts_with("Device.LocalAgent.ControllerTrust.") {
             self.access.get_mut().clear();
         }
@@ -254,7 +275,8 @@ impl LocalAgent {
 
     fn follow_changes(&mut self) {
         let rows = self.tree.model.instances(SUBSCRIPTIONS).into_iter();
-        self.subscriptions = rows.filter_map(|row| Subscription::read(&self.tree, row)).collect();
+        self.subscriptions = rows.clone().filter_map(|row| Subscription::read(&self.tree, row)).collect();
+        self.lifetimes = rows.map(|row| Lifetime::read(&self.tree, row)).collect();
     }
 }
 

@@ -18,6 +18,7 @@ pub(super) use local_agent::LocalAgent;
 pub(super) use request::Operation;
 pub(super) use subscription::{NotifType, Subscription};
 pub use template::Template;
+pub(super) use tree::as_object;
 
 #[cfg(test)]
 mod tests;

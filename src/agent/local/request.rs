@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::datamodel::WallTime;
 use crate::identity::EndpointId;
 
 /// An asynchronous operation as it is kept.
@@ -17,4 +18,10 @@ pub(in crate::agent) struct Operation {
     pub input_args: std::collections::BTreeMap<String, String>,
     /// Whether the CPE has been told and is at it: its completion is awaited.
     pub started: bool,
+    /// When a timer ends; of no other command.
+    #[serde(default)]
+    pub due: Option<WallTime>,
+    /// A controller has asked for its end.
+    #[serde(default)]
+    pub canceling: bool,
 }

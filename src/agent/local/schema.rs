@@ -42,7 +42,6 @@ const OWNED: [Owned; 17] = [
         without: &[
             "AdvertisedDeviceSubtypes",
             "CertificateNumberOfEntries",
-            "MaxSubscriptionChangeAdoptionTime",
             "MonitorNumberOfEntries",
             "SupportedFingerprintAlgorithms",
             "SupportedThresholdOperator",

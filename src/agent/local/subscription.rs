@@ -35,6 +35,44 @@ impl NotifType {
     }
 }
 
+/// What ends a subscription's row, whether it is enabled or not.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::agent) struct Lifetime {
+    pub instance: u32,
+    /// By its TimeToLive.
+    pub ends_at: Option<WallTime>,
+    pub persistent: bool,
+}
+
+impl Lifetime {
+    pub fn read(tree: &Tree, instance: u32) -> Self {
+        let row = format!("{SUBSCRIPTIONS}{instance}.");
+        let ttl = tree.number(&format!("{row}TimeToLive")).filter(|seconds| *seconds > 0);
+        let created =
+            tree.value(&format!("{row}CreationDate")).and_then(WallTime::parse).unwrap_or(tree.wall);
+        let ends_at = ttl.map(|seconds| WallTime(created.0.saturating_add(seconds.saturating_mul(1_000))));
+        Self { instance, ends_at, persistent: tree.is(&format!("{row}Persistent")) }
+    }
+}
+
+/// What is done when a subscription fires (`TriggerAction`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::agent) enum TriggerAction {
+    Notify,
+    Config,
+    NotifyAndConfig,
+}
+
+impl TriggerAction {
+    pub fn notifies(self) -> bool {
+        self != Self::Config
+    }
+
+    pub fn configures(self) -> bool {
+        self != Self::Notify
+    }
+}
+
 /// A row that is enabled and complete, ready for matching.
 #[derive(Debug, Clone)]
 pub(in crate::agent) struct Subscription {
@@ -43,12 +81,10 @@ pub(in crate::agent) struct Subscription {
     /// The path of the controller's row.
     pub recipient: String,
     pub notif_type: NotifType,
-    pub persistent: bool,
+    pub trigger_action: TriggerAction,
     pub notif_retry: bool,
     /// How long a notification is retried, in seconds; 0 is for ever.
     pub notif_expiration: u64,
-    /// When the subscription itself ends.
-    pub ends_at: Option<WallTime>,
     references: Vec<Reference>,
 }
 
@@ -70,17 +106,18 @@ impl Subscription {
         if !is("Enable") {
             return None;
         }
-        let ttl = seconds("TimeToLive");
-        let created = value("CreationDate").and_then(WallTime::parse).unwrap_or(tree.wall);
         Some(Self {
             instance,
             id: value("ID")?.to_owned(),
             recipient: value("Recipient")?.to_owned(),
             notif_type: NotifType::parse(value("NotifType")?)?,
-            persistent: is("Persistent"),
+            trigger_action: match value("TriggerAction") {
+                Some("Config") => TriggerAction::Config,
+                Some("NotifyAndConfig") => TriggerAction::NotifyAndConfig,
+                _ => TriggerAction::Notify,
+            },
             notif_retry: is("NotifRetry"),
             notif_expiration: seconds("NotifExpiration"),
-            ends_at: (ttl > 0).then_some(WallTime(created.0.saturating_add(ttl.saturating_mul(1_000)))),
             references: split_list(value("ReferenceList")?).filter_map(Reference::parse).collect(),
         })
     }

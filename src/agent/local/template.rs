@@ -151,6 +151,8 @@ fn place_controller(tree: &mut Tree, controller: &ControllerConfig, roles: &[Rol
         ("Enable", "true"),
         ("EndpointID", controller.endpoint_id.as_str()),
         ("AssignedRole", &assigned.join(",")),
+        // Who is not to get an OnBoardRequest counts as onboarded.
+        ("OnBoardingComplete", if controller.onboard { "false" } else { "true" }),
     ];
     put(tree, &row, &columns);
     let mtp = format!("{row}MTP.1.");

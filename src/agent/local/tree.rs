@@ -124,7 +124,7 @@ pub(super) fn row_of(name: &str) -> &str {
 }
 
 /// References to rows are written without a dot at their end (TR-106 3.2.4), and read with or without it.
-pub(super) fn as_object(reference: &str) -> String {
+pub(in crate::agent) fn as_object(reference: &str) -> String {
     if reference.ends_with('.') { reference.to_owned() } else { format!("{reference}.") }
 }
 

@@ -96,6 +96,16 @@ impl Mqtt {
         self.tell(agent, &sender, command);
     }
 
+    /// This agent has restarted: it connects anew before it says anything more. On a shared connection only
+    /// its Disconnect and Connect records say so.
+    pub fn restart(&self, agent: &EndpointId) {
+        let mut known = true;
+        let sender = self.sender(agent, &mut known);
+        if known {
+            self.tell(agent, &sender, Command::Restart(agent.clone()));
+        }
+    }
+
     fn tell(&self, agent: &EndpointId, sender: &mpsc::Sender<Command>, command: Command) {
         if sender.try_send(command).is_err() {
             self.shared.metrics.usp_dropped(agent.as_str(), "too much waits for the broker");

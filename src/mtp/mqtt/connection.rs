@@ -19,6 +19,7 @@ use super::wire::Wire;
 /// What a connection is told.
 pub(super) enum Command {
     Attach(EndpointId),
+    Restart(EndpointId),
     Send { agent: EndpointId, controller: EndpointId, record: Bytes },
 }
 
@@ -155,23 +156,23 @@ impl Connection {
         let mut stuck_since = None;
         loop {
             match self.turn(&mut wire, &mut was_up, &mut stuck_since).await {
-                Ok(true) => {}
-                Ok(false) => {
+                Ok(None) => {}
+                Ok(Some(why)) => {
                     wire.close().await;
-                    return Lived { was_up, why: "the gateway stops".into() };
+                    return Lived { was_up, why: why.into() };
                 }
                 Err(why) => return Lived { was_up, why },
             }
         }
     }
 
-    /// One round; `Ok(false)` when the gateway stops and all is said.
+    /// One round; says why if it was the last and all is said.
     async fn turn(
         &mut self,
         wire: &mut Wire,
         was_up: &mut bool,
         stuck_since: &mut Option<u64>,
-    ) -> Result<bool, String> {
+    ) -> Result<Option<&'static str>, String> {
         let now = self.now();
         self.greet_some();
         wire.fill(&mut self.client, now)?;
@@ -184,7 +185,7 @@ impl Connection {
         let sleep = Duration::from_millis(deadline.saturating_sub(now).min(DAY_MS));
         let room = QUEUE_AHEAD.saturating_sub(self.client.pending());
         let stop = self.shared.stop.clone();
-        let (mut events, mut commands) = (Vec::new(), Vec::new());
+        let (mut events, mut commands, mut restarts) = (Vec::new(), Vec::new(), false);
         tokio::select! {
             round = wire.round() => match round {
                 Round::Over(why) => return Err(why),
@@ -197,9 +198,18 @@ impl Connection {
             // All that waits goes out with one write.
             count = self.commands.recv_many(&mut commands, room), if room > 0 => {
                 if count == 0 {
-                    return Ok(false);
+                    return Ok(Some(STOPS));
                 }
-                commands.into_iter().for_each(|command| self.obey(command));
+                for command in commands {
+                    if self.obey(command) {
+                        // Its own connection is made anew. What came behind waits for it in the client.
+                        restarts = true;
+                    }
+                }
+                if restarts {
+                    wire.fill(&mut self.client, now)?;
+                    return Ok(Some(RESTARTS));
+                }
             }
             () = tokio::time::sleep(sleep) => {
                 let now = self.now();
@@ -209,15 +219,19 @@ impl Connection {
                 self.client.tick(now, &mut events);
             }
             () = stop.cancelled() => {
-                self.say_goodbye();
+                if let Some(agent) = self.owner.clone() {
+                    self.say_goodbye(&agent, STOPS);
+                } else {
+                    self.client.goodbye();
+                }
                 wire.fill(&mut self.client, now)?;
-                return Ok(false);
+                return Ok(Some(STOPS));
             }
         }
         for event in events {
             self.happened(event, wire, was_up)?;
         }
-        Ok(true)
+        Ok(None)
     }
 
     fn happened(&mut self, event: Event, wire: &mut Wire, was_up: &mut bool) -> Result<(), String> {
@@ -244,7 +258,8 @@ impl Connection {
         self.greet = self.agents.iter().cloned().collect();
     }
 
-    fn obey(&mut self, command: Command) {
+    /// Carries a command out; says whether the connection is to be made anew.
+    fn obey(&mut self, command: Command) -> bool {
         match command {
             Command::Attach(agent) => {
                 if (self.agents.insert(agent.clone()) || self.owner.is_some()) && self.client.is_up() {
@@ -254,8 +269,18 @@ impl Connection {
                     }
                 }
             }
+            // A connection that is not up greets anew in any case.
+            Command::Restart(agent) if self.client.is_up() => {
+                self.say_goodbye(&agent, RESTARTS);
+                if self.owner.is_some() {
+                    return true;
+                }
+                self.greet.push_back(agent);
+            }
+            Command::Restart(_) => {}
             Command::Send { agent, controller, record } => self.publish(&agent, &controller, record),
         }
+        false
     }
 
     /// Sends Connect records (R-MTP.6) as far as there is room: ten thousand agents do not fit at once.
@@ -274,20 +299,26 @@ impl Connection {
         }
     }
 
-    fn say_goodbye(&mut self) {
-        if let Some(agent) = self.owner.clone() {
-            let controllers: Vec<EndpointId> =
-                self.shared.config.controllers.iter().map(|(controller, _)| controller.clone()).collect();
-            for controller in controllers {
-                let payload = Payload::Disconnect { reason: "the gateway stops".into(), reason_code: 0 };
-                let record = Record::of(&agent, &controller, payload).encode();
-                self.publish(&agent, &controller, record);
-            }
+    /// Tells the controllers that an agent goes, and the broker if the connection is its own.
+    fn say_goodbye(&mut self, agent: &EndpointId, why: &'static str) {
+        let controllers: Vec<EndpointId> =
+            self.shared.config.controllers.iter().map(|(controller, _)| controller.clone()).collect();
+        for controller in controllers {
+            let payload = Payload::Disconnect { reason: why.into(), reason_code: 0 };
+            let record = Record::of(agent, &controller, payload).encode();
+            // What is not acknowledged would come again after the agent is back.
+            self.publish_at(agent, &controller, record, 0);
         }
-        self.client.goodbye();
+        if self.owner.is_some() {
+            self.client.goodbye();
+        }
     }
 
     fn publish(&mut self, agent: &EndpointId, controller: &EndpointId, record: Bytes) {
+        self.publish_at(agent, controller, record, 1);
+    }
+
+    fn publish_at(&mut self, agent: &EndpointId, controller: &EndpointId, record: Bytes, qos: u8) {
         let configured = self.shared.config.controllers.iter().find(|(known, _)| known == controller);
         let learnt = self.replies.get(&(agent.clone(), controller.clone()));
         let Some(topic) = learnt.or(configured.map(|(_, topic)| topic)) else { return };
@@ -296,7 +327,7 @@ impl Connection {
             Version::V5 => Publish {
                 topic: topic.clone(),
                 payload: record,
-                qos: 1,
+                qos,
                 // R-MQTT.22, 23, 27.
                 properties: Properties {
                     content_type: Some("usp.msg".into()),
@@ -307,7 +338,7 @@ impl Connection {
             },
             Version::V311 => {
                 let topic = topics::with_reply_to(topic, &own);
-                Publish { topic, payload: record, qos: 1, ..Publish::default() }
+                Publish { topic, payload: record, qos, ..Publish::default() }
             }
         };
         if self.client.publish(publish).is_err() {
@@ -386,6 +417,8 @@ fn fastrand(name: &str, started: Instant) -> u32 {
     u32::try_from(hasher.finish() >> 32).unwrap_or(0)
 }
 
+const STOPS: &str = "the gateway stops";
+const RESTARTS: &str = "the agent restarts";
 /// R-MQTT.27a.
 const CONTENT_TYPES: [&str; 2] = ["usp.msg", "application/vnd.bbf.usp.msg"];
 /// Largest packet taken: a record and its topic.

@@ -64,7 +64,15 @@ impl Stomp {
 
     /// Sends a record. It is dropped, with a line in the log, where too much waits for the broker.
     pub fn send(&self, agent: &EndpointId, controller: &EndpointId, record: Bytes) {
-        let outgoing = Outgoing { controller: controller.clone(), record };
+        self.tell(agent, Outgoing::Record { controller: controller.clone(), record });
+    }
+
+    /// This agent has restarted: it connects anew before it says anything more.
+    pub fn restart(&self, agent: &EndpointId) {
+        self.tell(agent, Outgoing::Restart);
+    }
+
+    fn tell(&self, agent: &EndpointId, outgoing: Outgoing) {
         if self.sender(agent).try_send(outgoing).is_err() {
             self.shared.metrics.usp_dropped(agent.as_str(), "too much waits for the broker");
         }

@@ -16,9 +16,13 @@ use super::agents::Shared;
 use super::destinations::{agent_destination, is_destination};
 
 /// A record for a controller.
-pub(super) struct Outgoing {
-    pub controller: EndpointId,
-    pub record: Bytes,
+pub(super) enum Outgoing {
+    Record {
+        controller: EndpointId,
+        record: Bytes,
+    },
+    /// The agent has restarted: it connects anew before it says anything more.
+    Restart,
 }
 
 /// The connection of one agent.
@@ -34,6 +38,8 @@ pub(super) struct Connection {
     up_since: Option<u64>,
     /// When the goodbye must be over, once it is said.
     leaving: Option<u64>,
+    /// Why it is said.
+    farewell: &'static str,
     /// Since when the broker does not read what is there for it.
     stuck_since: Option<u64>,
 }
@@ -60,6 +66,7 @@ impl Connection {
             replies: HashMap::new(),
             up_since: None,
             leaving: None,
+            farewell: STOPS,
             stuck_since: None,
         };
         tokio::spawn(connection.run());
@@ -78,7 +85,7 @@ impl Connection {
         while !stop.is_cancelled() {
             self.up_since = None;
             let why = match self.live().await {
-                Ok(()) => "the gateway stops".to_owned(),
+                Ok(()) => self.farewell.to_owned(),
                 Err(why) => why,
             };
             self.client.disconnected();
@@ -112,7 +119,7 @@ impl Connection {
         };
         let mut io = Buffered::new(stream.map_err(|error| error.to_string())?);
         self.client.connected(self.now());
-        self.stuck_since = None;
+        (self.stuck_since, self.leaving, self.farewell) = (None, None, STOPS);
         let result = loop {
             match self.turn(&mut io).await {
                 Ok(true) => {}
@@ -153,8 +160,13 @@ impl Connection {
                     self.client.receive(now, &mut io.incoming, &mut events);
                 }
             },
-            outgoing = self.outgoing.recv(), if room => match outgoing {
-                Some(Outgoing { controller, record }) => self.send(&controller, record),
+            outgoing = self.outgoing.recv(), if room && self.leaving.is_none() => match outgoing {
+                Some(Outgoing::Record { controller, record }) => self.send(&controller, record),
+                // A connection that is not up greets anew in any case.
+                Some(Outgoing::Restart) => {
+                    self.farewell = "the agent restarts";
+                    self.say_goodbye();
+                }
                 None => return Ok(false),
             },
             () = tokio::time::sleep(sleep) => {
@@ -223,7 +235,7 @@ impl Connection {
         }
         let shared = Arc::clone(&self.shared);
         for (controller, _) in &shared.config.controllers {
-            let payload = Payload::Disconnect { reason: "the gateway stops".into(), reason_code: 0 };
+            let payload = Payload::Disconnect { reason: self.farewell.into(), reason_code: 0 };
             self.send(controller, Record::of(&self.agent, controller, payload).encode());
         }
         self.client.goodbye();
@@ -287,6 +299,7 @@ const QUEUE_AHEAD: usize = 64;
 const CONNECT: Duration = Duration::from_secs(10);
 /// How long the broker may not read before the connection is given up.
 const STUCK_MS: u64 = 30_000;
+const STOPS: &str = "the gateway stops";
 /// Time for the goodbye to be confirmed.
 const GOODBYE_MS: u64 = 2_000;
 const DAY_MS: u64 = 86_400_000;

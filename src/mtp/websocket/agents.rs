@@ -28,10 +28,17 @@ pub struct WebSocketConfig {
     pub retry_ms: (u64, u64),
 }
 
+/// What a connection is told.
+pub(super) enum Command {
+    Send(Bytes),
+    /// Close it, and come back.
+    Restart,
+}
+
 /// The agents of one controller.
 pub struct WebSocket {
     shared: Arc<Shared>,
-    connections: DashMap<EndpointId, mpsc::Sender<Bytes>>,
+    connections: DashMap<EndpointId, mpsc::Sender<Command>>,
 }
 
 /// What all connections to one controller have in common.
@@ -59,16 +66,25 @@ impl WebSocket {
 
     /// Sends a record. It is dropped, with a line in the log, where too much waits for the controller.
     pub fn send(&self, agent: &EndpointId, record: Bytes) {
-        if self.sender(agent).try_send(record).is_err() {
+        self.tell(agent, Command::Send(record));
+    }
+
+    /// This agent has restarted: it connects anew before it says anything more.
+    pub fn restart(&self, agent: &EndpointId) {
+        self.tell(agent, Command::Restart);
+    }
+
+    fn tell(&self, agent: &EndpointId, command: Command) {
+        if self.sender(agent).try_send(command).is_err() {
             self.shared.metrics.usp_dropped(agent.as_str(), "too much waits for the controller");
         }
     }
 
-    fn sender(&self, agent: &EndpointId) -> mpsc::Sender<Bytes> {
+    fn sender(&self, agent: &EndpointId) -> mpsc::Sender<Command> {
         let slot = self.connections.entry(agent.clone());
         slot.or_insert_with(|| {
-            let (sender, records) = mpsc::channel(WAITING);
-            tokio::spawn(connection::run(Arc::clone(&self.shared), agent.clone(), records));
+            let (sender, commands) = mpsc::channel(WAITING);
+            tokio::spawn(connection::run(Arc::clone(&self.shared), agent.clone(), commands));
             sender
         })
         .clone()

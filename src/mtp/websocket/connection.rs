@@ -17,19 +17,19 @@ use crate::identity::EndpointId;
 use crate::net::{Backoff, HttpUrl, Stream};
 use crate::usp::record::{MAX_RECORD, Payload, Record};
 
-use super::agents::Shared;
+use super::agents::{Command, Shared};
 
 type Socket = WebSocketStream<Stream>;
 
 /// Connects again and again until told to stop.
-pub(super) async fn run(shared: Arc<Shared>, agent: EndpointId, mut records: mpsc::Receiver<Bytes>) {
+pub(super) async fn run(shared: Arc<Shared>, agent: EndpointId, mut commands: mpsc::Receiver<Command>) {
     let (first, most) = shared.config.retry_ms;
     let mut backoff = Backoff::new(first, most);
     let started = Instant::now();
     let stop = shared.stop.clone();
     loop {
         // It ends by itself when the gateway stops: a goodbye takes a moment.
-        let (was_up, why) = live(&shared, &agent, &mut records).await;
+        let (was_up, why) = live(&shared, &agent, &mut commands).await;
         if stop.is_cancelled() {
             return;
         }
@@ -50,7 +50,7 @@ pub(super) async fn run(shared: Arc<Shared>, agent: EndpointId, mut records: mps
 }
 
 /// One connection from its opening to its end: whether it was ever up, and why it ended.
-async fn live(shared: &Shared, agent: &EndpointId, records: &mut mpsc::Receiver<Bytes>) -> (bool, String) {
+async fn live(shared: &Shared, agent: &EndpointId, commands: &mut mpsc::Receiver<Command>) -> (bool, String) {
     let opening = tokio::time::timeout(HANDSHAKE, open(shared, agent));
     let opened = tokio::select! {
         opened = opening => opened,
@@ -68,7 +68,7 @@ async fn live(shared: &Shared, agent: &EndpointId, records: &mut mpsc::Receiver<
         return (true, why);
     }
     shared.side.connected(agent, &shared.config.controller);
-    (true, carry(shared, agent, records, &mut socket).await)
+    (true, carry(shared, agent, commands, &mut socket).await)
 }
 
 async fn open(shared: &Shared, agent: &EndpointId) -> Result<Socket, String> {
@@ -107,12 +107,14 @@ fn request(url: &HttpUrl, agent: &EndpointId) -> Result<Request<()>, String> {
 async fn carry(
     shared: &Shared,
     agent: &EndpointId,
-    records: &mut mpsc::Receiver<Bytes>,
+    commands: &mut mpsc::Receiver<Command>,
     socket: &mut Socket,
 ) -> String {
     let mut ping = tokio::time::interval(shared.config.ping);
     ping.reset();
     let mut silent = 0;
+    // Who is told to come back, and has said nothing yet, has come back.
+    let mut fresh = true;
     loop {
         let result = tokio::select! {
             message = socket.next() => {
@@ -132,8 +134,11 @@ async fn carry(
                     None => return "the controller closed the connection".into(),
                 }
             }
-            record = records.recv() => match record {
-                Some(record) => {
+            command = commands.recv() => match command {
+                Some(Command::Restart) if fresh => Ok(()),
+                Some(Command::Restart) => return goodbye(shared, agent, socket, "the agent restarts").await,
+                Some(Command::Send(record)) => {
+                    fresh = false;
                     shared.metrics.usp_sent();
                     say(socket, Message::Binary(record)).await
                 }
@@ -146,7 +151,7 @@ async fn carry(
                 }
                 say(socket, Message::Ping(Bytes::new())).await
             }
-            () = shared.stop.cancelled() => return goodbye(shared, agent, socket).await,
+            () = shared.stop.cancelled() => return goodbye(shared, agent, socket, "the gateway stops").await,
         };
         if let Err(why) = result {
             return why;
@@ -202,12 +207,12 @@ async fn refuse(socket: &mut Socket) -> String {
     "the controller sent what is no USP record".into()
 }
 
-async fn goodbye(shared: &Shared, agent: &EndpointId, socket: &mut Socket) -> String {
-    let payload = Payload::Disconnect { reason: "the gateway stops".into(), reason_code: 0 };
+async fn goodbye(shared: &Shared, agent: &EndpointId, socket: &mut Socket, why: &str) -> String {
+    let payload = Payload::Disconnect { reason: why.into(), reason_code: 0 };
     let record = Record::of(agent, &shared.config.controller, payload).encode();
     let _ = say(socket, Message::Binary(record)).await;
     let _ = close(socket, None).await;
-    "the gateway stops".into()
+    why.to_owned()
 }
 
 /// Closes as RFC 6455 7 says: sends Close and waits a while for the peer's.

@@ -18,7 +18,7 @@ pub struct Models<'m> {
 
 impl<'m> Models<'m> {
     /// The model that holds a path.
-    pub(in crate::translation) fn of(&self, path: &str) -> &'m Instantiated {
+    pub fn of(&self, path: &str) -> &'m Instantiated {
         if is_local(path) { self.local } else { self.cpe }
     }
 }

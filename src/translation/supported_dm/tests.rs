@@ -285,8 +285,8 @@ fn a_diagnostic_is_a_command_only_where_the_device_has_its_object() {
     let access = &Access::unlimited();
     let view = View { cpe: &mut cpe, local: &mut local, access, wall: WallTime(0) };
     let seen = Seen::of(&view);
-    assert!(!carried_out(&COMMANDS, "Device.IP.Diagnostics.IPPing()", &seen, &view));
-    assert!(carried_out(&COMMANDS, "Device.Reboot()", &seen, &view));
+    assert!(!carried_out(&commands(&view), "Device.IP.Diagnostics.IPPing()", &seen, &view));
+    assert!(carried_out(&commands(&view), "Device.Reboot()", &seen, &view));
 }
 
 #[test]
@@ -300,7 +300,7 @@ fn asking_for_the_root_again_and_again_ends_at_a_limit() {
 
 #[test]
 fn every_command_and_event_is_the_standards() {
-    for name in COMMANDS.iter().chain(&EVENTS) {
+    for name in Operate::COMMANDS.into_iter().chain(Diagnostic::commands()) {
         let kind = Supported::device2().find(name).map(|row| row.kind);
         assert!(matches!(kind, Some(Kind::Command | Kind::Event)), "{name}");
     }

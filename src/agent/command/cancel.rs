@@ -1,0 +1,24 @@
+//! `Device.LocalAgent.Request.{i}.Cancel()`: the end of an asynchronous operation (R-OPR.3).
+
+use crate::datamodel::path;
+use crate::translation::Refusal;
+use crate::usp::ErrorCode;
+
+use super::{Call, Command, Done};
+use crate::agent::core::Agent;
+use crate::agent::io::{Env, Output, Shadow};
+
+pub(super) const COMMAND: Command = Command { path: "Device.LocalAgent.Request.{i}.Cancel()", run };
+
+fn run(
+    agent: &mut Agent,
+    env: &Env,
+    shadow: &Shadow,
+    call: &Call<'_>,
+    out: &mut Vec<Output>,
+) -> Result<Done, Refusal> {
+    match path::instance(call.object) {
+        Some(instance) if agent.cancel(env, shadow, instance, out) => Ok(Done::Complete),
+        _ => Err(Refusal::new(ErrorCode::COMMAND_FAILURE, "there is nothing to cancel")),
+    }
+}
