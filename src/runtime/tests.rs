@@ -179,7 +179,8 @@ async fn a_device_at_rest_is_woken_when_something_of_its_own_is_due() {
     let due = WallTime(Clock::start().wall().0 + 400);
     let subscription = serde_json::json!({
         "format": 2, "own": true, "params": {
-            "Enable": "true", "ID": "s", "NotifType": "OperationComplete", "Recipient": "Device.LocalAgent.Controller.1",
+            "Enable": "true", "ID": "s", "NotifType": "OperationComplete",
+            "Recipient": "Device.LocalAgent.Controller.1",
             "ReferenceList": "Device.ScheduleTimer()", "Persistent": "true", "CreationDate": "2026-01-01T00:00:00Z",
         },
     });
