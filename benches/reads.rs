@@ -134,6 +134,7 @@ async fn fleet(store: Arc<Embedded>) -> (Fleet<Embedded>, mpsc::UnboundedReceive
         proxy: Arc::new(ProxyConfig::default()),
         acs: None,
         keyring: None,
+        collector: dragoman::collector::Collector::new(dragoman::collector::Egress::default(), None),
         alarms: Alarms::default(),
         firmwares: Arc::new(Firmwares::open(Arc::clone(&store)).await.expect("readable")),
         store,

@@ -56,6 +56,7 @@ impl Gateway {
             rest_after_ms: u64::try_from(settings.rest_after.as_millis()).unwrap_or(u64::MAX),
             connection_request: crate::connection_request::Limits::default(),
             keyring: settings.keyring,
+            collector: settings.collector,
         });
         let side = Arc::new(fleet.clone());
         let (metrics_of, stop_of) = (|| Arc::clone(&metrics), || mtps_stop.clone());

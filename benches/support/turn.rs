@@ -9,6 +9,7 @@ use dragoman::agent::{
 use dragoman::cwmp::rpc::{Array, Inform, ParameterValueStruct, Request, Response};
 use dragoman::cwmp::soap::{self, Envelope, Header, Limits, Message as Soap};
 use dragoman::datamodel::{Source, Value, ValueType, WallTime};
+use dragoman::durable::Token;
 use dragoman::identity::{DeviceId, EndpointId};
 use dragoman::usp::message::{Get, Message, Request as UspRequest};
 use dragoman::usp::record::{Integrity, Record};
@@ -88,6 +89,17 @@ impl Turn {
         let answer = Input::Answer { rpc: rpc.id, response };
         self.agent.handle(&ENV, &mut self.shadow, answer, &mut out);
         assert!(self.agent.next_rpc(&ENV, &mut self.shadow, &mut out).is_none(), "it asks again");
+        // What is told must be durable first: here it is at once.
+        let kept: Vec<Token> = out
+            .iter()
+            .filter_map(|output| match output {
+                Output::Persist { token, .. } => Some(*token),
+                _ => None,
+            })
+            .collect();
+        for token in kept {
+            self.agent.handle(&ENV, &mut self.shadow, Input::Persisted(token), &mut out);
+        }
         let sent = out.into_iter().find_map(|output| match output {
             Output::Send { record, .. } => Some(record),
             _ => None,

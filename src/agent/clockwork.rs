@@ -49,6 +49,8 @@ impl Agent {
                 self.tell_periodic(env, shadow, &recipient, out);
             }
         }
+        self.collect_due(env, self.clockwork.done, shadow, out);
+        self.retry_uploads(env, shadow, out);
         self.clockwork.done = env.wall;
         self.end_timers(env, shadow, out);
         let due: Vec<_> =
@@ -66,7 +68,8 @@ impl Agent {
         let timers = self.operations.iter().filter_map(|operation| operation.due);
         let onboarding = self.onboarding_due().map(|(_, at)| at);
         let ends = self.local.next_end();
-        periodic.chain(timers).chain(onboarding).chain(ends).min()
+        let collections = self.collections(self.clockwork.done);
+        periodic.chain(timers).chain(onboarding).chain(ends).chain(collections).min()
     }
 
     /// The same in monotonic milliseconds, for whoever keeps the agent awake.
@@ -106,7 +109,7 @@ impl Agent {
     }
 
     /// Tells the agents of a fleet apart, so that they do not speak all at once.
-    fn spread(&self) -> u64 {
+    pub(super) fn spread(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         self.endpoint.hash(&mut hasher);
         hasher.finish()

@@ -16,6 +16,7 @@ use crate::translation::{
 use crate::usp::ErrorCode;
 use crate::usp::message::{self, Message};
 
+use super::bulk_data::BulkData;
 use super::clockwork::Clockwork;
 use super::config::AgentConfig;
 use super::exchange::{Exchange, Way};
@@ -56,6 +57,8 @@ pub struct Agent {
     /// The newest time: monotonic milliseconds, and the wall's.
     pub(super) seen: (u64, WallTime),
     pub(super) clockwork: Clockwork,
+    /// Reports that are on their way to collectors.
+    pub(super) bulk: BulkData,
     /// Subscriptions that have fired and have something to set.
     pub(super) triggers: VecDeque<Trigger>,
     /// How many triggers led to what is being done.
@@ -103,6 +106,7 @@ impl Agent {
             next: 0,
             seen: (0, WallTime(u64::MAX)),
             clockwork: Clockwork::restore(entries),
+            bulk: BulkData::default(),
             triggers: VecDeque::new(),
             depth: 0,
         };
@@ -139,6 +143,7 @@ impl Agent {
                 self.keep_shadow(shadow, out);
             }
             Input::Tick => self.tick(env, shadow, out),
+            Input::Uploaded { id, result } => self.uploaded(env, id, result, out),
             Input::Persisted(token) => self.persisted(token),
             Input::StoreFailed(token) => self.store_failed(token, out),
         }
@@ -247,12 +252,12 @@ impl Agent {
     pub fn next_deadline(&self) -> Option<u64> {
         let own = [self.next_own_deadline(), self.session_deadline()];
         let all = [self.queue.next_deadline(), self.outbox.next_deadline()].into_iter().chain(own);
-        all.flatten().min()
+        all.chain([self.bulk.next_deadline()]).flatten().min()
     }
 
     /// Whether nothing would be lost if this were rebuilt from the store.
     pub fn is_idle(&self) -> bool {
-        self.queue.is_empty() && self.outbox.is_empty() && self.exchange.is_idle()
+        self.queue.is_empty() && self.outbox.is_empty() && self.exchange.is_idle() && self.bulk.is_empty()
     }
 
     fn answered(&mut self, env: &Env, shadow: &mut Shadow, rpc: RpcId, response: &Response<'_>) {
@@ -386,6 +391,7 @@ impl Agent {
             Work::Finish(_) if outcome == Outcome::Silent => {}
             Work::Finish(instance) => self.completed(env, shadow, instance, outcome.clone(), out),
             Work::Trigger { subscription, .. } => trigger::audit(subscription, &outcome, out),
+            Work::Collect(instance) => self.collected(env, shadow, instance, out),
             Work::Asked | Work::Sample | Work::Discovery | Work::Boot => {}
         }
         let Some(asker) = job.asker else { return };

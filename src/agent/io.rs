@@ -89,9 +89,38 @@ pub enum Input<'a> {
         id: FirmwareId,
         model: Option<Arc<Firmware>>,
     },
+    /// A collector has taken a report, or why it has not.
+    Uploaded {
+        id: UploadId,
+        result: Result<(), String>,
+    },
     Persisted(Token),
     StoreFailed(Token),
     Tick,
+}
+
+/// Names an upload until its end is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UploadId(pub u64);
+
+/// Bulk data reports for a collector (TR-369 A.2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upload {
+    pub id: UploadId,
+    /// With its query.
+    pub url: String,
+    /// `POST` or `PUT`.
+    pub method: &'static str,
+    /// `Content-Type`.
+    pub media_type: &'static str,
+    /// `BBF-Report-Format`.
+    pub layout: &'static str,
+    /// Whether the body is to be compressed with gzip.
+    pub gzip: bool,
+    /// Whether a `Date` header goes along.
+    pub date: bool,
+    pub credentials: Option<(String, String)>,
+    pub body: Bytes,
 }
 
 /// What the world must do.
@@ -119,6 +148,8 @@ pub enum Output {
         id: FirmwareId,
         firmware: Firmware,
     },
+    /// Reports go to a collector; [`Input::Uploaded`] is the answer.
+    Upload(Upload),
     /// Work waits for a session.
     WantSession,
     /// The device has an agent on the MTPs from now on.

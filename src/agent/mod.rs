@@ -2,6 +2,7 @@
 //!
 //! Layer 3: one `handle`, one `next_deadline`; no I/O, clock, randomness or async.
 
+mod bulk_data;
 mod clockwork;
 mod command;
 mod config;
@@ -28,7 +29,7 @@ pub use config::{
     StompConnection, UNTRUSTED,
 };
 pub use core::Agent;
-pub use io::{Env, Input, Output, Rpc, RpcId, Shadow};
+pub use io::{Env, Input, Output, Rpc, RpcId, Shadow, Upload, UploadId};
 pub use quick::Question;
 pub use stored::{RestoreError, stored_device_id};
 

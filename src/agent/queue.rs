@@ -41,6 +41,8 @@ pub(super) enum Work {
     Sample,
     /// Reads the parameters of a Boot!.
     Boot,
+    /// Reads what the bulk data profile in this row collects.
+    Collect(u32),
     /// Sets what a subscription's row says; so many triggers led to it.
     Trigger { subscription: u32, depth: u8 },
     /// Starts the operation of this Request row.

@@ -17,10 +17,11 @@ use crate::usp::record::{Integrity, Payload, Record};
 
 use super::{
     Agent, AgentConfig, ControllerConfig, ControllerMtp, Env, FULL_ACCESS, Input, Output, Question,
-    READ_ONLY, Shadow, StompConnection,
+    READ_ONLY, Shadow, StompConnection, Upload,
 };
 
 mod boot;
+mod bulk_data;
 mod clockwork;
 mod commands;
 mod mapped;
@@ -56,6 +57,8 @@ struct Story {
     next: u32,
     /// How often the agent's own connections were to be opened anew.
     restarts: u32,
+    /// Reports on their way to collectors.
+    uploads: Vec<Upload>,
     /// Lines for the operator.
     log: Vec<String>,
 }
@@ -120,6 +123,7 @@ impl Story {
             restless: false,
             next: 0,
             restarts: 0,
+            uploads: Vec::new(),
             log: Vec::new(),
         }
     }
@@ -181,6 +185,7 @@ impl Story {
                 }
                 Output::WantSession => self.wanted = true,
                 Output::Restarted => self.restarts += 1,
+                Output::Upload(upload) => self.uploads.push(upload),
                 Output::Log(line) => self.log.push(line),
                 Output::Onboarded | Output::Secure { .. } => {}
             }

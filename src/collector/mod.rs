@@ -6,4 +6,4 @@ mod egress;
 mod upload;
 
 pub use egress::{Egress, EgressError};
-pub use upload::{Collector, CollectorError, Upload};
+pub use upload::{Collector, CollectorError};

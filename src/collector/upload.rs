@@ -10,28 +10,11 @@ use flate2::write::GzEncoder;
 use thiserror::Error;
 use tokio::sync::Semaphore;
 
+use crate::agent::Upload;
 use crate::net::{HttpClient, HttpError, HttpLimits, HttpReply, HttpRequest, HttpUrl, TlsClient};
 use crate::transport::http::{Challenge, Credentials, basic_answer};
 
 use super::egress::{Egress, EgressError};
-
-/// A report on its way.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Upload {
-    /// With its query.
-    pub url: String,
-    /// `POST` or `PUT`.
-    pub method: &'static str,
-    pub media_type: &'static str,
-    /// `BBF-Report-Format`.
-    pub layout: &'static str,
-    /// Whether the body is to be compressed with gzip.
-    pub gzip: bool,
-    /// Whether a `Date` header goes along.
-    pub date: bool,
-    pub credentials: Option<(String, String)>,
-    pub body: Bytes,
-}
 
 /// Why a report was not taken; the text is for the operator.
 #[derive(Debug, Error)]
@@ -68,14 +51,14 @@ impl Collector {
     }
 
     /// Sends a report; done when the collector has said that it has it (a status of 200 to 299).
-    pub async fn send(&self, upload: Upload) -> Result<(), CollectorError> {
+    pub async fn send(&self, upload: &Upload) -> Result<(), CollectorError> {
         let url = self.egress.check(&upload.url)?;
         let Ok(_place) = self.places.acquire().await else { return Err(CollectorError::Busy(AT_ONCE)) };
-        let reply = self.exchange(&url, &upload, None).await?;
+        let reply = self.exchange(&url, upload, None).await?;
         let reply = match reply.status {
             401 => {
-                let answer = answer(&reply, &url, &upload).ok_or(CollectorError::Unauthorized)?;
-                self.exchange(&url, &upload, Some(answer)).await?
+                let answer = answer(&reply, &url, upload).ok_or(CollectorError::Unauthorized)?;
+                self.exchange(&url, upload, Some(answer)).await?
             }
             _ => reply,
         };

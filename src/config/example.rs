@@ -127,6 +127,10 @@ mqtt = { broker = "main", topic = "usp/controller" }
 # key = "agents.key"                 # on the curve P-256
 # sign_records = false               # true: MTPs are not trusted; every record is signed, ours and theirs
 
+# [egress]                           # where controllers may send the gateway: bulk data collectors
+# allow = ["https://bdc.example/reports/", "https://*.example.net/"]   # all that begins so; by default nowhere
+# ca = "collectors-ca.pem"           # needed with https
+
 # [admin]
 # listen = "127.0.0.1:9090"          # /metrics, /healthz, /readyz
 

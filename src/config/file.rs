@@ -29,6 +29,8 @@ pub(super) struct File {
     #[serde(default)]
     pub role: Vec<Role>,
     pub payload_security: Option<PayloadSecurity>,
+    #[serde(default)]
+    pub egress: Egress,
     pub admin: Option<Admin>,
     #[serde(default)]
     pub log: Log,
@@ -285,6 +287,15 @@ pub(super) struct PayloadSecurity {
     pub key: PathBuf,
     #[serde(default)]
     pub sign_records: bool,
+}
+
+/// Where controllers may send the gateway.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Egress {
+    #[serde(default)]
+    pub allow: Vec<String>,
+    pub ca: Option<PathBuf>,
 }
 
 /// Metrics and health.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::agent::{AgentConfig, ControllerConfig, ControllerMtp, RoleConfig};
+use crate::collector::{Collector, Egress};
 use crate::mtp::mqtt::{MqttConfig, Sharing};
 use crate::mtp::stomp::StompConfig;
 use crate::mtp::websocket::WebSocketConfig;
@@ -38,6 +39,7 @@ pub struct Settings {
     pub websocket: Vec<WebSocketConfig>,
     pub keyring: Option<Arc<Keyring>>,
     pub rest_after: Duration,
+    pub collector: Collector,
     pub admin: Option<SocketAddr>,
     pub log_filter: String,
     pub log_format: LogFormat,
@@ -102,11 +104,19 @@ impl Settings {
             websocket,
             keyring,
             rest_after: device.rest_after_seconds.unwrap_or(Seconds::of(30)).0,
+            collector: collector(&file.egress)?,
             admin: file.admin.map(|admin| admin.listen),
             log_filter: file.log.filter.unwrap_or_else(|| "info".into()),
             log_format: format,
         })
     }
+}
+
+fn collector(egress: &file::Egress) -> Result<Collector, Refusal> {
+    let places = Egress::of(egress.allow.iter().map(String::as_str));
+    let places = places.or_else(|error| refuse("egress.allow", error))?;
+    let tls = client_tls("egress", false, egress.ca.clone(), None, None)?;
+    Ok(Collector::new(places, tls))
 }
 
 /// Key and what is wrong with its value.

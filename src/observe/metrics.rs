@@ -21,6 +21,7 @@ pub struct Metrics {
     session_seconds: Histogram,
     bodies: Family<Outcome, Counter>,
     connection_requests: Family<Outcome, Counter>,
+    bulk_data_reports: Family<Outcome, Counter>,
     refused_posts: Family<Outcome, Counter>,
     not_opened: Family<Outcome, Counter>,
     authentications: Family<Outcome, Counter>,
@@ -55,6 +56,7 @@ impl Default for Metrics {
             session_seconds,
             bodies: Family::default(),
             connection_requests: Family::default(),
+            bulk_data_reports: Family::default(),
             refused_posts: Family::default(),
             not_opened: Family::default(),
             authentications: Family::default(),
@@ -80,6 +82,8 @@ impl Metrics {
             "Connection requests sent to CPEs",
             self.connection_requests.clone(),
         );
+        let reports = self.bulk_data_reports.clone();
+        registry.register("bulk_data_reports", "Bulk data reports sent to collectors", reports);
         registry.register("cwmp_refused", "POSTs of CPEs refused at the door", self.refused_posts.clone());
         registry.register(
             "cwmp_authentications",
@@ -135,6 +139,12 @@ impl Metrics {
         if let Some(reason) = failure {
             warn!(endpoint, reason, "connection request failed");
         }
+    }
+
+    /// A collector has taken a bulk data report, or has not.
+    pub fn bulk_data_report(&self, taken: bool) {
+        let outcome = if taken { "taken" } else { "failed" };
+        self.bulk_data_reports.get_or_create(&Outcome { outcome }).inc();
     }
 
     /// A POST was answered at the door, without any device being told.

@@ -74,6 +74,7 @@ impl Device {
             Input::Record(bytes, integrity) => {
                 self.tell(env, agent::Input::Record { bytes, integrity }, out);
             }
+            Input::Uploaded { id, result } => self.tell(env, agent::Input::Uploaded { id, result }, out),
             Input::Secured { controller, session_id, secured } => {
                 self.tell(env, agent::Input::Secured { controller, session_id, secured }, out);
             }
@@ -235,6 +236,7 @@ impl Device {
                 agent::Output::WantSession => wanted = true,
                 agent::Output::Onboarded => out.push(Output::Onboarded),
                 agent::Output::Restarted => out.push(Output::AgentRestarted),
+                agent::Output::Upload(upload) => out.push(Output::Upload(upload)),
                 agent::Output::Log(line) => out.push(Output::Log(line)),
             }
         }

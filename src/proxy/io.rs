@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::agent::{Upload, UploadId};
 use crate::datamodel::{Firmware, FirmwareId};
 use crate::durable::{Change, Token};
 use crate::identity::EndpointId;
@@ -109,6 +110,11 @@ pub enum Input {
     },
     /// A USP record for this device's agent, and what was found of its signature.
     Record(Bytes, Integrity),
+    /// A collector has taken a report, or why it has not.
+    Uploaded {
+        id: UploadId,
+        result: Result<(), String>,
+    },
     /// A shell with TLS has done what [`Output::Secure`] asked for.
     Secured {
         controller: EndpointId,
@@ -176,6 +182,8 @@ pub enum Output {
     /// Its agent has restarted with it: the agent's own connections are closed and opened anew, before what
     /// is sent from now on.
     AgentRestarted,
+    /// Reports go to a collector; [`Input::Uploaded`] is the answer.
+    Upload(Upload),
     /// One line for the operator when a session ends.
     SessionEnded {
         client: Arc<Client>,

@@ -155,6 +155,7 @@ impl World {
             | Output::Wake { .. }
             | Output::Onboarded
             | Output::AgentRestarted
+            | Output::Upload(_)
             | Output::Secure { .. } => {}
             Output::SessionEnded { .. } | Output::Log(_) => {}
         }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, info, warn};
 
+use crate::agent::Upload;
 use crate::connection_request;
 use crate::datamodel::FirmwareId;
 use crate::durable::{Change, Token};
@@ -246,6 +247,7 @@ impl<'s, S: Store> DeviceTask<'s, S> {
             Output::Wake { url, credentials } => self.wake_cpe(url, credentials),
             Output::Onboarded => config.mtps.attach(self.endpoint),
             Output::AgentRestarted => config.mtps.restart(self.endpoint),
+            Output::Upload(upload) => self.upload(upload),
             Output::SessionEnded { client, outcome, relayed, rpcs, bodies, milliseconds } => {
                 config.metrics.cwmp_bodies(bodies.decoded, bodies.opaque);
                 config.metrics.cwmp_session_ended(
@@ -267,6 +269,19 @@ impl<'s, S: Store> DeviceTask<'s, S> {
             Some(leg) if leg.session == session => leg.send(request),
             leg => leg.insert(Leg::new(session, Arc::clone(acs))).send(request),
         }
+    }
+
+    fn upload(&self, upload: Upload) {
+        let (mailbox, collector) = (self.mailbox.clone(), self.shared.config.collector.clone());
+        let metrics = Arc::clone(&self.shared.config.metrics);
+        tokio::spawn(async move {
+            let result = collector.send(&upload).await;
+            metrics.bulk_data_report(result.is_ok());
+            if let Some(mailbox) = mailbox.upgrade() {
+                let (id, result) = (upload.id, result.map_err(|error| error.to_string()));
+                let _ = mailbox.send(Letter::Input(Input::Uploaded { id, result })).await;
+            }
+        });
     }
 
     fn wake_cpe(&self, url: String, credentials: Option<(String, String)>) {

@@ -8,6 +8,7 @@ use dashmap::mapref::entry::Entry as Slot;
 use tokio::sync::mpsc::{self, error::TrySendError};
 
 use crate::agent::AgentConfig;
+use crate::collector::Collector;
 use crate::identity::{DeviceId, EndpointId};
 use crate::observe::Metrics;
 use crate::payload_security::Keyring;
@@ -42,6 +43,8 @@ pub struct FleetConfig<S> {
     pub connection_request: crate::connection_request::Limits,
     /// What agents prove themselves with in records, if anything.
     pub keyring: Option<Arc<Keyring>>,
+    /// Where bulk data reports go.
+    pub collector: Collector,
 }
 
 /// All devices; cloning shares.

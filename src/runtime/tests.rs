@@ -57,6 +57,7 @@ async fn rig(name: &str) -> Rig {
         proxy: Arc::new(ProxyConfig::default()),
         acs: None,
         keyring: None,
+        collector: crate::collector::Collector::new(crate::collector::Egress::default(), None),
         store: Arc::clone(&store),
         firmwares: Arc::new(Firmwares::open(Arc::clone(&store)).await.unwrap()),
         mtps,

@@ -8,12 +8,12 @@ use crate::usp::ErrorCode;
 use crate::usp::message::{self, get_resp};
 use crate::usp::path::PathExpr;
 
-use super::access::{Rights, Sort};
+use super::access::{Access, Models, Rights, Sort};
 use super::fault;
 use super::local::is_local;
 use super::plan::{Outcome, Plan, Step, View};
 use super::reading::Reading;
-use super::resolve::{self, Unresolved};
+use super::resolve::{self, Sight, Unresolved};
 
 /// A Get on its way.
 pub struct Get {
@@ -181,6 +181,18 @@ fn resolve_both(expr: &PathExpr, max_depth: u32, view: &View<'_>) -> Result<Vec<
     let models = view.models();
     found.retain(|name| view.access.reads(name, models));
     Ok(found)
+}
+
+/// The parameters that a path names and somebody may read, as far as they are known; none for a path that
+/// leads nowhere.
+pub fn readable_params(expr: &PathExpr, models: Models<'_>, access: &Access) -> Vec<String> {
+    let cpe = Sight { model: models.cpe, models, access };
+    let own = Sight { model: models.local, ..cpe };
+    let mut found = resolve::params(expr, 0, own).unwrap_or_default();
+    let of_cpe = resolve::params(expr, 0, cpe).unwrap_or_default();
+    found.extend(of_cpe.into_iter().filter(|name| !is_hidden(name)));
+    found.retain(|name| access.reads(name, models));
+    found
 }
 
 /// Whether an exact path is there for the one who asked: its object, and the parameter it ends in.

@@ -30,7 +30,7 @@ pub use add::Add;
 pub use delete::Delete;
 pub use diagnostics::Diagnostic;
 pub use discovery::Discovery;
-pub use get::Get;
+pub use get::{Get, readable_params};
 pub use keys::unique_keys;
 pub use local::{Fixed, Local, OwnObject, OwnParam, Refusal, is_local};
 pub use lookup::Lookup;

@@ -7,6 +7,7 @@
     reason = "waiting for a process of its own is all that these threads do"
 )]
 
+mod bulk_data;
 mod command_line;
 mod door;
 mod front;

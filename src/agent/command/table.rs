@@ -13,7 +13,7 @@ use crate::usp::path::{PathExpr, Segment};
 use super::super::core::Agent;
 use super::super::io::{Env, Output, Shadow};
 use super::super::queue::Asker;
-use super::{arguments, cancel, reset_session, schedule_timer, send_on_board_request};
+use super::{arguments, cancel, force_collection, reset_session, schedule_timer, send_on_board_request};
 
 /// A command of the agent's own.
 #[derive(Debug)]
@@ -45,14 +45,20 @@ pub(super) enum Done {
     Goes(String),
 }
 
-const COMMANDS: [Command; 4] =
-    [cancel::COMMAND, reset_session::COMMAND, schedule_timer::COMMAND, send_on_board_request::COMMAND];
+const COMMANDS: [Command; 5] = [
+    cancel::COMMAND,
+    force_collection::COMMAND,
+    reset_session::COMMAND,
+    schedule_timer::COMMAND,
+    send_on_board_request::COMMAND,
+];
 
 /// The paths of the commands of the agent's own, in supported notation.
-pub(in crate::agent) const PATHS: [&str; 4] =
-    [COMMANDS[0].path, COMMANDS[1].path, COMMANDS[2].path, COMMANDS[3].path];
+pub(in crate::agent) const PATHS: [&str; 5] =
+    [COMMANDS[0].path, COMMANDS[1].path, COMMANDS[2].path, COMMANDS[3].path, COMMANDS[4].path];
 /// The events that the agent itself sends.
-pub(in crate::agent) const EVENTS: [&str; 2] = ["Device.Boot!", "Device.LocalAgent.Periodic!"];
+pub(in crate::agent) const EVENTS: [&str; 3] =
+    ["Device.BulkData.Profile.{i}.Push!", "Device.Boot!", "Device.LocalAgent.Periodic!"];
 
 /// The command that a path names, and the path of the objects that it is to be carried out on.
 pub(in crate::agent) fn find(command: &str) -> Option<(&'static Command, PathExpr)> {

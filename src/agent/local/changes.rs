@@ -93,6 +93,11 @@ impl Local for LocalAgent {
             params.insert("Recipient".into(), as_reference(&recipient).to_owned());
             params.insert("CreationDate".into(), self.tree.wall.to_string());
         }
+        // Rows that a controller's rights decide about say whose they are.
+        if object.column("Controller").is_some() {
+            let asker = self.asker.as_ref().and_then(|asker| self.row_of(asker)).unwrap_or_default();
+            params.insert("Controller".into(), as_reference(&asker).to_owned());
+        }
         keys::give(&self.tree, object, table, instance, &mut params);
         keys::check(&self.tree, object, &row, &params)?;
         self.tree.put_row(object, &row, &params);
@@ -117,10 +122,14 @@ impl Local for LocalAgent {
         for row in rows.iter().map(String::as_str).chain([instance]) {
             self.touch(row);
         }
-        // Strong references to what is gone go too, and with a Recipient its subscription.
+        // Strong references to what is gone go too, and with a controller what is its own.
         for dangling in references::to(&self.tree, instance) {
-            match dangling.name.strip_suffix("Recipient") {
-                Some(subscription) => self.delete(subscription),
+            let whose = dangling
+                .name
+                .strip_suffix(".Recipient")
+                .or_else(|| dangling.name.strip_suffix(".Controller"));
+            match whose {
+                Some(row) => self.delete(&format!("{row}.")),
                 None => self.put(&dangling.name, &dangling.without),
             }
         }

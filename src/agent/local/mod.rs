@@ -5,6 +5,7 @@ mod access;
 mod changes;
 mod keys;
 mod local_agent;
+mod profile;
 mod references;
 mod request;
 mod schema;
@@ -15,6 +16,7 @@ mod template;
 mod tree;
 
 pub(super) use local_agent::LocalAgent;
+pub(super) use profile::{Delivery, Http, Profile};
 pub(super) use request::Operation;
 pub(super) use subscription::{NotifType, Subscription};
 pub use template::Template;

@@ -36,7 +36,46 @@ struct Owned {
 const PLAIN: Owned = Owned { path: "", rows: Rows::One, without: &[], fixed: &[], kept: &[], defaults: &[] };
 
 /// In byte order of their paths, so that an object stands before what is below it.
-const OWNED: [Owned; 17] = [
+const OWNED: [Owned; 24] = [
+    Owned {
+        path: "Device.BulkData.",
+        defaults: &[
+            ("EncodingTypes", "JSON,CSV"),
+            ("MaxNumberOfParameterReferences", "5000"),
+            ("MaxNumberOfProfiles", "16"),
+            ("MinReportingInterval", "1"),
+            ("ParameterWildCardSupported", "true"),
+            ("Protocols", "HTTP,USPEventNotif"),
+        ],
+        without: &["Status"],
+        ..PLAIN
+    },
+    Owned {
+        path: "Device.BulkData.Profile.{i}.",
+        rows: Rows::Controllers(16),
+        kept: &["Controller"],
+        defaults: &[("EncodingType", "JSON"), ("Protocol", "HTTP")],
+        ..PLAIN
+    },
+    // RFC 4180 ends rows with CR LF; the tables of the standard lost it to a blank.
+    Owned {
+        path: "Device.BulkData.Profile.{i}.CSVEncoding.",
+        defaults: &[("RowSeparator", "\r\n")],
+        ..PLAIN
+    },
+    Owned {
+        path: "Device.BulkData.Profile.{i}.HTTP.",
+        without: &["PersistAcrossReboot"],
+        defaults: &[("CompressionsSupported", "GZIP"), ("MethodsSupported", "POST,PUT")],
+        ..PLAIN
+    },
+    Owned {
+        path: "Device.BulkData.Profile.{i}.HTTP.RequestURIParameter.{i}.",
+        rows: Rows::Controllers(32),
+        ..PLAIN
+    },
+    Owned { path: "Device.BulkData.Profile.{i}.JSONEncoding.", ..PLAIN },
+    Owned { path: "Device.BulkData.Profile.{i}.Parameter.{i}.", rows: Rows::Controllers(256), ..PLAIN },
     Owned {
         path: "Device.LocalAgent.",
         without: &[

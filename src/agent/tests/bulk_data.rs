@@ -1,0 +1,175 @@
+//! Bulk data collection, from profiles to reports (TR-369 Annex A).
+
+use super::*;
+use crate::agent::UploadId;
+
+const PROFILES: &str = "Device.BulkData.Profile.";
+const UP_TIME: &str = "Device.DeviceInfo.UpTime";
+const INTERVAL: u64 = 60_000;
+
+/// A profile that collects every minute, with one parameter, and is enabled.
+fn profile(story: &mut Story, settings: &[(&str, &str)], name: &str, reference: &str) -> String {
+    let mut all = vec![("ReportingInterval", "60"), ("TimeReference", "2020-01-01T00:00:00Z")];
+    all.extend(settings);
+    let row = created(&story.ask(add(PROFILES, &all)).unwrap());
+    let parameter = [("Name", name), ("Reference", reference)];
+    story.ask(add(&format!("{row}Parameter."), &parameter)).unwrap();
+    story.ask(set("Device.BulkData.", &[("Enable", "true")])).unwrap();
+    story.ask(set(&row, &[("Enable", "true")])).unwrap();
+    row
+}
+
+fn over_http(story: &mut Story, more: &[(&str, &str)], name: &str, reference: &str) -> String {
+    let mut all = vec![("Protocol", "HTTP"), ("HTTP.URL", "http://127.0.0.1:9/bulk?x=1")];
+    all.extend(more);
+    profile(story, &all, name, reference)
+}
+
+/// Time goes on to the next collection, and the device has its session.
+fn interval(story: &mut Story) {
+    story.pass(INTERVAL);
+    if story.wanted {
+        story.session();
+    }
+}
+
+fn report(upload: &Upload) -> serde_json::Value {
+    serde_json::from_slice(&upload.body).unwrap()
+}
+
+fn end(story: &mut Story, id: UploadId, result: Result<(), &str>) {
+    story.handle(Input::Uploaded { id, result: result.map_err(str::to_owned) });
+}
+
+#[test]
+fn tp469_10_1_r_bulk_1_a_report_goes_to_the_collector_each_interval_and_names_the_device() {
+    let mut story = Story::begin();
+    over_http(&mut story, &[("EncodingType", "JSON")], "UpTime", UP_TIME);
+    for reports in 1..=2 {
+        interval(&mut story);
+        assert_eq!(story.uploads.len(), reports, "{:?}", story.log);
+        let upload = story.uploads.last().unwrap().clone();
+        assert_eq!((upload.method, upload.media_type), ("POST", "application/json; charset=UTF-8"));
+        let said = &report(&upload)["Report"][0];
+        assert!(said["UpTime"].is_u64() && said["CollectionTime"].is_u64(), "{said}");
+        let id = story.cpe.id();
+        assert!(upload.url.starts_with(&format!("http://127.0.0.1:9/bulk?x=1&oui={}&pc=", id.oui)));
+        assert!(upload.url.contains("&eid="), "{}", upload.url);
+        end(&mut story, upload.id, Ok(()));
+    }
+    assert!(story.agent.is_idle(), "a report that was taken is held on to");
+    assert!(story.alarm().is_some(), "nothing wakes a device at rest for its next report");
+}
+
+#[test]
+fn tp469_10_5_uri_parameters_tell_what_the_profile_adds() {
+    let mut story = Story::begin();
+    let row = over_http(&mut story, &[], "UpTime", UP_TIME);
+    let more = [("Name", "id"), ("Reference", "Device.LocalAgent.EndpointID")];
+    story.ask(add(&format!("{row}HTTP.RequestURIParameter."), &more)).unwrap();
+    interval(&mut story);
+    let endpoint = story.cpe.id().endpoint_id().to_string().replace(':', "%3A").replace('%', "%25");
+    let url = &story.uploads[0].url;
+    assert!(url.contains("&id=") && !url.contains(' '), "{url} {endpoint}");
+}
+
+#[test]
+fn tp469_10_7_r_bulk_2_what_was_not_taken_is_sent_again_and_kept_for_the_next_interval() {
+    let mut story = Story::begin();
+    let retry = [("HTTP.RetryEnable", "true"), ("NumberOfRetainedFailedReports", "2")];
+    over_http(&mut story, &retry, "UpTime", UP_TIME);
+    interval(&mut story);
+    for (tries, wait) in [(1, 10_000), (2, 20_000)] {
+        let id = story.uploads.last().unwrap().id;
+        end(&mut story, id, Err("the collector answered with HTTP status 500"));
+        story.pass(wait / 2 - 1);
+        assert_eq!(story.uploads.len(), tries, "tried again too soon");
+        story.pass(wait / 2 + 1);
+        assert_eq!(story.uploads.len(), tries + 1, "not tried again");
+    }
+    assert!(story.log.iter().any(|line| line.contains("HTTP status 500")));
+    let id = story.uploads.last().unwrap().id;
+    end(&mut story, id, Err("gone"));
+    story.uploads.clear();
+    interval(&mut story);
+    let reports = report(story.uploads.last().unwrap())["Report"].as_array().unwrap().len();
+    assert_eq!(reports, 2, "the report of the interval before is lost");
+}
+
+#[test]
+fn a_collector_that_is_down_is_left_alone_without_retries() {
+    let mut story = Story::begin();
+    over_http(&mut story, &[], "UpTime", UP_TIME);
+    interval(&mut story);
+    let id = story.uploads[0].id;
+    end(&mut story, id, Err("refused"));
+    story.pass(INTERVAL / 2);
+    assert_eq!(story.uploads.len(), 1);
+    assert!(story.agent.is_idle());
+}
+
+#[test]
+fn tp469_10_8_10_9_wildcards_and_objects_select_with_names_of_their_own() {
+    let mut story = Story::begin();
+    let row = over_http(
+        &mut story,
+        &[("JSONEncoding.ReportFormat", "NameValuePair")],
+        "S",
+        "Device.WiFi.SSID.*.SSID",
+    );
+    let me = [("Name", "Me"), ("Reference", "Device.LocalAgent.Controller.1.")];
+    story.ask(add(&format!("{row}Parameter."), &me)).unwrap();
+    let without = [("Reference", "Device.LocalAgent.Controller.1.E2ESession."), ("Exclude", "true")];
+    story.ask(add(&format!("{row}Parameter."), &without)).unwrap();
+    interval(&mut story);
+    let said = report(&story.uploads[0]);
+    let names: Vec<&String> = said["Report"][0].as_object().unwrap().keys().collect();
+    assert!(names.iter().any(|name| *name == "S.1"), "{names:?}");
+    assert!(names.iter().any(|name| *name == "Me.EndpointID"), "{names:?}");
+    assert!(!names.iter().any(|name| name.contains("E2ESession")), "R-BULK.10a: {names:?}");
+}
+
+#[test]
+fn tp469_10_10_a_push_event_carries_the_report() {
+    let mut story = Story::begin();
+    let row =
+        profile(&mut story, &[("Protocol", "USPEventNotif"), ("EncodingType", "CSV")], "UpTime", UP_TIME);
+    story.subscribe("Event", &format!("{row}Push!"), &[]);
+    interval(&mut story);
+    let events = story.events();
+    let (name, params) = events.first().expect("no event");
+    assert_eq!(name, "Push!");
+    assert!(params["Data"].starts_with("ReportTimestamp,UpTime\r\n"), "{params:?}");
+}
+
+#[test]
+fn a_profile_collects_what_its_controller_may_read_and_goes_with_it() {
+    let mut story = Story::begin();
+    let role = "Device.LocalAgent.ControllerTrust.Role.1.Permission.";
+    let none = [("Enable", "true"), ("Targets", UP_TIME), ("Param", "----"), ("Obj", "rwxn")];
+    over_http(&mut story, &[], "UpTime", UP_TIME);
+    story.ask(add(role, &none)).unwrap();
+    interval(&mut story);
+    let said = report(&story.uploads[0]);
+    assert!(said["Report"][0].get("UpTime").is_none(), "{said}");
+    let obj_paths = vec!["Device.LocalAgent.Controller.1.".to_owned()];
+    let delete = Request::Delete(message::Delete { allow_partial: false, obj_paths });
+    story.send(&controller(), delete);
+    story.pass(INTERVAL);
+    assert_eq!(story.uploads.len(), 1, "a profile outlived its controller");
+}
+
+#[test]
+fn a_device_that_is_not_reached_gives_no_values_of_an_earlier_interval() {
+    let mut story = Story::begin();
+    over_http(&mut story, &[], "UpTime", UP_TIME);
+    interval(&mut story);
+    let id = story.uploads[0].id;
+    end(&mut story, id, Ok(()));
+    // Nobody answers for two intervals: what is overdue is dropped, and nothing is made up.
+    story.pass(INTERVAL);
+    story.pass(INTERVAL);
+    for upload in &story.uploads[1..] {
+        assert!(report(upload)["Report"][0].get("UpTime").is_none());
+    }
+}
