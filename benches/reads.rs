@@ -127,7 +127,8 @@ async fn fleet(store: Arc<Embedded>) -> (Fleet<Embedded>, mpsc::UnboundedReceive
     }))]);
     let mtp = ControllerMtp::Mqtt { topic: "usp/controller".into() };
     let roles = vec![FULL_ACCESS.to_owned()];
-    let known = ControllerConfig { instance: 1, endpoint_id: controller, roles, onboard: true, mtp };
+    let known =
+        ControllerConfig { instance: 1, pinned: true, endpoint_id: controller, roles, onboard: true, mtp };
     let agent = AgentConfig { controllers: vec![known], fresh_ms: 86_400_000, ..AgentConfig::default() };
     let fleet = Fleet::new(FleetConfig {
         agent: Arc::new(agent),

@@ -17,7 +17,9 @@ use crate::mtp::stomp::Stomp;
 use crate::mtp::websocket::WebSocket;
 use crate::observe::Metrics;
 use crate::proxy::Input;
-use crate::runtime::{Alarms, Clock, Doorman, Firmwares, Fleet, FleetConfig, Letter, Mtp, Mtps, Routes};
+use crate::runtime::{
+    Alarms, Clock, Doorman, Firmwares, Fleet, FleetConfig, Letter, Mtp, Mtps, Routes, number_rows,
+};
 use crate::southbound::Door;
 use crate::store::{Embedded, Store};
 
@@ -40,6 +42,8 @@ impl Gateway {
         let metrics = Arc::new(Metrics::default());
         let health = Arc::new(Health::default());
         let store = Arc::new(Embedded::open(&settings.store)?);
+        let mut settings = settings;
+        number_rows(&mut settings.agent, store.as_ref()).await?;
         let (alarms, clock) = (Alarms::default(), Clock::start());
         let mtps = Mtps::new(routes(&settings), Arc::clone(&metrics));
         let fleet = Fleet::new(FleetConfig {

@@ -35,6 +35,7 @@ impl Turn {
         let mtp = ControllerMtp::Mqtt { topic: "t".into() };
         let known = ControllerConfig {
             instance: 1,
+            pinned: true,
             endpoint_id: controller.clone(),
             roles: vec![FULL_ACCESS.into()],
             onboard: false,

@@ -12,6 +12,8 @@ use super::local::Template;
 pub struct ControllerConfig {
     /// The number of its row, `Device.LocalAgent.Controller.{i}.`.
     pub instance: u32,
+    /// Whether the operator has chosen the number.
+    pub pinned: bool,
     pub endpoint_id: EndpointId,
     /// The names of its roles.
     pub roles: Vec<String>,
@@ -59,6 +61,8 @@ pub struct StompConnection {
 #[derive(Debug, Clone)]
 pub struct RoleConfig {
     pub instance: u32,
+    /// Whether the number is chosen, by the operator or because the role is built in.
+    pub pinned: bool,
     pub name: String,
     pub permissions: Vec<PermissionConfig>,
     /// Who has it sees the values of `secured` parameters that it may read.
@@ -83,6 +87,7 @@ impl RoleConfig {
     pub fn built_in() -> Vec<Self> {
         let role = |instance, name: &str, targets: &str, rights| Self {
             instance,
+            pinned: true,
             name: name.to_owned(),
             permissions: vec![PermissionConfig {
                 order: 1,

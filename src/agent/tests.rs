@@ -98,7 +98,14 @@ impl Story {
     fn of(settings: AgentConfig, cpe: Bench) -> Self {
         let known = |instance, endpoint_id, role: &str| {
             let mtp = ControllerMtp::Mqtt { topic: "usp/controller".into() };
-            ControllerConfig { instance, endpoint_id, roles: vec![role.into()], onboard: true, mtp }
+            ControllerConfig {
+                instance,
+                pinned: true,
+                endpoint_id,
+                roles: vec![role.into()],
+                onboard: true,
+                mtp,
+            }
         };
         let known = vec![known(1, controller(), FULL_ACCESS), known(2, reader(), READ_ONLY)];
         Self::known_to(known, settings, cpe)

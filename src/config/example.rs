@@ -91,8 +91,8 @@ broker = "mqtt://127.0.0.1:1883"     # or mqtts://
 [[controller]]                       # a USP controller; repeat the table for each
 endpoint_id = "self::controller"
 # role = "full-access"               # or "read-only", "untrusted", the name of a [[role]], or a list of names
-# instance = 1                       # its row, Device.LocalAgent.Controller.1.; by default its place in this
-                                     # file. Rows are what agents remember: give numbers before you reorder
+# instance = 1                       # its row, Device.LocalAgent.Controller.1.; by default the gateway gives
+                                     # numbers, which stay with their controllers whatever is removed here
 # onboard = true                     # send it an OnBoardRequest for each new device
 mqtt = { broker = "main", topic = "usp/controller" }
 

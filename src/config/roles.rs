@@ -24,6 +24,7 @@ pub(super) fn roles(configured: &[file::Role]) -> Result<Vec<RoleConfig>, Refusa
         let permissions = (1..).zip(&role.permission).map(|(place, it)| permission(&key, place, it));
         roles.push(RoleConfig {
             instance,
+            pinned: role.instance.is_some(),
             name: role.name.clone(),
             permissions: permissions.collect::<Result<_, _>>()?,
             secured: role.secured,

@@ -318,7 +318,8 @@ fn controller(
     };
     let onboard = controller.onboard.unwrap_or(true);
     let endpoint_id = controller.endpoint_id.clone();
-    Ok(ControllerConfig { instance, endpoint_id, roles, onboard, mtp })
+    let pinned = controller.instance.is_some();
+    Ok(ControllerConfig { instance, pinned, endpoint_id, roles, onboard, mtp })
 }
 
 fn check_controllers(file: &File) -> Result<(), Refusal> {

@@ -25,10 +25,12 @@ pub enum Kind {
     Firmware = 8,
     /// When the device must act by itself next. Key: empty; values are in the order of time.
     Deadline = 9,
+    /// Which rows controllers and roles of the configuration have: the fleet's. Key: empty.
+    Rows = 10,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 9] = [
+    pub const ALL: [Kind; 10] = [
         Kind::Device,
         Kind::Shadow,
         Kind::LocalAgent,
@@ -38,6 +40,7 @@ impl Kind {
         Kind::Acknowledged,
         Kind::Firmware,
         Kind::Deadline,
+        Kind::Rows,
     ];
 
     /// The kind stored under a number.

@@ -67,6 +67,7 @@ fn configs() -> (Arc<AgentConfig>, Arc<ProxyConfig>) {
     let mtp = ControllerMtp::Mqtt { topic: "t".into() };
     let controllers = vec![ControllerConfig {
         instance: 1,
+        pinned: true,
         endpoint_id,
         roles: vec![FULL_ACCESS.into()],
         onboard: false,

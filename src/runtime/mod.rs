@@ -14,6 +14,7 @@ mod mailbox;
 mod mtps;
 mod router;
 mod routes;
+mod rows;
 
 pub use alarms::Alarms;
 pub use clock::Clock;
@@ -23,6 +24,7 @@ pub use fleet::{Fleet, FleetConfig};
 pub use mailbox::Letter;
 pub use mtps::{Mtp, Mtps};
 pub use routes::Routes;
+pub use rows::number_rows;
 
 #[cfg(test)]
 mod tests;

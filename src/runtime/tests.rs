@@ -49,7 +49,8 @@ async fn rig(name: &str) -> Rig {
     mtps.fill(vec![Mtp::InProcess(Box::new(move |_, _, record| sender.send(record).unwrap()))]);
     let mtp = ControllerMtp::Mqtt { topic: "t".into() };
     let roles = vec![FULL_ACCESS.to_owned()];
-    let known = ControllerConfig { instance: 1, endpoint_id: controller(), roles, onboard: false, mtp };
+    let known =
+        ControllerConfig { instance: 1, pinned: true, endpoint_id: controller(), roles, onboard: false, mtp };
     let agent = AgentConfig { controllers: vec![known], fresh_ms: 60_000, ..AgentConfig::default() };
     let alarms = Alarms::default();
     let fleet = Fleet::new(FleetConfig {

@@ -20,6 +20,7 @@ fn endpoint(name: &str) -> EndpointId {
 fn config(controllers: &[(u32, &str, &str)]) -> AgentConfig {
     let controllers = controllers.iter().map(|(instance, name, role)| ControllerConfig {
         instance: *instance,
+        pinned: true,
         endpoint_id: endpoint(name),
         roles: vec![(*role).to_owned()],
         onboard: true,

@@ -178,6 +178,7 @@ fn configs(proxy: ProxyConfig) -> (Arc<AgentConfig>, Arc<ProxyConfig>) {
     let mtp = ControllerMtp::Mqtt { topic: "t".into() };
     let controllers = vec![ControllerConfig {
         instance: 1,
+        pinned: true,
         endpoint_id,
         roles: vec![FULL_ACCESS.into()],
         onboard: false,

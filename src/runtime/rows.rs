@@ -1,0 +1,104 @@
+//! Which row of an agent's tables each controller and role of the configuration has.
+//!
+//! Agents remember rows by their numbers: a subscription's recipient, a controller's roles. So a number stays
+//! with its name for good, whatever is removed from the configuration or put in another order.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::agent::AgentConfig;
+use crate::durable::{Change, Kind};
+use crate::store::{Store, StoreError};
+
+/// The numbers that were given so far, as they are stored: JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Given {
+    format: u32,
+    controllers: BTreeMap<String, u32>,
+    roles: BTreeMap<String, u32>,
+}
+
+/// Gives every controller and role its number; those with `pinned` numbers in the configuration have these.
+pub async fn number_rows<S: Store>(agent: &mut AgentConfig, store: &S) -> Result<(), StoreError> {
+    let stored = store.load_fleet().await?.into_iter().find(|entry| entry.kind == Kind::Rows);
+    let known = stored.and_then(|entry| serde_json::from_slice::<Given>(&entry.value).ok());
+    let known = known.filter(|given| given.format == FORMAT);
+    let mut given = known.clone().unwrap_or(Given {
+        format: FORMAT,
+        controllers: BTreeMap::new(),
+        roles: BTreeMap::new(),
+    });
+    let controllers = agent.controllers.iter_mut();
+    let controllers = controllers.map(|it| (it.endpoint_id.to_string(), it.pinned, &mut it.instance));
+    assign(controllers.collect(), &mut given.controllers);
+    let roles = agent.roles.iter_mut().map(|it| (it.name.clone(), it.pinned, &mut it.instance));
+    assign(roles.collect(), &mut given.roles);
+    if known.as_ref() != Some(&given) {
+        let value = serde_json::to_vec(&given).unwrap_or_default();
+        store.commit_fleet(vec![Change::put(Kind::Rows, "", value)]).await?;
+    }
+    Ok(())
+}
+
+/// A name, whether its number stands in the configuration, and the number.
+type Row<'r> = (String, bool, &'r mut u32);
+
+fn assign(mut rows: Vec<Row<'_>>, given: &mut BTreeMap<String, u32>) {
+    for (name, pinned, number) in &mut rows {
+        if *pinned {
+            // Whoever had it gets another.
+            given.retain(|_, known| *known != **number);
+            given.insert(name.clone(), **number);
+        }
+    }
+    for (name, _, number) in rows.iter_mut().filter(|(_, pinned, _)| !pinned) {
+        let fresh = || {
+            let free = |candidate: &u32| !given.values().any(|known| known == candidate);
+            (1..=LAST).find(free)
+        };
+        **number = match given.get(name) {
+            Some(known) => *known,
+            // All numbers were given once: those of names that are gone would have to be used again, which
+            // only happens after a hundred controllers; then the order of the file decides.
+            None => fresh().unwrap_or(**number),
+        };
+        given.insert(name.clone(), **number);
+    }
+}
+
+const FORMAT: u32 = 1;
+/// Higher numbers are given by agents to the rows that controllers add.
+const LAST: u32 = 100;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbers(names: &[(&str, Option<u32>)], given: &mut BTreeMap<String, u32>) -> Vec<u32> {
+        let mut numbers: Vec<u32> = (1..).zip(names).map(|(place, (_, pin))| pin.unwrap_or(place)).collect();
+        let rows = names
+            .iter()
+            .zip(&mut numbers)
+            .map(|((name, pin), number)| ((*name).to_owned(), pin.is_some(), number));
+        assign(rows.collect(), given);
+        numbers
+    }
+
+    #[test]
+    fn a_number_stays_with_its_controller_whatever_becomes_of_the_others() {
+        let mut given = BTreeMap::new();
+        assert_eq!(numbers(&[("a", None), ("b", None)], &mut given), [1, 2]);
+        assert_eq!(numbers(&[("b", None)], &mut given), [2], "b would get what a's subscriptions are for");
+        assert_eq!(numbers(&[("c", None), ("b", None)], &mut given), [3, 2]);
+        assert_eq!(numbers(&[("b", None), ("a", None)], &mut given), [2, 1], "a is who it was");
+    }
+
+    #[test]
+    fn a_number_in_the_configuration_is_taken_from_whoever_has_it() {
+        let mut given = BTreeMap::new();
+        numbers(&[("a", None), ("b", None)], &mut given);
+        assert_eq!(numbers(&[("a", None), ("c", Some(1))], &mut given), [3, 1]);
+        assert_eq!(numbers(&[("a", None), ("c", None)], &mut given), [3, 1]);
+    }
+}
