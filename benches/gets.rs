@@ -90,7 +90,8 @@ fn config(broker: u16) -> String {
     format!(
         "[device]\nrest_after_seconds = 0\nfresh_seconds = 86400\n\
          [mqtt.main]\nbroker = \"mqtt://127.0.0.1:{broker}\"\nshared_connections = 4\n\
-         [[controller]]\nendpoint_id = \"{CONTROLLER}\"\nonboard = false\nmqtt = {{ broker = \"main\", topic = \"{TOPIC}\" }}\n\
+         [[controller]]\nendpoint_id = \"{CONTROLLER}\"\nonboard = false\n\
+         mqtt = {{ broker = \"main\", topic = \"{TOPIC}\" }}\n\
          [log]\nfilter = \"warn\"\n"
     )
 }

@@ -51,7 +51,7 @@ pub async fn value(controller: &Controller, agent: &EndpointId, path: &str) -> R
     Ok(object.result_params.into_values().next().unwrap())
 }
 
-/// The way of a request in DESIGN's picture, over both versions of MQTT and both ways to share connections.
+/// The way of a request as ARCHITECTURE.md draws it, over both versions of MQTT and both ways to share connections.
 async fn a_get_finds_its_way(version: &str, sharing: &str) {
     let broker = Mosquitto::start();
     let acs = Acs::start(AcsConfig::default()).await.unwrap();
