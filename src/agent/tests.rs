@@ -16,14 +16,15 @@ use crate::usp::message::{self, Message, MessageBody, Request, Response};
 use crate::usp::record::{Integrity, Payload, Record};
 
 use super::{
-    Agent, AgentConfig, ControllerConfig, ControllerMtp, Env, FULL_ACCESS, Input, Output, Question,
-    READ_ONLY, Shadow, StompConnection,
+    Agent, AgentConfig, ControllerConfig, ControllerMtp, Env, FULL_ACCESS, Input, LinkKey, LinkState,
+    MqttClient, Output, Phase, Question, READ_ONLY, Shadow, StompConnection, Ways,
 };
 
 mod boot;
 mod clockwork;
 mod commands;
 mod mapped;
+mod meeting;
 mod onboarding;
 mod quick;
 mod sessions;
@@ -51,6 +52,8 @@ struct Story {
     wanted: bool,
     /// The paths of GetParameterNames since this was last looked at; `+` for a single level.
     asked: Vec<String>,
+    /// How controllers were to be met, newest last.
+    met: Vec<Option<Ways>>,
     /// Restart the gateway before everything that happens.
     restless: bool,
     next: u32,
@@ -94,7 +97,7 @@ impl Story {
 
     fn of(settings: AgentConfig, cpe: Bench) -> Self {
         let known = |instance, endpoint_id, role: &str| {
-            let mtp = ControllerMtp::Mqtt { topic: "usp/controller".into() };
+            let mtp = ControllerMtp::Mqtt { client: 0, topic: "usp/controller".into() };
             ControllerConfig { instance, endpoint_id, roles: vec![role.into()], onboard: true, mtp }
         };
         let known = vec![known(1, controller(), FULL_ACCESS), known(2, reader(), READ_ONLY)];
@@ -117,6 +120,7 @@ impl Story {
             broken_store: false,
             wanted: false,
             asked: Vec::new(),
+            met: Vec::new(),
             restless: false,
             next: 0,
             restarts: 0,
@@ -183,6 +187,7 @@ impl Story {
                 Output::Restarted => self.restarts += 1,
                 Output::Log(line) => self.log.push(line),
                 Output::Onboarded | Output::Secure { .. } => {}
+                Output::Meet(ways) => self.met.push(ways),
             }
         }
     }

@@ -127,6 +127,24 @@ mqtt = { broker = "main", topic = "usp/controller" }
 # key = "agents.key"                 # on the curve P-256
 # sign_records = false               # true: MTPs are not trusted; every record is signed, ours and theirs
 
+# [egress]                           # where controllers may send agents by Device.MQTT., Device.STOMP. and
+#                                    # Controller.{i}.MTP.{i}.WebSocket., beside what this file names itself
+# allow = ["mqtts://*.example:8883", "wss://usp.example/usp"]  # scheme://host[:port][/path]; *. is all below
+# ca = "egress-ca.pem"               # needed with mqtts, stomps and wss
+# certificate = "gateway.pem"
+# key = "gateway.key"
+
+# [websocket_server]                 # where controllers reach agents by WebSocket: one listener for all of them.
+# listen = "127.0.0.1:8443"          # A virtual agent has no address of its own, so that Port and Path of its
+# path = "/usp/{endpoint}"           # LocalAgent.MTP.{i}.WebSocket. are read-only; {endpoint} tells it apart
+# max_connections = 100000           # more wait in the kernel's queue
+# ping_seconds = 60
+# [websocket_server.tls]
+# certificate = "gateway.pem"
+# key = "gateway.key"
+# client_ca = "usp-ca.pem"           # a controller's certificate names it: urn:bbf:usp:id:<its endpoint id>.
+# client_certificate = "optional"    # Or "required": without it whoever knows a controller's id can speak as it
+
 # [admin]
 # listen = "127.0.0.1:9090"          # /metrics, /healthz, /readyz
 

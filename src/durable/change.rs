@@ -25,10 +25,12 @@ pub enum Kind {
     Firmware = 8,
     /// When the device must act by itself next. Key: empty; values are in the order of time.
     Deadline = 9,
+    /// The agent meets its controllers otherwise than the configuration says. Key: empty.
+    Ways = 10,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 9] = [
+    pub const ALL: [Kind; 10] = [
         Kind::Device,
         Kind::Shadow,
         Kind::LocalAgent,
@@ -38,6 +40,7 @@ impl Kind {
         Kind::Acknowledged,
         Kind::Firmware,
         Kind::Deadline,
+        Kind::Ways,
     ];
 
     /// The kind stored under a number.

@@ -64,7 +64,7 @@ struct World {
 
 fn configs() -> (Arc<AgentConfig>, Arc<ProxyConfig>) {
     let endpoint_id = EndpointId::parse("self::ctl").unwrap();
-    let mtp = ControllerMtp::Mqtt { topic: "t".into() };
+    let mtp = ControllerMtp::Mqtt { client: 0, topic: "t".into() };
     let controllers = vec![ControllerConfig {
         instance: 1,
         endpoint_id,
@@ -154,6 +154,7 @@ impl World {
             Output::EndSession(_)
             | Output::Wake { .. }
             | Output::Onboarded
+            | Output::Meet(_)
             | Output::AgentRestarted
             | Output::Secure { .. } => {}
             Output::SessionEnded { .. } | Output::Log(_) => {}
