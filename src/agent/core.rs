@@ -26,7 +26,7 @@ use super::outbox::Outbox;
 use super::queue::{Job, Queue, Work};
 use super::stored::{RestoreError, Stored};
 use super::trigger::{self, Trigger};
-use super::ways::Ways;
+use super::ways::{LinkKey, Ways};
 
 /// The virtual agent of one CPE.
 pub struct Agent {
@@ -65,6 +65,8 @@ pub struct Agent {
     pub(super) own_ways: bool,
     /// How controllers are to be met, once this is durable.
     pub(super) meeting: Option<(Token, Option<Ways>)>,
+    /// Connections that are to be made anew, after what has been said.
+    pub(super) reconnects: Vec<LinkKey>,
     /// Up to which token commits have come to their end.
     pub(super) settled: u64,
 }
@@ -114,6 +116,7 @@ impl Agent {
             depth: 0,
             own_ways: entries.iter().any(|entry| entry.kind == Kind::Ways),
             meeting: None,
+            reconnects: Vec::new(),
             settled: 0,
         };
         Ok((agent, shadow))

@@ -128,6 +128,8 @@ pub enum Output {
     },
     /// Controllers are to be met so from now on; without ways of its own, as the configuration says.
     Meet(Option<Ways>),
+    /// This connection is to be closed and opened anew.
+    Reconnect(LinkKey),
     /// Work waits for a session.
     WantSession,
     /// The device has an agent on the MTPs from now on.

@@ -23,6 +23,7 @@ impl Agent {
         if let Some((_, ways)) = self.meeting.take_if(|(token, _)| token.0 <= self.settled) {
             out.push(Output::Meet(ways));
         }
+        out.extend(self.reconnects.drain(..).map(Output::Reconnect));
     }
 }
 

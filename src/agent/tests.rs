@@ -54,6 +54,7 @@ struct Story {
     asked: Vec<String>,
     /// How controllers were to be met, newest last.
     met: Vec<Option<Ways>>,
+    reconnected: Vec<LinkKey>,
     /// Restart the gateway before everything that happens.
     restless: bool,
     next: u32,
@@ -121,6 +122,7 @@ impl Story {
             wanted: false,
             asked: Vec::new(),
             met: Vec::new(),
+            reconnected: Vec::new(),
             restless: false,
             next: 0,
             restarts: 0,
@@ -188,6 +190,7 @@ impl Story {
                 Output::Log(line) => self.log.push(line),
                 Output::Onboarded | Output::Secure { .. } => {}
                 Output::Meet(ways) => self.met.push(ways),
+                Output::Reconnect(key) => self.reconnected.push(key),
             }
         }
     }

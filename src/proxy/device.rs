@@ -231,6 +231,7 @@ impl Device {
                     out.push(Output::Secure { controller, session_id, request });
                 }
                 agent::Output::Meet(ways) => out.push(Output::Meet(ways)),
+                agent::Output::Reconnect(key) => out.push(Output::Reconnect(key)),
                 agent::Output::Persist { token, changes } => out.push(Output::Persist { token, changes }),
                 agent::Output::LoadFirmware(id) => out.push(Output::LoadFirmware(id)),
                 agent::Output::Learnt { id, firmware } => out.push(Output::Learnt { id, firmware }),

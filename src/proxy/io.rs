@@ -162,6 +162,8 @@ pub enum Output {
     },
     /// Controllers are to be met so from now on; without ways of its own, as the configuration says.
     Meet(Option<Ways>),
+    /// This connection is to be closed and opened anew.
+    Reconnect(LinkKey),
     Persist {
         token: Token,
         changes: Vec<Change>,

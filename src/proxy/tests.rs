@@ -155,6 +155,7 @@ impl World {
             | Output::Wake { .. }
             | Output::Onboarded
             | Output::Meet(_)
+            | Output::Reconnect(_)
             | Output::AgentRestarted
             | Output::Secure { .. } => {}
             Output::SessionEnded { .. } | Output::Log(_) => {}

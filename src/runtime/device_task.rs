@@ -245,6 +245,7 @@ impl<'s, S: Store> DeviceTask<'s, S> {
                 tokio::spawn(async move { firmwares.learn(id, firmware).await });
             }
             Output::Wake { url, credentials } => self.wake_cpe(url, credentials),
+            Output::Reconnect(key) => config.mtps.reconnect(self.endpoint, key),
             Output::Meet(ways) => {
                 config.mtps.meet(self.endpoint, ways);
                 self.tell_links();

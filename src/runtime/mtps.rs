@@ -142,6 +142,18 @@ impl Mtps {
         }
     }
 
+    /// One connection of an agent is closed and opened anew; of connections that agents share only the agent's
+    /// records say so.
+    pub fn reconnect(&self, agent: &EndpointId, key: LinkKey) {
+        match self.inner.own.get(agent) {
+            Some(own) => own.reconnect(agent, key),
+            None => {
+                let wanted = self.configured().iter().filter(|(known, _)| *known == key);
+                wanted.for_each(|(_, mtp)| mtp.restart(agent));
+            }
+        }
+    }
+
     /// What is known of the agent's connections.
     pub fn states(&self, agent: &EndpointId) -> BTreeMap<LinkKey, LinkState> {
         if let Some(own) = self.inner.own.get(agent) {

@@ -149,6 +149,12 @@ impl OwnWays {
         }
     }
 
+    pub fn reconnect(&self, agent: &EndpointId, key: LinkKey) {
+        if let Some(link) = self.links.get(&key) {
+            let _ = link.restart(agent);
+        }
+    }
+
     pub fn states(&self) -> BTreeMap<LinkKey, LinkState> {
         self.links.iter().map(|(key, link)| (*key, link.state())).collect()
     }

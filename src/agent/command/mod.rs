@@ -3,6 +3,7 @@
 
 mod arguments;
 mod cancel;
+mod reconnect;
 mod reset_session;
 mod schedule_timer;
 mod send_on_board_request;

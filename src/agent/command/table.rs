@@ -13,7 +13,7 @@ use crate::usp::path::{PathExpr, Segment};
 use super::super::core::Agent;
 use super::super::io::{Env, Output, Shadow};
 use super::super::queue::Asker;
-use super::{arguments, cancel, reset_session, schedule_timer, send_on_board_request};
+use super::{arguments, cancel, reconnect, reset_session, schedule_timer, send_on_board_request};
 
 /// A command of the agent's own.
 #[derive(Debug)]
@@ -45,12 +45,24 @@ pub(super) enum Done {
     Goes(String),
 }
 
-const COMMANDS: [Command; 4] =
-    [cancel::COMMAND, reset_session::COMMAND, schedule_timer::COMMAND, send_on_board_request::COMMAND];
+const COMMANDS: [Command; 6] = [
+    cancel::COMMAND,
+    reset_session::COMMAND,
+    schedule_timer::COMMAND,
+    send_on_board_request::COMMAND,
+    reconnect::FORCE_RECONNECT,
+    reconnect::RESET,
+];
 
 /// The paths of the commands of the agent's own, in supported notation.
-pub(in crate::agent) const PATHS: [&str; 4] =
-    [COMMANDS[0].path, COMMANDS[1].path, COMMANDS[2].path, COMMANDS[3].path];
+pub(in crate::agent) const PATHS: [&str; 6] = [
+    COMMANDS[0].path,
+    COMMANDS[1].path,
+    COMMANDS[2].path,
+    COMMANDS[3].path,
+    COMMANDS[4].path,
+    COMMANDS[5].path,
+];
 /// The events that the agent itself sends.
 pub(in crate::agent) const EVENTS: [&str; 2] = ["Device.Boot!", "Device.LocalAgent.Periodic!"];
 

@@ -322,6 +322,11 @@ impl LocalAgent {
         self.show_links();
     }
 
+    /// Whether there is such a connection.
+    pub fn has_link(&self, key: LinkKey) -> bool {
+        self.links.contains_key(&key)
+    }
+
     /// What was said of the ways did not become true.
     pub fn reroute(&mut self) {
         self.rerouted = true;

@@ -212,3 +212,17 @@ fn status_parameters_say_what_the_connections_are_at_and_subscribers_are_told() 
     assert_eq!(story.get(MTP).unwrap()[&format!("{MTP}Status")], "Down");
     assert!(!story.stored.keys().any(|(_, key)| key.starts_with("MQTT")), "a status is stored");
 }
+
+#[test]
+fn a_connection_that_is_there_can_be_made_anew() {
+    let mut story = story();
+    let call = operate("Device.MQTT.Client.1.ForceReconnect()", &[]);
+    let failed = story.ask(call.clone()).unwrap();
+    assert!(format!("{failed:?}").contains("no such connection"), "{failed:?}");
+    let (mqtt, websocket) = (LinkKey::Mqtt(1), LinkKey::WebSocket(1, 1));
+    let links = [(mqtt, LinkState::default()), (websocket, LinkState::default())].into();
+    story.handle(Input::Links { links });
+    story.ask(call).unwrap();
+    story.ask(operate("Device.LocalAgent.Controller.1.MTP.1.WebSocket.Reset()", &[])).unwrap();
+    assert_eq!(story.reconnected, [mqtt, websocket]);
+}
