@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use dragoman::agent::{AgentConfig, ControllerConfig, ControllerMtp, FULL_ACCESS};
+use dragoman::agent::{AgentConfig, ControllerConfig, ControllerMtp, FULL_ACCESS, LinkKey};
 use dragoman::datamodel::supported::{Kind as RowKind, Supported};
 use dragoman::datamodel::{Instantiated, Source, Value, WallTime, path};
 use dragoman::durable::{Change, Kind};
@@ -16,7 +16,7 @@ use dragoman::identity::{DeviceId, EndpointId};
 use dragoman::mtp::AgentSide;
 use dragoman::observe::Metrics;
 use dragoman::proxy::ProxyConfig;
-use dragoman::runtime::{Alarms, Clock, Firmwares, Fleet, FleetConfig, Mtp, Mtps, Routes};
+use dragoman::runtime::{Alarms, Clock, Firmwares, Fittings, Fleet, FleetConfig, Mtp, Mtps, Routes};
 use dragoman::store::{Embedded, EmbeddedConfig, Store};
 use dragoman::usp::message::{self, Message, MessageBody, Request, Response};
 use dragoman::usp::record::{Payload, Record};
@@ -122,10 +122,11 @@ async fn fleet(store: Arc<Embedded>) -> (Fleet<Embedded>, mpsc::UnboundedReceive
     let metrics = Arc::new(Metrics::default());
     let mtps = Mtps::new(HashMap::from([(controller.clone(), 0)]), Arc::clone(&metrics));
     let (sender, answers) = mpsc::unbounded_channel();
-    mtps.fill(vec![Mtp::InProcess(Box::new(move |_, _, record| {
+    let hand = Mtp::InProcess(Box::new(move |_, _, record| {
         let _ = sender.send(record);
-    }))]);
-    let mtp = ControllerMtp::Mqtt { topic: "usp/controller".into() };
+    }));
+    mtps.fill(Fittings { mtps: vec![(LinkKey::Mqtt(1), hand)], ..Fittings::default() });
+    let mtp = ControllerMtp::Mqtt { client: 0, topic: "usp/controller".into() };
     let roles = vec![FULL_ACCESS.to_owned()];
     let known =
         ControllerConfig { instance: 1, pinned: true, endpoint_id: controller, roles, onboard: true, mtp };
@@ -135,7 +136,7 @@ async fn fleet(store: Arc<Embedded>) -> (Fleet<Embedded>, mpsc::UnboundedReceive
         proxy: Arc::new(ProxyConfig::default()),
         acs: None,
         keyring: None,
-        collector: dragoman::collector::Collector::new(dragoman::collector::Egress::default(), None),
+        collector: dragoman::collector::Collector::new(std::sync::Arc::default(), None),
         alarms: Alarms::default(),
         firmwares: Arc::new(Firmwares::open(Arc::clone(&store)).await.expect("readable")),
         store,

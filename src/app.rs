@@ -9,16 +9,21 @@ use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::{self, Health};
+use crate::agent::LinkKey;
+use crate::collector::Collector;
 use crate::config::Settings;
 use crate::durable::Kind;
 use crate::identity::EndpointId;
-use crate::mtp::mqtt::Mqtt;
-use crate::mtp::stomp::Stomp;
-use crate::mtp::websocket::WebSocket;
+use crate::mtp::AgentSide;
+use crate::mtp::mqtt::{Mqtt, MqttConfig};
+use crate::mtp::stomp::{Stomp, StompConfig};
+use crate::mtp::websocket::{Listener, ListenerConfig, WebSocket, WebSocketConfig};
+use crate::net::TlsClient;
 use crate::observe::Metrics;
 use crate::proxy::Input;
 use crate::runtime::{
-    Alarms, Clock, Doorman, Firmwares, Fleet, FleetConfig, Letter, Mtp, Mtps, Routes, number_rows,
+    Alarms, Clock, Doorman, Firmwares, Fittings, Fleet, FleetConfig, Letter, Mtp, Mtps, Routes, SecurePlace,
+    Workshop, number_rows,
 };
 use crate::southbound::Door;
 use crate::store::{Embedded, Store};
@@ -29,6 +34,8 @@ pub struct Gateway {
     pub cwmp: SocketAddr,
     /// Where metrics are, if anywhere.
     pub admin: Option<SocketAddr>,
+    /// Where controllers come by WebSocket, if anywhere.
+    pub websocket: Option<SocketAddr>,
     fleet: Fleet<Embedded>,
     health: Arc<Health>,
     door: CancellationToken,
@@ -46,6 +53,8 @@ impl Gateway {
         number_rows(&mut settings.agent, store.as_ref()).await?;
         let (alarms, clock) = (Alarms::default(), Clock::start());
         let mtps = Mtps::new(routes(&settings), Arc::clone(&metrics));
+        let keys = keys(&settings);
+        let collector = Collector::new(Arc::clone(&settings.agent.egress), settings.egress_tls.clone());
         let fleet = Fleet::new(FleetConfig {
             agent: Arc::new(settings.agent),
             proxy: Arc::new(settings.proxy),
@@ -60,19 +69,17 @@ impl Gateway {
             rest_after_ms: u64::try_from(settings.rest_after.as_millis()).unwrap_or(u64::MAX),
             connection_request: crate::connection_request::Limits::default(),
             keyring: settings.keyring,
-            collector: settings.collector,
+            collector,
         });
-        let side = Arc::new(fleet.clone());
-        let (metrics_of, stop_of) = (|| Arc::clone(&metrics), || mtps_stop.clone());
-        let mqtt = settings.mqtt.into_iter();
-        let mqtt = mqtt.map(|config| Mtp::Mqtt(Mqtt::start(config, side.clone(), metrics_of(), stop_of())));
-        let stomp = settings.stomp.into_iter();
-        let stomp = stomp.map(|config| Mtp::Stomp(Stomp::new(config, side.clone(), metrics_of(), stop_of())));
-        let sockets = settings
-            .websocket
-            .into_iter()
-            .map(|config| Mtp::WebSocket(WebSocket::new(config, side.clone(), metrics_of(), stop_of())));
-        mtps.fill(mqtt.chain(stomp).chain(sockets).collect());
+        let parts = Parts {
+            mqtt: settings.mqtt,
+            stomp: settings.stomp,
+            websocket: settings.websocket,
+            keys,
+            tls: settings.egress_tls,
+            listener: settings.listener,
+        };
+        let listening = fit(parts, &fleet, &metrics, &mtps_stop, &mtps).await?;
         wake_stored(&store, &fleet, &mtps).await?;
         tokio::spawn(alarms.run(Arc::clone(&store), fleet.clone(), clock, door.clone()));
         let listen = settings.door.listen;
@@ -87,7 +94,8 @@ impl Gateway {
             None => None,
         };
         health.set_ready(true);
-        Ok(Self { cwmp: opened.address, admin, fleet, health, door, mtps: mtps_stop })
+        let (cwmp, websocket) = (opened.address, listening);
+        Ok(Self { cwmp, admin, websocket, fleet, health, door, mtps: mtps_stop })
     }
 
     /// Takes no new sessions, lets those that are open come to their end for a while, tells the MTPs.
@@ -117,12 +125,92 @@ fn routes(settings: &Settings) -> HashMap<EndpointId, usize> {
     routes
 }
 
-/// Every stored device has its agent again; those with something left to do are woken for it.
+/// The rows that show the MTPs, in the order of [`routes`].
+fn keys(settings: &Settings) -> Vec<LinkKey> {
+    let mqtt = (1..).zip(&settings.mqtt).map(|(number, _)| LinkKey::Mqtt(number));
+    let stomp = (1..).zip(&settings.stomp).map(|(number, _)| LinkKey::Stomp(number));
+    let websocket = settings.websocket.iter().map(|websocket| {
+        let controllers = settings.agent.controllers.iter();
+        let mut controllers = controllers.filter(|it| it.endpoint_id == websocket.controller);
+        LinkKey::WebSocket(controllers.next().map_or(0, |it| it.instance), 1)
+    });
+    mqtt.chain(stomp).chain(websocket).collect()
+}
+
+/// What MTPs are made of.
+struct Parts {
+    mqtt: Vec<MqttConfig>,
+    stomp: Vec<StompConfig>,
+    websocket: Vec<WebSocketConfig>,
+    keys: Vec<LinkKey>,
+    tls: Option<TlsClient>,
+    listener: Option<ListenerConfig>,
+}
+
+/// Starts the MTPs and puts them in place; returns where the listener listens.
+async fn fit(
+    parts: Parts,
+    fleet: &Fleet<Embedded>,
+    metrics: &Arc<Metrics>,
+    stop: &CancellationToken,
+    mtps: &Mtps,
+) -> anyhow::Result<Option<SocketAddr>> {
+    let side: Arc<dyn AgentSide> = Arc::new(fleet.clone());
+    let base = || (Arc::clone(&side), Arc::clone(metrics), stop.clone());
+    let workshop = Workshop {
+        side: Arc::clone(&side),
+        metrics: Arc::clone(metrics),
+        stop: stop.clone(),
+        named: named(&parts),
+        tls: parts.tls,
+    };
+    let listener = match parts.listener {
+        Some(config) => {
+            let (at, (side, metrics, stop)) = (config.listen, base());
+            let opened = Listener::open(config, side, metrics, stop).await;
+            Some(opened.with_context(|| format!("failed to listen for controllers on {at}"))?)
+        }
+        None => None,
+    };
+    let mqtt = parts.mqtt.into_iter().map(|config| {
+        let (side, metrics, stop) = base();
+        Mtp::Mqtt(Mqtt::start(config, side, metrics, stop))
+    });
+    let stomp = parts.stomp.into_iter().map(|config| {
+        let (side, metrics, stop) = base();
+        Mtp::Stomp(Stomp::new(config, side, metrics, stop))
+    });
+    let websocket = parts.websocket.into_iter().map(|config| {
+        let (side, metrics, stop) = base();
+        Mtp::WebSocket(WebSocket::new(config, side, metrics, stop))
+    });
+    let started = parts.keys.into_iter().zip(mqtt.chain(stomp).chain(websocket)).collect();
+    let (listener, address) = listener.unzip();
+    mtps.fill(Fittings { mtps: started, listener, workshop: Some(workshop) });
+    Ok(address)
+}
+
+/// TLS at the places that the configuration names.
+fn named(parts: &Parts) -> HashMap<SecurePlace, TlsClient> {
+    let place = |scheme, host: &str, port, tls: &Option<TlsClient>| {
+        tls.clone().map(|tls| ((scheme, host.to_ascii_lowercase(), port), tls))
+    };
+    let mqtt = parts.mqtt.iter().filter_map(|it| place("mqtts", &it.host, it.port, &it.tls));
+    let stomp = parts.stomp.iter().filter_map(|it| place("stomps", &it.host, it.port, &it.tls));
+    let secure = parts.websocket.iter().filter(|it| it.url.tls);
+    let websocket = secure.filter_map(|it| place("wss", &it.url.host, it.url.port, &it.tls));
+    mqtt.chain(stomp).chain(websocket).collect()
+}
+
+/// Every stored device has its agent again; those with something left to do are woken for it, and so are
+/// those that meet their controllers otherwise than the configuration says.
 async fn wake_stored(store: &Embedded, fleet: &Fleet<Embedded>, mtps: &Mtps) -> anyhow::Result<()> {
-    let known = store.known(&[Kind::Outbox, Kind::Operation]).await?;
+    let known = store.known(&[Kind::Outbox, Kind::Operation, Kind::Ways]).await?;
     let count = known.len();
     for device in known {
-        mtps.attach(&device.endpoint);
+        if !device.kinds.contains(&Kind::Ways) {
+            mtps.attach(&device.endpoint);
+        }
         if !device.kinds.is_empty() {
             let _ = fleet.deliver(&device.endpoint, None, Letter::Input(Input::Tick));
         }

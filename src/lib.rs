@@ -11,6 +11,7 @@ pub mod cwmp;
 pub mod transport;
 pub mod usp;
 // 2 decisions
+pub mod policy;
 pub mod translation;
 // 3 device cores
 pub mod agent;

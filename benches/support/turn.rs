@@ -32,7 +32,7 @@ impl Turn {
     /// If the device cannot be set up.
     pub fn new(values: &[(String, ValueType, String)], answer: Vec<u8>) -> Self {
         let controller = EndpointId::parse("self::controller").expect("an endpoint id");
-        let mtp = ControllerMtp::Mqtt { topic: "t".into() };
+        let mtp = ControllerMtp::Mqtt { client: 0, topic: "t".into() };
         let known = ControllerConfig {
             instance: 1,
             pinned: true,

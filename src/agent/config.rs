@@ -1,8 +1,10 @@
 //! What the operator decides about virtual agents.
 
+use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use crate::identity::EndpointId;
+use crate::policy::Egress;
 use crate::translation::Rights;
 
 use super::local::Template;
@@ -25,29 +27,64 @@ pub struct ControllerConfig {
 /// How a controller is met, as `Device.LocalAgent.Controller.{i}.MTP.` shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ControllerMtp {
-    Mqtt {
-        topic: String,
-    },
+    /// `client` is its place in [`AgentConfig::mqtt`].
+    Mqtt { client: usize, topic: String },
     /// `connection` is its place in [`AgentConfig::stomp`].
-    Stomp {
-        connection: usize,
-        destination: String,
-    },
+    Stomp { connection: usize, destination: String },
     WebSocket {
         host: String,
         port: u16,
         path: String,
         encrypted: bool,
+        ping_ms: u64,
+        /// The first wait and the longest.
+        retry_ms: (u64, u64),
     },
 }
 
-/// A STOMP broker, as `Device.STOMP.Connection.{i}.` shows it; times in milliseconds.
+/// An MQTT broker, as `Device.MQTT.Client.{i}.` shows it; times in milliseconds.
+#[derive(Clone, PartialEq, Eq)]
+pub struct MqttClient {
+    /// The operator's name for it.
+    pub name: String,
+    pub host: String,
+    pub port: u16,
+    pub encrypted: bool,
+    /// Version 5.0; else 3.1.1.
+    pub v5: bool,
+    pub login: Option<(String, String)>,
+    /// An agent's client id is this and its endpoint id.
+    pub client_id_prefix: String,
+    /// An agent's topic is this, the number of its share if there are any, and its endpoint id.
+    pub topic_prefix: String,
+    /// Over how many connections all agents are spread, unless each has its own.
+    pub shares: Option<usize>,
+    /// In seconds.
+    pub keep_alive: u16,
+    /// In seconds.
+    pub session_expiry: u32,
+    /// The first wait and the longest.
+    pub retry_ms: (u64, u64),
+}
+
+/// Where controllers reach agents by WebSocket, as `Device.LocalAgent.MTP.{i}.WebSocket.` shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebSocketListener {
+    pub port: u16,
+    pub encrypted: bool,
+    /// An agent's path is what stands before its endpoint id and what stands behind it.
+    pub path: (String, String),
+    /// How often a Ping goes out, in seconds.
+    pub ping: u64,
+}
+
+/// A STOMP broker, as `Device.STOMP.Connection.{i}.` shows it; times in milliseconds.
+#[derive(Clone, PartialEq, Eq)]
 pub struct StompConnection {
     pub host: String,
     pub port: u16,
     pub encrypted: bool,
-    pub username: String,
+    pub login: Option<(String, String)>,
     pub virtual_host: String,
     /// Ours and the broker's; 0 is none.
     pub heart_beat_ms: (u64, u64),
@@ -55,6 +92,19 @@ pub struct StompConnection {
     pub retry_ms: (u64, u64),
     /// An agent's destination is this and its endpoint id; empty if only the broker knows.
     pub destination_prefix: String,
+}
+
+// Passwords stay out of logs.
+impl fmt::Debug for MqttClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MqttClient({} {}:{})", self.name, self.host, self.port)
+    }
+}
+
+impl fmt::Debug for StompConnection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "StompConnection({}:{})", self.host, self.port)
+    }
 }
 
 /// A role, as `Device.LocalAgent.ControllerTrust.Role.{i}.` shows it.
@@ -116,7 +166,11 @@ pub const UNTRUSTED: &str = "untrusted";
 pub struct AgentConfig {
     pub controllers: Vec<ControllerConfig>,
     pub roles: Vec<RoleConfig>,
+    pub mqtt: Vec<MqttClient>,
     pub stomp: Vec<StompConnection>,
+    pub listener: Option<WebSocketListener>,
+    /// Where controllers may send agents.
+    pub egress: Arc<Egress>,
     /// How long a request may wait for its device before its controller gets an error.
     pub request_timeout_ms: u64,
     /// How old a value may be that a Get is answered with; 0 is live: the CPE is asked each time.
@@ -147,7 +201,10 @@ impl Default for AgentConfig {
         Self {
             controllers: Vec::new(),
             roles: RoleConfig::built_in(),
+            mqtt: Vec::new(),
             stomp: Vec::new(),
+            listener: None,
+            egress: Arc::default(),
             request_timeout_ms: 60_000,
             fresh_ms: 0,
             discovery: true,

@@ -27,6 +27,7 @@ use super::outbox::Outbox;
 use super::queue::{Job, Queue, Work};
 use super::stored::{RestoreError, Stored};
 use super::trigger::{self, Trigger};
+use super::ways::{LinkKey, Ways};
 
 /// The virtual agent of one CPE.
 pub struct Agent {
@@ -63,6 +64,14 @@ pub struct Agent {
     pub(super) triggers: VecDeque<Trigger>,
     /// How many triggers led to what is being done.
     pub(super) depth: u8,
+    /// Whether it is stored that controllers are met otherwise than the configuration says.
+    pub(super) own_ways: bool,
+    /// How controllers are to be met, once this is durable.
+    pub(super) meeting: Option<(Token, Option<Ways>)>,
+    /// Connections that are to be made anew, after what has been said.
+    pub(super) reconnects: Vec<LinkKey>,
+    /// Up to which token commits have come to their end.
+    pub(super) settled: u64,
 }
 
 impl Agent {
@@ -109,6 +118,10 @@ impl Agent {
             bulk: BulkData::default(),
             triggers: VecDeque::new(),
             depth: 0,
+            own_ways: entries.iter().any(|entry| entry.kind == Kind::Ways),
+            meeting: None,
+            reconnects: Vec::new(),
+            settled: 0,
         };
         Ok((agent, shadow))
     }
@@ -146,6 +159,10 @@ impl Agent {
             Input::Uploaded { id, result } => self.uploaded(env, id, result, out),
             Input::Persisted(token) => self.persisted(token),
             Input::StoreFailed(token) => self.store_failed(token, out),
+            Input::Links { links } => {
+                self.local.set_links(links);
+                self.tell_news(env, shadow, out);
+            }
         }
         self.ask_for_model(out);
         self.conclude_step(env, shadow, out);
@@ -160,6 +177,7 @@ impl Agent {
         self.settle_exchange(env, shadow, out);
         self.flush_local(out);
         self.keep_deadline(out);
+        self.meet(out);
     }
 
     /// The next RPC when it is USP's turn; finished requests are answered on the way.
@@ -257,7 +275,8 @@ impl Agent {
 
     /// Whether nothing would be lost if this were rebuilt from the store.
     pub fn is_idle(&self) -> bool {
-        self.queue.is_empty() && self.outbox.is_empty() && self.exchange.is_idle() && self.bulk.is_empty()
+        let rests = self.queue.is_empty() && self.outbox.is_empty() && self.exchange.is_idle();
+        rests && self.bulk.is_empty() && self.meeting.is_none()
     }
 
     fn answered(&mut self, env: &Env, shadow: &mut Shadow, rpc: RpcId, response: &Response<'_>) {

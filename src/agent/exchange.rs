@@ -71,11 +71,14 @@ impl Agent {
     }
 
     pub(super) fn persisted(&mut self, token: Token) {
+        self.settled = self.settled.max(token.0);
         self.exchange.said.extend(self.exchange.gate.release(token));
     }
 
     /// What could not be stored is not told.
     pub(super) fn store_failed(&mut self, token: Token, out: &mut Vec<Output>) {
+        self.settled = self.settled.max(token.0);
+        self.local.reroute();
         let withheld = self.exchange.gate.release(token).len();
         out.push(Output::Log(format!("state could not be stored; {withheld} answer(s) withheld")));
     }

@@ -1,5 +1,6 @@
 //! The contract of the agent core.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,6 +11,8 @@ use crate::durable::{Change, Token};
 use crate::identity::EndpointId;
 use crate::usp::record::Integrity;
 use crate::usp::record::session::{Secure, Secured};
+
+use super::ways::{LinkKey, LinkState, Ways};
 
 /// What a core needs to know of the world for one step.
 #[derive(Debug, Clone, Copy)]
@@ -56,6 +59,10 @@ pub enum Input<'a> {
         controller: EndpointId,
         session_id: u64,
         secured: Secured,
+    },
+    /// What is known of the agent's connections is this now.
+    Links {
+        links: BTreeMap<LinkKey, LinkState>,
     },
     /// An MTP to a controller is up.
     ControllerConnected {
@@ -150,6 +157,10 @@ pub enum Output {
     },
     /// Reports go to a collector; [`Input::Uploaded`] is the answer.
     Upload(Upload),
+    /// Controllers are to be met so from now on; without ways of its own, as the configuration says.
+    Meet(Option<Ways>),
+    /// This connection is to be closed and opened anew.
+    Reconnect(LinkKey),
     /// Work waits for a session.
     WantSession,
     /// The device has an agent on the MTPs from now on.

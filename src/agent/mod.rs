@@ -15,6 +15,7 @@ mod gate;
 mod heard;
 mod io;
 mod local;
+mod meeting;
 mod notify;
 mod onboarding;
 mod operation;
@@ -23,15 +24,17 @@ mod queue;
 mod quick;
 mod stored;
 mod trigger;
+mod ways;
 
 pub use config::{
-    AgentConfig, ControllerConfig, ControllerMtp, FULL_ACCESS, PermissionConfig, READ_ONLY, RoleConfig,
-    StompConnection, UNTRUSTED,
+    AgentConfig, ControllerConfig, ControllerMtp, FULL_ACCESS, MqttClient, PermissionConfig, READ_ONLY,
+    RoleConfig, StompConnection, UNTRUSTED, WebSocketListener,
 };
 pub use core::Agent;
 pub use io::{Env, Input, Output, Rpc, RpcId, Shadow, Upload, UploadId};
 pub use quick::Question;
 pub use stored::{RestoreError, stored_device_id};
+pub use ways::{LinkKey, LinkState, Met, MqttWay, Phase, Retry, StompWay, Ways, WebSocketWay};
 
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,7 @@ use serde::de::IgnoredAny;
 use crate::datamodel::{WallTime, path};
 use crate::durable::{Entry, Kind, Range};
 use crate::identity::EndpointId;
-use crate::translation::{Access, Fixed, Get, Outcome, View};
+use crate::translation::{Access, Fixed, Get, Outcome, View, is_local};
 use crate::usp::message::{self, Message, MessageBody, Request};
 use crate::usp::record::{Payload, Record};
 
@@ -122,7 +122,8 @@ fn top_of(text: &str) -> Option<&str> {
     let top = path::top_level(text);
     let is_name = rest.starts_with(|c: char| c.is_ascii_alphabetic()) && rest.starts_with(top);
     let is_plain = top.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
-    (is_name && is_plain && top != "LocalAgent" && !text.contains(['+', '#'])).then_some(top)
+    let is_own = is_local(&format!("{TR_181_ROOT}{top}."));
+    (is_name && is_plain && !is_own && !text.contains(['+', '#'])).then_some(top)
 }
 
 /// How the keys of the rows begin that say who the controllers are and what they may do.
@@ -144,6 +145,7 @@ mod tests {
             ("Device.", None),
             ("Device.*.", None),
             ("Device.LocalAgent.EndpointID", None),
+            ("Device.MQTT.Client.1.Status", None),
             ("Device.WiFi.SSID.1.LowerLayers+.Name", None),
             ("Device.WiFi.SSID.1.LowerLayers#2+.Name", None),
             ("InternetGatewayDevice.X", None),

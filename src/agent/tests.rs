@@ -16,8 +16,8 @@ use crate::usp::message::{self, Message, MessageBody, Request, Response};
 use crate::usp::record::{Integrity, Payload, Record};
 
 use super::{
-    Agent, AgentConfig, ControllerConfig, ControllerMtp, Env, FULL_ACCESS, Input, Output, Question,
-    READ_ONLY, Shadow, StompConnection, Upload,
+    Agent, AgentConfig, ControllerConfig, ControllerMtp, Env, FULL_ACCESS, Input, LinkKey, LinkState,
+    MqttClient, Output, Phase, Question, READ_ONLY, Shadow, StompConnection, Upload, Ways,
 };
 
 mod boot;
@@ -25,6 +25,7 @@ mod bulk_data;
 mod clockwork;
 mod commands;
 mod mapped;
+mod meeting;
 mod onboarding;
 mod quick;
 mod sessions;
@@ -52,6 +53,9 @@ struct Story {
     wanted: bool,
     /// The paths of GetParameterNames since this was last looked at; `+` for a single level.
     asked: Vec<String>,
+    /// How controllers were to be met, newest last.
+    met: Vec<Option<Ways>>,
+    reconnected: Vec<LinkKey>,
     /// Restart the gateway before everything that happens.
     restless: bool,
     next: u32,
@@ -97,7 +101,7 @@ impl Story {
 
     fn of(settings: AgentConfig, cpe: Bench) -> Self {
         let known = |instance, endpoint_id, role: &str| {
-            let mtp = ControllerMtp::Mqtt { topic: "usp/controller".into() };
+            let mtp = ControllerMtp::Mqtt { client: 0, topic: "usp/controller".into() };
             ControllerConfig {
                 instance,
                 pinned: true,
@@ -127,6 +131,8 @@ impl Story {
             broken_store: false,
             wanted: false,
             asked: Vec::new(),
+            met: Vec::new(),
+            reconnected: Vec::new(),
             restless: false,
             next: 0,
             restarts: 0,
@@ -195,6 +201,8 @@ impl Story {
                 Output::Upload(upload) => self.uploads.push(upload),
                 Output::Log(line) => self.log.push(line),
                 Output::Onboarded | Output::Secure { .. } => {}
+                Output::Meet(ways) => self.met.push(ways),
+                Output::Reconnect(key) => self.reconnected.push(key),
             }
         }
     }

@@ -2,8 +2,6 @@
 //!
 //! Layer 4: a shell. What is sent, and when again, is decided by the agent.
 
-mod egress;
 mod upload;
 
-pub use egress::{Egress, EgressError};
 pub use upload::{Collector, CollectorError};

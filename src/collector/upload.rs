@@ -11,16 +11,17 @@ use thiserror::Error;
 use tokio::sync::Semaphore;
 
 use crate::agent::Upload;
-use crate::net::{HttpClient, HttpError, HttpLimits, HttpReply, HttpRequest, HttpUrl, TlsClient};
+use crate::net::{HttpClient, HttpError, HttpLimits, HttpReply, HttpRequest, HttpUrl, TlsClient, UrlError};
+use crate::policy::Egress;
 use crate::transport::http::{Challenge, Credentials, basic_answer};
-
-use super::egress::{Egress, EgressError};
 
 /// Why a report was not taken; the text is for the operator.
 #[derive(Debug, Error)]
 pub enum CollectorError {
     #[error(transparent)]
-    Egress(#[from] EgressError),
+    Url(#[from] UrlError),
+    #[error("the operator's egress policy does not allow {0}")]
+    Forbidden(String),
     #[error(transparent)]
     Http(#[from] HttpError),
     #[error("the collector asks for credentials, and the profile has none that it takes")]
@@ -34,25 +35,30 @@ pub enum CollectorError {
 /// Sends uploads; cloning shares its limits.
 #[derive(Clone)]
 pub struct Collector {
-    egress: Egress,
+    egress: Arc<Egress>,
     tls: Option<TlsClient>,
     places: Arc<Semaphore>,
 }
 
 impl Collector {
     /// `tls` trusts the CAs of collectors with https.
-    pub fn new(egress: Egress, tls: Option<TlsClient>) -> Self {
+    pub fn new(egress: Arc<Egress>, tls: Option<TlsClient>) -> Self {
         Self { egress, tls, places: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 
-    /// Whether a URL may be written by a controller.
-    pub fn allows(&self, url: &str) -> Result<(), EgressError> {
-        self.egress.check(url).map(|_| ())
+    /// The URL, if the gateway may go there.
+    fn place(&self, url: &str) -> Result<HttpUrl, CollectorError> {
+        let url = HttpUrl::parse(url)?;
+        let scheme = if url.tls { "https" } else { "http" };
+        match self.egress.allows(scheme, &url.host, url.port, &url.target) {
+            true => Ok(url),
+            false => Err(CollectorError::Forbidden(url.authority())),
+        }
     }
 
     /// Sends a report; done when the collector has said that it has it (a status of 200 to 299).
     pub async fn send(&self, upload: &Upload) -> Result<(), CollectorError> {
-        let url = self.egress.check(&upload.url)?;
+        let url = self.place(&upload.url)?;
         let Ok(_place) = self.places.acquire().await else { return Err(CollectorError::Busy(AT_ONCE)) };
         let reply = self.exchange(&url, upload, None).await?;
         let reply = match reply.status {

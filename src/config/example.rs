@@ -127,9 +127,24 @@ mqtt = { broker = "main", topic = "usp/controller" }
 # key = "agents.key"                 # on the curve P-256
 # sign_records = false               # true: MTPs are not trusted; every record is signed, ours and theirs
 
-# [egress]                           # where controllers may send the gateway: bulk data collectors
-# allow = ["https://bdc.example/reports/", "https://*.example.net/"]   # all that begins so; by default nowhere
-# ca = "collectors-ca.pem"           # needed with https
+# [egress]                           # where controllers may send agents (Device.MQTT., Device.STOMP.,
+#                                    # Controller.{i}.MTP.{i}.WebSocket.) and bulk data reports, beside what this
+#                                    # file names itself. scheme://host[:port][/path]; *. is all below
+# allow = ["mqtts://*.example:8883", "wss://usp.example/usp", "https://bdc.example/reports/"]
+# ca = "egress-ca.pem"               # needed with mqtts, stomps, wss and https
+# certificate = "gateway.pem"
+# key = "gateway.key"
+
+# [websocket_server]                 # where controllers reach agents by WebSocket: one listener for all of them.
+# listen = "127.0.0.1:8443"          # A virtual agent has no address of its own, so that Port and Path of its
+# path = "/usp/{endpoint}"           # LocalAgent.MTP.{i}.WebSocket. are read-only; {endpoint} tells it apart
+# max_connections = 100000           # more wait in the kernel's queue
+# ping_seconds = 60
+# [websocket_server.tls]
+# certificate = "gateway.pem"
+# key = "gateway.key"
+# client_ca = "usp-ca.pem"           # a controller's certificate names it: urn:bbf:usp:id:<its endpoint id>.
+# client_certificate = "optional"    # Or "required": without it whoever knows a controller's id can speak as it
 
 # [admin]
 # listen = "127.0.0.1:9090"          # /metrics, /healthz, /readyz

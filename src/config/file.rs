@@ -31,9 +31,33 @@ pub(super) struct File {
     pub payload_security: Option<PayloadSecurity>,
     #[serde(default)]
     pub egress: Egress,
+    pub websocket_server: Option<WebSocketServer>,
     pub admin: Option<Admin>,
     #[serde(default)]
     pub log: Log,
+}
+
+/// Where controllers may send agents.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Egress {
+    #[serde(default)]
+    pub allow: Vec<String>,
+    /// Whom to trust there.
+    pub ca: Option<PathBuf>,
+    pub certificate: Option<PathBuf>,
+    pub key: Option<PathBuf>,
+}
+
+/// Where controllers reach agents by WebSocket.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WebSocketServer {
+    pub listen: SocketAddr,
+    pub path: Option<String>,
+    pub tls: Option<ServerTls>,
+    pub max_connections: Option<usize>,
+    pub ping_seconds: Option<Seconds>,
 }
 
 /// The door for CPEs.
@@ -287,15 +311,6 @@ pub(super) struct PayloadSecurity {
     pub key: PathBuf,
     #[serde(default)]
     pub sign_records: bool,
-}
-
-/// Where controllers may send the gateway.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Egress {
-    #[serde(default)]
-    pub allow: Vec<String>,
-    pub ca: Option<PathBuf>,
 }
 
 /// Metrics and health.

@@ -2,6 +2,7 @@
 //!
 //! Layer 6.
 
+mod egress;
 mod error;
 mod example;
 mod file;

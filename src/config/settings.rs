@@ -6,11 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::agent::{AgentConfig, ControllerConfig, ControllerMtp, RoleConfig};
-use crate::collector::{Collector, Egress};
-use crate::mtp::mqtt::{MqttConfig, Sharing};
+use crate::agent::{AgentConfig, ControllerConfig, ControllerMtp, MqttClient, RoleConfig};
+use crate::mtp::mqtt::{MqttConfig, SESSION_EXPIRY, Sharing};
 use crate::mtp::stomp::StompConfig;
-use crate::mtp::websocket::WebSocketConfig;
+use crate::mtp::websocket::{ListenerConfig, WebSocketConfig};
 use crate::net::{HttpLimits, TlsClient, TlsServer};
 use crate::observe::LogFormat;
 use crate::payload_security::Keyring;
@@ -21,6 +20,7 @@ use crate::transport::http::Algorithm;
 use crate::transport::mqtt::Version;
 use crate::upstream::Acs;
 
+use super::egress;
 use super::error::ConfigError;
 use super::file::{self, File};
 use super::roles::{MAX_INSTANCE, roles, roles_of};
@@ -38,8 +38,10 @@ pub struct Settings {
     pub stomp: Vec<StompConfig>,
     pub websocket: Vec<WebSocketConfig>,
     pub keyring: Option<Arc<Keyring>>,
+    /// For places that controllers name.
+    pub egress_tls: Option<TlsClient>,
+    pub listener: Option<ListenerConfig>,
     pub rest_after: Duration,
-    pub collector: Collector,
     pub admin: Option<SocketAddr>,
     pub log_filter: String,
     pub log_format: LogFormat,
@@ -72,16 +74,22 @@ impl Settings {
         for (name, broker) in &file.stomp {
             stomp.push(stomp_config(name, broker, &file.controller)?);
         }
-        let websocket = file.controller.iter().filter_map(websocket).collect::<Result<_, _>>()?;
+        let websocket: Vec<_> = file.controller.iter().filter_map(websocket).collect::<Result<_, _>>()?;
         let device = &file.device;
         let roles = roles(&file.role)?;
         let controllers = (1..).zip(&file.controller);
-        let controllers = controllers.map(|(place, it)| controller(place, it, &roles, &file.stomp));
+        let controllers =
+            controllers.map(|(place, it)| controller(place, it, &roles, &file.mqtt, &file.stomp));
+        let egress = egress::egress(&file.egress, &mqtt, &stomp, &websocket)?;
+        let listener = file.websocket_server.as_ref().map(egress::listener).transpose()?;
         let keyring = file.payload_security.as_ref().map(keyring).transpose()?;
         let agent = AgentConfig {
             controllers: controllers.collect::<Result<_, _>>()?,
             roles,
+            mqtt: file.mqtt.keys().zip(&mqtt).map(|(name, broker)| mqtt_client(name, broker)).collect(),
             stomp: stomp.iter().map(stomp_connection).collect(),
+            listener: listener.as_ref().map(|listener| listener.shown.clone()),
+            egress: Arc::new(egress.policy),
             request_timeout_ms: device.request_timeout_seconds.unwrap_or(Seconds::of(60)).ms(),
             discovery: device.discovery.unwrap_or(true),
             payload_security: keyring.is_some(),
@@ -103,20 +111,14 @@ impl Settings {
             stomp,
             websocket,
             keyring,
+            egress_tls: egress.tls,
+            listener: listener.map(|listener| listener.server),
             rest_after: device.rest_after_seconds.unwrap_or(Seconds::of(30)).0,
-            collector: collector(&file.egress)?,
             admin: file.admin.map(|admin| admin.listen),
             log_filter: file.log.filter.unwrap_or_else(|| "info".into()),
             log_format: format,
         })
     }
-}
-
-fn collector(egress: &file::Egress) -> Result<Collector, Refusal> {
-    let places = Egress::of(egress.allow.iter().map(String::as_str));
-    let places = places.or_else(|error| refuse("egress.allow", error))?;
-    let tls = client_tls("egress", false, egress.ca.clone(), None, None)?;
-    Ok(Collector::new(places, tls))
 }
 
 /// Key and what is wrong with its value.
@@ -151,7 +153,7 @@ fn door(cwmp: file::Cwmp) -> Result<DoorConfig, Refusal> {
     };
     let tls = match cwmp.tls {
         // Behind a front the handshake may be the front's own: there the request tells.
-        Some(tls) => Some(server_tls(&tls, cwmp.front.is_none())?),
+        Some(tls) => Some(server_tls("cwmp.tls", &tls, cwmp.front.is_none())?),
         None => None,
     };
     let auth = match cwmp.authentication {
@@ -179,13 +181,13 @@ fn front_of(front: &file::Front, certificate_needed: bool) -> Result<Front, Refu
     Ok(Front { trusted: trusted.clone(), proxy_protocol, forwarded, client_cert })
 }
 
-fn server_tls(tls: &file::ServerTls, in_handshake: bool) -> Result<TlsServer, Refusal> {
+pub(super) fn server_tls(key: &str, tls: &file::ServerTls, in_handshake: bool) -> Result<TlsServer, Refusal> {
     let required = tls.client_certificate == file::ClientCertificate::Required;
     if required && tls.client_ca.is_none() {
-        return refuse("cwmp.tls.client_ca", "is needed where client certificates are required");
+        return refuse(format!("{key}.client_ca"), "is needed where client certificates are required");
     }
     TlsServer::new(&tls.certificate, &tls.key, tls.client_ca.as_deref(), required && in_handshake)
-        .or_else(|error| refuse("cwmp.tls", error))
+        .or_else(|error| refuse(key, error))
 }
 
 fn authentication_of(authentication: file::Authentication) -> Result<DoorAuth, Refusal> {
@@ -292,6 +294,7 @@ fn controller(
     place: u32,
     controller: &file::Controller,
     roles: &[RoleConfig],
+    mqtt_brokers: &BTreeMap<String, file::Mqtt>,
     brokers: &BTreeMap<String, file::Stomp>,
 ) -> Result<ControllerConfig, Refusal> {
     let key = format!("controller {}", controller.endpoint_id);
@@ -301,19 +304,23 @@ fn controller(
     }
     let roles = roles_of(&key, controller.role.as_ref(), roles)?;
     let mtp = match (&controller.websocket, &controller.stomp, &controller.mqtt) {
-        (Some(file::ControllerWebSocket { url, .. }), ..) => ControllerMtp::WebSocket {
+        (Some(websocket @ file::ControllerWebSocket { url, .. }), ..) => ControllerMtp::WebSocket {
             host: url.0.host.clone(),
             port: url.0.port,
             path: url.0.target.clone(),
             encrypted: url.0.tls,
+            ping_ms: websocket.ping_seconds.unwrap_or(Seconds::of(30)).ms(),
+            retry_ms: retry(websocket.retry_seconds, websocket.max_retry_seconds),
         },
         (None, Some(stomp), _) => ControllerMtp::Stomp {
             connection: brokers.keys().position(|name| *name == stomp.broker).unwrap_or_default(),
             destination: stomp.destination.clone(),
         },
         (None, None, mqtt) => {
-            let topic = mqtt.as_ref().map_or_else(String::new, |mqtt| mqtt.topic.clone());
-            ControllerMtp::Mqtt { topic }
+            let (broker, topic) =
+                mqtt.as_ref().map(|it| (it.broker.clone(), it.topic.clone())).unwrap_or_default();
+            let client = mqtt_brokers.keys().position(|name| *name == broker).unwrap_or_default();
+            ControllerMtp::Mqtt { client, topic }
         }
     };
     let onboard = controller.onboard.unwrap_or(true);
@@ -400,7 +407,30 @@ fn mqtt_config(
         controllers: here.collect(),
         keep_alive: mqtt.keep_alive_seconds.unwrap_or(60),
         retry_ms: retry(mqtt.retry_seconds, mqtt.max_retry_seconds),
+        retry_multiplier: 2_000,
+        own: None,
     })
+}
+
+/// What controllers may read of a broker: `Device.MQTT.Client.{i}.`.
+fn mqtt_client(name: &str, broker: &MqttConfig) -> MqttClient {
+    MqttClient {
+        name: name.to_owned(),
+        host: broker.host.clone(),
+        port: broker.port,
+        encrypted: broker.tls.is_some(),
+        v5: broker.version == Version::V5,
+        login: broker.login.clone(),
+        client_id_prefix: broker.client_id_prefix.clone(),
+        topic_prefix: broker.topic_prefix.clone(),
+        shares: match broker.sharing {
+            Sharing::PerAgent => None,
+            Sharing::Shared(count) => Some(count),
+        },
+        keep_alive: broker.keep_alive,
+        session_expiry: SESSION_EXPIRY,
+        retry_ms: broker.retry_ms,
+    }
 }
 
 fn websocket(controller: &file::Controller) -> Option<Result<WebSocketConfig, Refusal>> {
@@ -419,6 +449,7 @@ fn websocket(controller: &file::Controller) -> Option<Result<WebSocketConfig, Re
         tls,
         ping: websocket.ping_seconds.unwrap_or(Seconds::of(30)).0,
         retry_ms: retry(websocket.retry_seconds, websocket.max_retry_seconds),
+        retry_multiplier: 2_000,
     }))
 }
 
@@ -449,14 +480,19 @@ mod tests {
     fn the_example_is_a_configuration_and_so_is_it_with_every_key_set() {
         let settings = Settings::parse(Path::new("x.toml"), EXAMPLE).unwrap();
         assert_eq!(settings.agent.controllers.len(), 1);
-        let all: String = EXAMPLE
+        // There are no files for TLS here.
+        let plain = EXAMPLE
+            .replace("\"mqtts://*", "\"mqtt://*")
+            .replace("\"wss://usp", "\"ws://usp")
+            .replace("\"https://bdc", "\"http://bdc");
+        let all: String = plain
             .lines()
             .filter(|line| {
                 !["ca", "certificate", "key", "client_ca", "client_certificate"]
                     .iter()
                     .any(|file| line.trim_start_matches("# ").starts_with(&format!("{file} =")))
             })
-            .filter(|line| !line.contains("[cwmp.tls]"))
+            .filter(|line| !line.contains(".tls]"))
             .filter(|line| !line.contains("payload_security") && !line.contains("sign_records"))
             .map(|line| {
                 line.strip_prefix("# ")
@@ -469,7 +505,8 @@ mod tests {
         assert!(settings.door.auth.is_some() && settings.admin.is_some());
         assert_eq!(settings.websocket.len(), 1);
         assert_eq!(settings.stomp[0].controllers.len(), 1);
-        assert_eq!(settings.agent.stomp[0].username, "gateway");
+        assert_eq!(settings.agent.mqtt[0].name, "main");
+        assert!(settings.agent.egress.allows("mqtt", "b.example", 8_883, "") && settings.listener.is_some());
         assert_eq!(settings.mqtt[0].sharing, Sharing::Shared(4));
     }
 

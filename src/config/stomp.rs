@@ -46,6 +46,8 @@ pub(super) fn stomp_config(
             heart_beat(stomp.incoming_heartbeat_seconds),
         ),
         retry_ms: retry(stomp.retry_seconds, stomp.max_retry_seconds),
+        retry_multiplier: 2_000,
+        own_destination: None,
     })
 }
 
@@ -55,7 +57,7 @@ pub(super) fn stomp_connection(broker: &StompConfig) -> StompConnection {
         host: broker.host.clone(),
         port: broker.port,
         encrypted: broker.tls.is_some(),
-        username: broker.login.as_ref().map_or_else(String::new, |(user, _)| user.clone()),
+        login: broker.login.clone(),
         virtual_host: broker.virtual_host.clone().unwrap_or_default(),
         heart_beat_ms: broker.heart_beat_ms,
         retry_ms: broker.retry_ms,

@@ -27,10 +27,12 @@ pub enum Kind {
     Deadline = 9,
     /// Which rows controllers and roles of the configuration have: the fleet's. Key: empty.
     Rows = 10,
+    /// The agent meets its controllers otherwise than the configuration says. Key: empty.
+    Ways = 11,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 10] = [
+    pub const ALL: [Kind; 11] = [
         Kind::Device,
         Kind::Shadow,
         Kind::LocalAgent,
@@ -41,6 +43,7 @@ impl Kind {
         Kind::Firmware,
         Kind::Deadline,
         Kind::Rows,
+        Kind::Ways,
     ];
 
     /// The kind stored under a number.

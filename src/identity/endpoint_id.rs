@@ -77,6 +77,16 @@ impl EndpointId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The number of this endpoint's share where endpoints are spread over `count` of something: FNV-1a, 64
+    /// bits, modulo `count`. It is part of topics, so it must be the same in every release.
+    pub fn share_of(&self, count: usize) -> usize {
+        let hash = self.0.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        let count = u64::try_from(count.max(1)).unwrap_or(1);
+        usize::try_from(hash % count).unwrap_or(0)
+    }
 }
 
 impl fmt::Display for EndpointId {
@@ -158,5 +168,13 @@ mod tests {
         for text in ["", "self", "self:", "self::", "nope::x", "self::a b", "self::a/b"] {
             assert!(EndpointId::parse(text).is_err(), "{text:?} passed");
         }
+    }
+
+    #[test]
+    fn the_share_of_an_agent_never_moves() {
+        let share = |id: &str| EndpointId::parse(id).unwrap().share_of(4);
+        let shares = ["ops::00256D-A-1", "ops::00256D-A-2", "ops::00256D-A-3", "ops::00256D-A-4"].map(share);
+        // Computed by another implementation of FNV-1a.
+        assert_eq!(shares, [0, 1, 2, 3]);
     }
 }

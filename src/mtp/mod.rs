@@ -7,4 +7,4 @@ pub mod mqtt;
 pub mod stomp;
 pub mod websocket;
 
-pub use contract::AgentSide;
+pub use contract::{AgentSide, LinkStatus};

@@ -81,6 +81,7 @@ impl Device {
             Input::ControllerConnected(controller) => {
                 self.tell(env, agent::Input::ControllerConnected { controller }, out);
             }
+            Input::Links(links) => self.tell(env, agent::Input::Links { links }, out),
             Input::Woken(result) => self.woken(env, result, out),
             Input::Firmware { id, model } => self.tell(env, agent::Input::Firmware { id, model }, out),
             Input::Persisted(token) => self.persisted(env, token, out),
@@ -230,6 +231,8 @@ impl Device {
                 agent::Output::Secure { controller, session_id, request } => {
                     out.push(Output::Secure { controller, session_id, request });
                 }
+                agent::Output::Meet(ways) => out.push(Output::Meet(ways)),
+                agent::Output::Reconnect(key) => out.push(Output::Reconnect(key)),
                 agent::Output::Persist { token, changes } => out.push(Output::Persist { token, changes }),
                 agent::Output::LoadFirmware(id) => out.push(Output::LoadFirmware(id)),
                 agent::Output::Learnt { id, firmware } => out.push(Output::Learnt { id, firmware }),

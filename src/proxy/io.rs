@@ -1,10 +1,11 @@
 //! The contract of the proxy core: what can happen to a device, and what the world must then do.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::agent::{Upload, UploadId};
+use crate::agent::{LinkKey, LinkState, Upload, UploadId, Ways};
 use crate::datamodel::{Firmware, FirmwareId};
 use crate::durable::{Change, Token};
 use crate::identity::EndpointId;
@@ -122,6 +123,8 @@ pub enum Input {
         secured: Secured,
     },
     ControllerConnected(EndpointId),
+    /// What is known of the agent's connections is this now.
+    Links(BTreeMap<LinkKey, LinkState>),
     /// How the last connection request went.
     Woken(Result<(), String>),
     /// The answer to [`Output::LoadFirmware`].
@@ -162,6 +165,10 @@ pub enum Output {
         session_id: u64,
         request: Secure,
     },
+    /// Controllers are to be met so from now on; without ways of its own, as the configuration says.
+    Meet(Option<Ways>),
+    /// This connection is to be closed and opened anew.
+    Reconnect(LinkKey),
     Persist {
         token: Token,
         changes: Vec<Change>,

@@ -64,7 +64,7 @@ struct World {
 
 fn configs() -> (Arc<AgentConfig>, Arc<ProxyConfig>) {
     let endpoint_id = EndpointId::parse("self::ctl").unwrap();
-    let mtp = ControllerMtp::Mqtt { topic: "t".into() };
+    let mtp = ControllerMtp::Mqtt { client: 0, topic: "t".into() };
     let controllers = vec![ControllerConfig {
         instance: 1,
         pinned: true,
@@ -155,6 +155,8 @@ impl World {
             Output::EndSession(_)
             | Output::Wake { .. }
             | Output::Onboarded
+            | Output::Meet(_)
+            | Output::Reconnect(_)
             | Output::AgentRestarted
             | Output::Upload(_)
             | Output::Secure { .. } => {}

@@ -115,6 +115,7 @@ impl<'s, S: Store> DeviceTask<'s, S> {
 
     async fn live(&mut self, receiver: &mut mpsc::Receiver<Letter>) -> Vec<Letter> {
         let clock = self.shared.config.clock;
+        self.step(Input::Links(self.shared.config.mtps.states(self.endpoint)));
         // What was restored may have something to do at once: unacknowledged notifications, operations.
         self.step(Input::Tick);
         loop {
@@ -245,6 +246,11 @@ impl<'s, S: Store> DeviceTask<'s, S> {
                 tokio::spawn(async move { firmwares.learn(id, firmware).await });
             }
             Output::Wake { url, credentials } => self.wake_cpe(url, credentials),
+            Output::Reconnect(key) => config.mtps.reconnect(self.endpoint, key),
+            Output::Meet(ways) => {
+                config.mtps.meet(self.endpoint, ways);
+                self.tell_links();
+            }
             Output::Onboarded => config.mtps.attach(self.endpoint),
             Output::AgentRestarted => config.mtps.restart(self.endpoint),
             Output::Upload(upload) => self.upload(upload),
@@ -260,6 +266,14 @@ impl<'s, S: Store> DeviceTask<'s, S> {
                 );
             }
             Output::Log(line) => info!(endpoint = %self.endpoint, "{line}"),
+        }
+    }
+
+    /// Connections that began or ended are told of, in their turn.
+    fn tell_links(&self) {
+        let letter = Letter::Input(Input::Links(self.shared.config.mtps.states(self.endpoint)));
+        if let Some(mailbox) = self.mailbox.upgrade() {
+            let _ = mailbox.try_send(letter);
         }
     }
 

@@ -110,6 +110,14 @@ impl<S: Store> Fleet<S> {
         self.shared.active.contains_key(endpoint)
     }
 
+    /// Hands a letter to a device's task if it has one at the moment; a full mailbox does without.
+    pub(super) fn tell_if_active(&self, endpoint: &EndpointId, letter: impl FnOnce() -> Letter) {
+        let mailbox = self.shared.active.get(endpoint).map(|slot| slot.value().clone());
+        if let Some(mailbox) = mailbox {
+            let _ = mailbox.try_send(letter());
+        }
+    }
+
     /// How many devices have a task at the moment.
     pub fn active(&self) -> usize {
         self.shared.tasks.load(Ordering::Relaxed)

@@ -12,6 +12,7 @@ mod fleet;
 mod leg;
 mod mailbox;
 mod mtps;
+mod own_ways;
 mod router;
 mod routes;
 mod rows;
@@ -22,7 +23,8 @@ pub use doorman::Doorman;
 pub use firmwares::Firmwares;
 pub use fleet::{Fleet, FleetConfig};
 pub use mailbox::Letter;
-pub use mtps::{Mtp, Mtps};
+pub use mtps::{Fittings, Mtp, Mtps};
+pub use own_ways::{SecurePlace, Workshop};
 pub use routes::Routes;
 pub use rows::number_rows;
 

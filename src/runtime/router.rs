@@ -28,6 +28,15 @@ impl<S: Store> AgentSide for Fleet<S> {
             tracing::warn!(endpoint = %agent, %reason, "an agent was not told of its MTP");
         }
     }
+
+    fn knows(&self, agent: &EndpointId) -> bool {
+        self.shared.config.mtps.knows(agent)
+    }
+
+    fn changed(&self, agent: &EndpointId) {
+        // An agent at rest is told when it is woken.
+        self.tell_if_active(agent, || Letter::Input(Input::Links(self.shared.config.mtps.states(agent))));
+    }
 }
 
 impl<S: Store> Fleet<S> {

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::agent::{AgentConfig, ControllerConfig, ControllerMtp, FULL_ACCESS};
+use crate::agent::{AgentConfig, ControllerConfig, ControllerMtp, FULL_ACCESS, LinkKey};
 use crate::datamodel::{Firmware, FirmwareId, Instantiated, Source, Value, WallTime};
 use crate::durable::{Change, Deadline, Kind};
 use crate::identity::{DeviceId, EndpointId};
@@ -19,7 +19,7 @@ use crate::store::{Embedded, EmbeddedConfig, Store};
 use crate::usp::message::{self, Message, Request};
 use crate::usp::record::Record;
 
-use super::{Alarms, Clock, Firmwares, Fleet, FleetConfig, Mtp, Mtps, Routes};
+use super::{Alarms, Clock, Firmwares, Fittings, Fleet, FleetConfig, Mtp, Mtps, Routes};
 
 struct Rig {
     folder: std::path::PathBuf,
@@ -46,8 +46,9 @@ async fn rig(name: &str) -> Rig {
     let metrics = Arc::new(Metrics::default());
     let mtps = Mtps::new(HashMap::from([(controller(), 0)]), Arc::clone(&metrics));
     let (sender, answers) = mpsc::unbounded_channel();
-    mtps.fill(vec![Mtp::InProcess(Box::new(move |_, _, record| sender.send(record).unwrap()))]);
-    let mtp = ControllerMtp::Mqtt { topic: "t".into() };
+    let hand = Mtp::InProcess(Box::new(move |_, _, record| sender.send(record).unwrap()));
+    mtps.fill(Fittings { mtps: vec![(LinkKey::Mqtt(1), hand)], ..Fittings::default() });
+    let mtp = ControllerMtp::Mqtt { client: 0, topic: "t".into() };
     let roles = vec![FULL_ACCESS.to_owned()];
     let known =
         ControllerConfig { instance: 1, pinned: true, endpoint_id: controller(), roles, onboard: false, mtp };
@@ -58,7 +59,7 @@ async fn rig(name: &str) -> Rig {
         proxy: Arc::new(ProxyConfig::default()),
         acs: None,
         keyring: None,
-        collector: crate::collector::Collector::new(crate::collector::Egress::default(), None),
+        collector: crate::collector::Collector::new(std::sync::Arc::default(), None),
         store: Arc::clone(&store),
         firmwares: Arc::new(Firmwares::open(Arc::clone(&store)).await.unwrap()),
         mtps,

@@ -70,7 +70,7 @@ pub fn is_local(path: &str) -> bool {
 }
 
 /// The top-level objects that the gateway holds for every device.
-const OWN: [&str; 3] = ["Device.BulkData.", "Device.LocalAgent.", "Device.STOMP."];
+const OWN: [&str; 4] = ["Device.BulkData.", "Device.LocalAgent.", "Device.MQTT.", "Device.STOMP."];
 
 /// Objects that are there and refuse every change: for plans that are about the CPE alone.
 #[derive(Default)]

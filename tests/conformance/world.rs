@@ -189,7 +189,5 @@ fn begin(number: Number) -> Begun {
 }
 
 /// What the agent is known to lack.
-const KNOWN: &[(Number, &str)] = &[
-    (Number(7, 8), "the agent does not show how it tries WebSocket connections again"),
-    (Number(11, 1), "the agent does not show its MQTT clients in Device.MQTT."),
-];
+const KNOWN: &[(Number, &str)] =
+    &[(Number(7, 8), "the agent does not show how it tries WebSocket connections again")];

@@ -4,6 +4,7 @@
 mod arguments;
 mod cancel;
 mod force_collection;
+mod reconnect;
 mod reset_session;
 mod schedule_timer;
 mod send_on_board_request;

@@ -13,7 +13,9 @@ use crate::usp::path::{PathExpr, Segment};
 use super::super::core::Agent;
 use super::super::io::{Env, Output, Shadow};
 use super::super::queue::Asker;
-use super::{arguments, cancel, force_collection, reset_session, schedule_timer, send_on_board_request};
+use super::{
+    arguments, cancel, force_collection, reconnect, reset_session, schedule_timer, send_on_board_request,
+};
 
 /// A command of the agent's own.
 #[derive(Debug)]
@@ -45,17 +47,26 @@ pub(super) enum Done {
     Goes(String),
 }
 
-const COMMANDS: [Command; 5] = [
+const COMMANDS: [Command; 7] = [
     cancel::COMMAND,
     force_collection::COMMAND,
     reset_session::COMMAND,
     schedule_timer::COMMAND,
     send_on_board_request::COMMAND,
+    reconnect::FORCE_RECONNECT,
+    reconnect::RESET,
 ];
 
 /// The paths of the commands of the agent's own, in supported notation.
-pub(in crate::agent) const PATHS: [&str; 5] =
-    [COMMANDS[0].path, COMMANDS[1].path, COMMANDS[2].path, COMMANDS[3].path, COMMANDS[4].path];
+pub(in crate::agent) const PATHS: [&str; 7] = [
+    COMMANDS[0].path,
+    COMMANDS[1].path,
+    COMMANDS[2].path,
+    COMMANDS[3].path,
+    COMMANDS[4].path,
+    COMMANDS[5].path,
+    COMMANDS[6].path,
+];
 /// The events that the agent itself sends.
 pub(in crate::agent) const EVENTS: [&str; 3] =
     ["Device.BulkData.Profile.{i}.Push!", "Device.Boot!", "Device.LocalAgent.Periodic!"];

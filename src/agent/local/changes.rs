@@ -15,7 +15,7 @@ use crate::usp::path::{PathExpr, split_list};
 use super::local_agent::{LocalAgent, SUBSCRIPTIONS};
 use super::schema::{Column, Object, supported};
 use super::tree::{as_object, as_reference};
-use super::{keys, references};
+use super::{addresses, keys, references};
 
 impl Local for LocalAgent {
     fn model(&self) -> &Instantiated {
@@ -98,6 +98,12 @@ impl Local for LocalAgent {
             let asker = self.asker.as_ref().and_then(|asker| self.row_of(asker)).unwrap_or_default();
             params.insert("Controller".into(), as_reference(&asker).to_owned());
         }
+        if object.path.ends_with(".Controller.{i}.MTP.{i}.") && !params.contains_key("Order") {
+            // A new way is the last that is tried.
+            let orders = self.tree.rows(table).into_iter();
+            let last = orders.filter_map(|row| self.tree.number(&format!("{row}Order"))).max();
+            params.insert("Order".into(), (last.unwrap_or(0) + 1).to_string());
+        }
         keys::give(&self.tree, object, table, instance, &mut params);
         keys::check(&self.tree, object, &row, &params)?;
         self.tree.put_row(object, &row, &params);
@@ -160,6 +166,7 @@ impl LocalAgent {
 
     /// What the standard says of a value in words.
     fn check_meaning(&self, object: &Object, column: &Column, value: &str) -> Result<(), String> {
+        addresses::check(object.path, column.name, value, &self.egress)?;
         match column.name {
             "PayloadSecurity" if value == "TLS" && !self.payload_security => {
                 Err("the gateway has no certificate for the security of payloads".to_owned())

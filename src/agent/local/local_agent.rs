@@ -5,9 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::agent::config::AgentConfig;
+use crate::agent::ways::{LinkKey, LinkState, Ways};
 use crate::datamodel::{News, WallTime};
 use crate::durable::{Change, Entry, Kind};
 use crate::identity::EndpointId;
+use crate::policy::Egress;
 use crate::translation::{Access, Local};
 use crate::usp::Retry;
 use crate::usp::record::session::Policy;
@@ -19,6 +21,7 @@ use super::stored;
 use super::subscription::{Lifetime, Subscription};
 use super::template::Template;
 use super::tree::{Tree, as_object, row_of};
+use super::ways;
 
 /// `Device.LocalAgent.` and what else the agent holds for its device.
 pub(in crate::agent) struct LocalAgent {
@@ -38,6 +41,13 @@ pub(in crate::agent) struct LocalAgent {
     pub(super) asker: Option<EndpointId>,
     /// Whether session contexts can have payload security.
     pub(super) payload_security: bool,
+    /// Where agents may be sent.
+    pub(super) egress: Arc<Egress>,
+    endpoint: EndpointId,
+    /// Whether something about controllers and their ways may have changed.
+    rerouted: bool,
+    /// What is known of the connections.
+    links: BTreeMap<LinkKey, LinkState>,
 }
 
 impl LocalAgent {
@@ -55,6 +65,10 @@ impl LocalAgent {
             next: BTreeMap::new(),
             asker: None,
             payload_security: config.payload_security,
+            egress: Arc::clone(&config.egress),
+            endpoint: endpoint.clone(),
+            rerouted: false,
+            links: BTreeMap::new(),
         };
         local.tree.put("Device.LocalAgent.EndpointID", endpoint.as_str());
         local.template.fill(&mut local.tree, endpoint);
@@ -62,6 +76,8 @@ impl LocalAgent {
         let mut rows: Vec<stored::Restored> = kept.filter_map(stored::read).collect();
         // Rows before those that stand in them.
         rows.sort_by(|a, b| a.row.cmp(&b.row));
+        let marked = entries.iter().any(|entry| entry.kind == Kind::Ways);
+        local.rerouted = marked || rows.iter().any(|restored| ways::concerns(&restored.row));
         rows.into_iter().for_each(|row| local.restore_row(row));
         local.end_orphans();
         local.follow_changes();
@@ -268,8 +284,59 @@ impl LocalAgent {
                 self.new_controllers.insert(format!("{CONTROLLERS}{number}."));
             }
         }
+        self.rerouted |= ways::concerns(name);
         if name.starts_with(CONTROLLERS) || name.starts_with("Device.LocalAgent.ControllerTrust.") {
             self.access.get_mut().clear();
+        }
+    }
+
+    /// How controllers are met, if that may be otherwise than when this was last asked: `None` inside is as
+    /// the configuration says.
+    pub fn take_ways(&mut self) -> Option<Option<Ways>> {
+        if !std::mem::take(&mut self.rerouted) {
+            return None;
+        }
+        let now = ways::read(&self.tree, &self.egress);
+        let mut tree = self.template.tree.clone();
+        self.template.fill(&mut tree, &self.endpoint);
+        let is_there = |controller: &EndpointId| self.controller(controller.as_str()).is_some();
+        let own = !now.lack_only_gone_controllers(&ways::read(&tree, &self.egress), is_there);
+        self.show_links();
+        Some(own.then_some(now))
+    }
+
+    /// What is known of the connections has changed.
+    pub fn set_links(&mut self, links: BTreeMap<LinkKey, LinkState>) {
+        for (key, state) in &links {
+            if let (LinkKey::Mqtt(number), Some(assigned)) = (key, &state.client_id) {
+                // R-MQTT.9.
+                let name = format!("{}{number}.ClientID", ways::CLIENTS);
+                if self.tree.value(&name).is_some_and(|current| current != assigned) {
+                    self.put(&name, assigned);
+                }
+            }
+        }
+        if std::mem::replace(&mut self.links, links).is_empty() {
+            // What an agent that has just been woken is told is no news.
+            self.tree.model.watch(false);
+        }
+        self.show_links();
+    }
+
+    /// Whether there is such a connection.
+    pub fn has_link(&self, key: LinkKey) -> bool {
+        self.links.contains_key(&key)
+    }
+
+    /// What was said of the ways did not become true.
+    pub fn reroute(&mut self) {
+        self.rerouted = true;
+    }
+
+    /// Status parameters are not stored: they are told anew whenever the agent is woken.
+    fn show_links(&mut self) {
+        for (name, value) in ways::statuses(&self.tree, &self.links) {
+            self.tree.put(&name, &value);
         }
     }
 

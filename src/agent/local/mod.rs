@@ -2,6 +2,7 @@
 //! the configuration's rows as the template, an agent's own changes laid over them.
 
 mod access;
+mod addresses;
 mod changes;
 mod keys;
 mod local_agent;
@@ -14,6 +15,7 @@ mod stored;
 mod subscription;
 mod template;
 mod tree;
+mod ways;
 
 pub(super) use local_agent::LocalAgent;
 pub(super) use profile::{Delivery, Http, Profile};

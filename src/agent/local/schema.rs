@@ -36,7 +36,7 @@ struct Owned {
 const PLAIN: Owned = Owned { path: "", rows: Rows::One, without: &[], fixed: &[], kept: &[], defaults: &[] };
 
 /// In byte order of their paths, so that an object stands before what is below it.
-const OWNED: [Owned; 24] = [
+const OWNED: [Owned; 30] = [
     Owned {
         path: "Device.BulkData.",
         defaults: &[
@@ -114,34 +114,17 @@ const OWNED: [Owned; 24] = [
         ],
         ..PLAIN
     },
-    Owned {
-        path: "Device.LocalAgent.Controller.{i}.MTP.{i}.",
-        rows: Rows::Gateway(8),
-        fixed: &["Alias", "Enable", "Order", "Protocol"],
-        ..PLAIN
-    },
+    Owned { path: "Device.LocalAgent.Controller.{i}.MTP.{i}.", rows: Rows::Controllers(8), ..PLAIN },
     Owned {
         path: "Device.LocalAgent.Controller.{i}.MTP.{i}.MQTT.",
-        without: &["AgentMTPReference", "PublishRetainNotify", "PublishRetainResponse", "USPServiceRef"],
-        fixed: &["Topic"],
+        without: &["PublishRetainNotify", "PublishRetainResponse", "USPServiceRef"],
         ..PLAIN
     },
-    Owned {
-        path: "Device.LocalAgent.Controller.{i}.MTP.{i}.STOMP.",
-        without: &["USPServiceRef"],
-        fixed: &["Destination", "Reference"],
-        ..PLAIN
-    },
+    Owned { path: "Device.LocalAgent.Controller.{i}.MTP.{i}.STOMP.", without: &["USPServiceRef"], ..PLAIN },
     Owned {
         path: "Device.LocalAgent.Controller.{i}.MTP.{i}.WebSocket.",
-        without: &[
-            "CurrentRetryCount",
-            "KeepAliveInterval",
-            "SessionRetryIntervalMultiplier",
-            "SessionRetryMinimumWaitInterval",
-            "USPServiceRef",
-        ],
-        fixed: &["EnableEncryption", "Host", "Path", "Port"],
+        without: &["USPServiceRef"],
+        defaults: &[("KeepAliveInterval", "30"), ("Port", "443")],
         ..PLAIN
     },
     Owned {
@@ -163,14 +146,19 @@ const OWNED: [Owned; 24] = [
     },
     Owned {
         path: "Device.LocalAgent.MTP.{i}.",
-        rows: Rows::Gateway(8),
-        fixed: &["Alias", "Enable", "EnableMDNS", "Protocol"],
+        rows: Rows::Controllers(16),
+        // Nothing is advertised by mDNS.
+        fixed: &["EnableMDNS"],
+        defaults: &[("EnableMDNS", "false"), ("Status", "Down")],
         ..PLAIN
     },
+    Owned { path: "Device.LocalAgent.MTP.{i}.MQTT.", ..PLAIN },
+    Owned { path: "Device.LocalAgent.MTP.{i}.STOMP.", ..PLAIN },
     Owned {
-        path: "Device.LocalAgent.MTP.{i}.STOMP.",
-        without: &["DestinationFromServer"],
-        fixed: &["Destination", "Reference"],
+        path: "Device.LocalAgent.MTP.{i}.WebSocket.",
+        without: &["Interfaces"],
+        // One listener serves all agents: where it is, is the operator's decision.
+        fixed: &["EnableEncryption", "KeepAliveInterval", "Path", "Port"],
         ..PLAIN
     },
     Owned {
@@ -186,26 +174,56 @@ const OWNED: [Owned; 24] = [
         kept: &["Recipient", "CreationDate"],
         ..PLAIN
     },
+    Owned { path: "Device.MQTT.", without: &["BrokerNumberOfEntries"], ..PLAIN },
+    Owned {
+        path: "Device.MQTT.Capabilities.",
+        defaults: &[
+            ("MaxNumberOfClientSubscriptions", "16"),
+            ("ProtocolVersionsSupported", "3.1.1,5.0"),
+            ("TransportProtocolSupported", "TCP/IP,TLS"),
+        ],
+        ..PLAIN
+    },
+    Owned {
+        path: "Device.MQTT.Client.{i}.",
+        rows: Rows::Controllers(16),
+        without: &[
+            "ALPN",
+            "AuthenticationMethod",
+            "Interface",
+            "MaximumPacketSize",
+            "PublishMessageExpiryInterval",
+            "ReceiveMaximum",
+            "RequestProblemInfo",
+            "TopicAliasMaximum",
+            "UserPropertyNumberOfEntries",
+            "WillContentType",
+            "WillDelayInterval",
+            "WillEnable",
+            "WillMessageExpiryInterval",
+            "WillQoS",
+            "WillResponseTopic",
+            "WillRetain",
+            "WillTopic",
+            "WillValue",
+        ],
+        // R-MQTT.12: it is always asked for.
+        fixed: &["RequestResponseInfo"],
+        defaults: &[("ProtocolVersion", "5.0"), ("RequestResponseInfo", "true")],
+        ..PLAIN
+    },
+    Owned {
+        path: "Device.MQTT.Client.{i}.Subscription.{i}.",
+        rows: Rows::Controllers(16),
+        defaults: &[("Status", "Unsubscribed")],
+        ..PLAIN
+    },
     Owned { path: "Device.STOMP.", ..PLAIN },
     Owned {
         path: "Device.STOMP.Connection.{i}.",
-        rows: Rows::Gateway(16),
-        without: &["LastChangeDate", "Password"],
-        fixed: &[
-            "Alias",
-            "Enable",
-            "EnableEncryption",
-            "EnableHeartbeats",
-            "Host",
-            "IncomingHeartbeat",
-            "OutgoingHeartbeat",
-            "Port",
-            "ServerRetryInitialInterval",
-            "ServerRetryIntervalMultiplier",
-            "ServerRetryMaxInterval",
-            "Username",
-            "VirtualHost",
-        ],
+        rows: Rows::Controllers(16),
+        without: &["LastChangeDate"],
+        defaults: &[("Status", "Disabled")],
         ..PLAIN
     },
 ];

@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::agent::config::{AgentConfig, ControllerConfig, ControllerMtp, RoleConfig, StompConnection};
+use crate::agent::config::{
+    AgentConfig, ControllerConfig, ControllerMtp, MqttClient, RoleConfig, StompConnection,
+};
 use crate::identity::EndpointId;
 use crate::translation::{Access, Rights};
 
@@ -12,15 +14,26 @@ use super::access;
 use super::local_agent::CONTROLLERS;
 use super::schema::Object;
 use super::tree::{Tree, as_reference};
+use super::ways::{CLIENTS, CONNECTIONS, MTPS};
 
 /// The tree that an agent has before anybody changes it.
 #[derive(Debug, Clone)]
 pub struct Template {
     pub(super) tree: Tree,
-    /// Parameters that hold an agent's STOMP destination, and what it begins with.
-    destinations: Vec<(String, String)>,
+    /// Parameters that name the agent.
+    named: Vec<Named>,
     /// What each controller may do as long as nobody changes it, by endpoint.
     access: BTreeMap<String, Arc<Access>>,
+}
+
+/// A parameter whose value holds the agent's endpoint id.
+#[derive(Debug, Clone)]
+struct Named {
+    param: String,
+    before: String,
+    /// Where agents are spread over shares, the number of the agent's goes before the endpoint id.
+    shares: Option<usize>,
+    after: String,
 }
 
 impl Template {
@@ -30,19 +43,23 @@ impl Template {
         tree.put("Device.LocalAgent.SupportedProtocols", "MQTT,STOMP,WebSocket");
         tree.put("Device.LocalAgent.SupportedNumberOfSubscriptions", "256");
         place_roles(&mut tree, &config.roles);
+        let mut named = Vec::new();
+        for (number, client) in (1..).zip(&config.mqtt) {
+            place_client(&mut tree, number, client, &mut named);
+        }
         for (number, connection) in (1..).zip(&config.stomp) {
             place_connection(&mut tree, number, connection);
         }
-        let destinations = place_mtps(&mut tree, config);
+        place_mtps(&mut tree, config, &mut named);
         for controller in &config.controllers {
-            place_controller(&mut tree, controller, &config.roles);
+            place_controller(&mut tree, controller, config);
         }
         let mut access = BTreeMap::new();
         for controller in &config.controllers {
             let row = format!("{CONTROLLERS}{}.", controller.instance);
             access.insert(controller.endpoint_id.to_string(), Arc::new(access::compile(&row, &tree)));
         }
-        Self { tree, destinations, access }
+        Self { tree, named, access }
     }
 
     /// What a controller of the configuration may do as long as nobody changes it.
@@ -50,10 +67,11 @@ impl Template {
         self.access.get(controller).map(Arc::as_ref)
     }
 
-    /// What of it is different for every agent: its STOMP destinations.
+    /// What of it is different for every agent: its client ids, topics, destinations and paths.
     pub(super) fn fill(&self, tree: &mut Tree, endpoint: &EndpointId) {
-        for (name, prefix) in self.destinations.iter().filter(|(_, prefix)| !prefix.is_empty()) {
-            tree.put(name, &format!("{prefix}{endpoint}"));
+        for Named { param, before, shares, after } in &self.named {
+            let share = shares.map(|shares| format!("{}/", endpoint.share_of(shares))).unwrap_or_default();
+            tree.put(param, &format!("{before}{share}{endpoint}{after}"));
         }
     }
 }
@@ -89,16 +107,46 @@ fn place_roles(tree: &mut Tree, roles: &[RoleConfig]) {
     tree.put("Device.LocalAgent.ControllerTrust.SecuredRoles", &secured.join(","));
 }
 
-/// The row of a STOMP broker; who reads it does so over the connection, most likely.
-fn place_connection(tree: &mut Tree, number: u32, connection: &StompConnection) {
-    let (ours, theirs) = connection.heart_beat_ms;
-    let seconds = |ms: u64| ms.div_ceil(1_000).to_string();
+/// The row of an MQTT broker, as an agent that is alone on its connection has it.
+fn place_client(tree: &mut Tree, number: u32, client: &MqttClient, named: &mut Vec<Named>) {
+    let row = format!("{CLIENTS}{number}.");
+    let (user, password) = client.login.clone().unwrap_or_default();
     let columns = [
         ("Enable", "true"),
-        ("Status", "Enabled"),
+        ("Name", &client.name),
+        ("ProtocolVersion", if client.v5 { "5.0" } else { "3.1.1" }),
+        ("BrokerAddress", &client.host),
+        ("BrokerPort", &client.port.to_string()),
+        ("TransportProtocol", if client.encrypted { "TLS" } else { "TCP/IP" }),
+        ("CleanSession", "false"),
+        ("CleanStart", "false"),
+        ("KeepAliveTime", &client.keep_alive.to_string()),
+        ("SessionExpiryInterval", &client.session_expiry.to_string()),
+        ("Username", &user),
+        ("Password", &password),
+        ("ConnectRetryTime", &seconds(client.retry_ms.0)),
+        ("ConnectRetryMaxInterval", &seconds(client.retry_ms.1)),
+    ];
+    put(tree, &row, &columns);
+    put(tree, &format!("{row}Subscription.1."), &[("Enable", "true"), ("QoS", "1")]);
+    let before = client.client_id_prefix.clone();
+    named.push(Named { param: format!("{row}ClientID"), before, shares: None, after: String::new() });
+    let before = format!("{}/", client.topic_prefix);
+    // In MQTT 3.1.1 the topic for answers follows our own (R-MQTT.25).
+    let after = if client.v5 { String::new() } else { "/#".to_owned() };
+    named.push(Named { param: format!("{row}Subscription.1.Topic"), before, shares: client.shares, after });
+}
+
+/// The row of a STOMP broker.
+fn place_connection(tree: &mut Tree, number: u32, connection: &StompConnection) {
+    let (ours, theirs) = connection.heart_beat_ms;
+    let (user, password) = connection.login.clone().unwrap_or_default();
+    let columns = [
+        ("Enable", "true"),
         ("Host", &connection.host),
         ("Port", &connection.port.to_string()),
-        ("Username", &connection.username),
+        ("Username", &user),
+        ("Password", &password),
         ("VirtualHost", &connection.virtual_host),
         ("EnableEncryption", &connection.encrypted.to_string()),
         ("EnableHeartbeats", &((ours, theirs) != (0, 0)).to_string()),
@@ -112,30 +160,47 @@ fn place_connection(tree: &mut Tree, number: u32, connection: &StompConnection) 
     put(tree, &format!("{CONNECTIONS}{number}."), &columns);
 }
 
-/// A row of `Device.LocalAgent.MTP.` for each protocol that is used, for STOMP for each broker.
-fn place_mtps(tree: &mut Tree, config: &AgentConfig) -> Vec<(String, String)> {
-    let mut ways: Vec<(&str, Option<usize>)> = config
-        .controllers
-        .iter()
-        .map(|controller| match &controller.mtp {
-            ControllerMtp::Stomp { connection, .. } => (protocol(&controller.mtp), Some(*connection)),
-            mtp => (protocol(mtp), None),
-        })
-        .collect();
-    ways.sort_unstable();
-    ways.dedup();
-    let mut destinations = Vec::new();
-    for (number, (protocol, connection)) in (1..).zip(ways) {
-        let columns = [("Enable", "true"), ("Status", "Up"), ("Protocol", protocol), ("EnableMDNS", "false")];
-        let row = format!("Device.LocalAgent.MTP.{number}.");
-        put(tree, &row, &columns);
-        if let Some(index) = connection {
-            tree.put(&format!("{row}STOMP.Reference"), &connection_reference(index));
-            let prefix = config.stomp.get(index).map(|broker| broker.destination_prefix.clone());
-            destinations.push((format!("{row}STOMP.Destination"), prefix.unwrap_or_default()));
+/// A row of `Device.LocalAgent.MTP.` for each broker, and one for the gateway's listener: in this order, so
+/// that the number of a broker's row is known from its place.
+fn place_mtps(tree: &mut Tree, config: &AgentConfig, named: &mut Vec<Named>) {
+    let whole = |param: String, before: &str, shares: Option<usize>, after: &str| Named {
+        param,
+        before: before.to_owned(),
+        shares,
+        after: after.to_owned(),
+    };
+    for (index, client) in config.mqtt.iter().enumerate() {
+        let row = place_mtp(tree, mqtt_mtp(index), "MQTT");
+        tree.put(&format!("{row}MQTT.Reference"), &format!("{CLIENTS}{}", index + 1));
+        tree.put(&format!("{row}MQTT.PublishQoS"), "1");
+        let topic = format!("{row}MQTT.ResponseTopicConfigured");
+        named.push(whole(topic, &format!("{}/", client.topic_prefix), client.shares, ""));
+    }
+    for (index, broker) in config.stomp.iter().enumerate() {
+        let row = place_mtp(tree, config.mqtt.len() + index + 1, "STOMP");
+        tree.put(&format!("{row}STOMP.Reference"), &connection_reference(index));
+        if !broker.destination_prefix.is_empty() {
+            named.push(whole(format!("{row}STOMP.Destination"), &broker.destination_prefix, None, ""));
         }
     }
-    destinations
+    if let Some(listener) = &config.listener {
+        let row = place_mtp(tree, config.mqtt.len() + config.stomp.len() + 1, "WebSocket");
+        tree.put(&format!("{row}WebSocket.Port"), &listener.port.to_string());
+        tree.put(&format!("{row}WebSocket.EnableEncryption"), &listener.encrypted.to_string());
+        tree.put(&format!("{row}WebSocket.KeepAliveInterval"), &listener.ping.to_string());
+        named.push(whole(format!("{row}WebSocket.Path"), &listener.path.0, None, &listener.path.1));
+    }
+}
+
+fn place_mtp(tree: &mut Tree, number: usize, protocol: &str) -> String {
+    let row = format!("{MTPS}{number}.");
+    put(tree, &row, &[("Enable", "true"), ("Protocol", protocol)]);
+    row
+}
+
+/// The number of the row of an MQTT broker, by its place in the configuration.
+fn mqtt_mtp(index: usize) -> usize {
+    index + 1
 }
 
 /// As a reference to the row of a STOMP broker, by its place in the configuration.
@@ -143,9 +208,9 @@ fn connection_reference(index: usize) -> String {
     format!("{CONNECTIONS}{}", index + 1)
 }
 
-fn place_controller(tree: &mut Tree, controller: &ControllerConfig, roles: &[RoleConfig]) {
+fn place_controller(tree: &mut Tree, controller: &ControllerConfig, config: &AgentConfig) {
     let row = format!("Device.LocalAgent.Controller.{}.", controller.instance);
-    let named = roles.iter().filter(|role| controller.roles.contains(&role.name));
+    let named = config.roles.iter().filter(|role| controller.roles.contains(&role.name));
     let assigned: Vec<String> = named.map(|role| as_reference(&role_row(role)).to_owned()).collect();
     let columns = [
         ("Enable", "true"),
@@ -158,18 +223,31 @@ fn place_controller(tree: &mut Tree, controller: &ControllerConfig, roles: &[Rol
     let mtp = format!("{row}MTP.1.");
     put(tree, &mtp, &[("Enable", "true"), ("Protocol", protocol(&controller.mtp)), ("Order", "1")]);
     match &controller.mtp {
-        ControllerMtp::Mqtt { topic } => tree.put(&format!("{mtp}MQTT.Topic"), topic),
+        ControllerMtp::Mqtt { client, topic } => {
+            tree.put(&format!("{mtp}MQTT.Topic"), topic);
+            if *client < config.mqtt.len() {
+                tree.put(&format!("{mtp}MQTT.AgentMTPReference"), &format!("{MTPS}{}", mqtt_mtp(*client)));
+            }
+        }
         ControllerMtp::Stomp { connection, destination } => {
             tree.put(&format!("{mtp}STOMP.Reference"), &connection_reference(*connection));
             tree.put(&format!("{mtp}STOMP.Destination"), destination);
         }
-        ControllerMtp::WebSocket { host, port, path, encrypted } => {
+        ControllerMtp::WebSocket { host, port, path, encrypted, ping_ms, retry_ms } => {
             tree.put(&format!("{mtp}WebSocket.Host"), host);
             tree.put(&format!("{mtp}WebSocket.Port"), &port.to_string());
             tree.put(&format!("{mtp}WebSocket.Path"), path);
             tree.put(&format!("{mtp}WebSocket.EnableEncryption"), &encrypted.to_string());
+            tree.put(&format!("{mtp}WebSocket.KeepAliveInterval"), &seconds(*ping_ms));
+            let wait = format!("{mtp}WebSocket.SessionRetryMinimumWaitInterval");
+            tree.put(&wait, &seconds(retry_ms.0));
         }
     }
+}
+
+/// Of milliseconds; the standard has no shorter time than a second.
+fn seconds(ms: u64) -> String {
+    ms.div_ceil(1_000).max(1).to_string()
 }
 
 fn protocol(mtp: &ControllerMtp) -> &'static str {
@@ -179,8 +257,6 @@ fn protocol(mtp: &ControllerMtp) -> &'static str {
         ControllerMtp::WebSocket { .. } => "WebSocket",
     }
 }
-
-const CONNECTIONS: &str = "Device.STOMP.Connection.";
 
 fn role_row(role: &RoleConfig) -> String {
     format!("Device.LocalAgent.ControllerTrust.Role.{}.", role.instance)

@@ -24,7 +24,7 @@ fn config(controllers: &[(u32, &str, &str)]) -> AgentConfig {
         endpoint_id: endpoint(name),
         roles: vec![(*role).to_owned()],
         onboard: true,
-        mtp: ControllerMtp::Mqtt { topic: "t".into() },
+        mtp: ControllerMtp::Mqtt { client: 0, topic: "t".into() },
     });
     AgentConfig { controllers: controllers.collect(), ..AgentConfig::default() }
 }
@@ -206,12 +206,12 @@ fn an_agents_own_changes_survive_and_the_configurations_reach_it() {
 #[test]
 fn rows_are_limited_and_some_are_the_gateways() {
     let mut bench = Bench::new();
-    assert_eq!(bench.add("MTP.", &[]), Err(ErrorCode::NON_CREATABLE_OBJECT));
+    assert_eq!(bench.add("Request.", &[]), Err(ErrorCode::NON_CREATABLE_OBJECT));
     assert_eq!(bench.add("Nothing.", &[]), Err(ErrorCode::OBJECT_IS_NOT_A_TABLE));
     for _ in 0..256 {
         bench.add("Subscription.", &[]).unwrap();
     }
     assert_eq!(bench.add("Subscription.", &[]), Err(ErrorCode::RESOURCES_EXCEEDED));
-    let refused = bench.local.check_delete("Device.LocalAgent.MTP.1.").map_err(|it| it.code);
+    let refused = bench.local.check_delete("Device.LocalAgent.Request.1.").map_err(|it| it.code);
     assert_eq!(refused, Err(ErrorCode::PERMISSION_DENIED));
 }

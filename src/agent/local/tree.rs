@@ -147,7 +147,7 @@ mod tests {
         assert_eq!(tree.value(&format!("{row}USPNotifRetryIntervalMultiplier")), Some("2000"));
         assert_eq!(tree.value(&format!("{row}BootParameterNumberOfEntries")), Some("0"));
         assert!(tree.model.is_writable_object(&format!("{row}BootParameter.")));
-        assert!(!tree.model.is_writable_object(&format!("{row}MTP.")));
+        assert!(!tree.model.is_writable_object("Device.LocalAgent.Request."));
         tree.remove_row(row);
         assert_eq!(tree.value("Device.LocalAgent.ControllerNumberOfEntries"), Some("0"));
         assert!(!tree.model.has_object(row));

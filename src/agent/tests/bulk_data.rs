@@ -7,6 +7,16 @@ const PROFILES: &str = "Device.BulkData.Profile.";
 const UP_TIME: &str = "Device.DeviceInfo.UpTime";
 const INTERVAL: u64 = 60_000;
 
+/// A device that has been onboarded and discovered, and a collector that the operator allows.
+fn begin() -> Story {
+    let egress = Arc::new(crate::policy::Egress::of(["http://127.0.0.1:9/bulk"]).unwrap());
+    let mut story = Story::with(AgentConfig { egress, ..AgentConfig::default() });
+    story.session();
+    story.session();
+    story.said.clear();
+    story
+}
+
 /// A profile that collects every minute, with one parameter, and is enabled.
 fn profile(story: &mut Story, settings: &[(&str, &str)], name: &str, reference: &str) -> String {
     let mut all = vec![("ReportingInterval", "60"), ("TimeReference", "2020-01-01T00:00:00Z")];
@@ -43,7 +53,7 @@ fn end(story: &mut Story, id: UploadId, result: Result<(), &str>) {
 
 #[test]
 fn tp469_10_1_r_bulk_1_a_report_goes_to_the_collector_each_interval_and_names_the_device() {
-    let mut story = Story::begin();
+    let mut story = begin();
     over_http(&mut story, &[("EncodingType", "JSON")], "UpTime", UP_TIME);
     for reports in 1..=2 {
         interval(&mut story);
@@ -63,7 +73,7 @@ fn tp469_10_1_r_bulk_1_a_report_goes_to_the_collector_each_interval_and_names_th
 
 #[test]
 fn tp469_10_5_uri_parameters_tell_what_the_profile_adds() {
-    let mut story = Story::begin();
+    let mut story = begin();
     let row = over_http(&mut story, &[], "UpTime", UP_TIME);
     let more = [("Name", "id"), ("Reference", "Device.LocalAgent.EndpointID")];
     story.ask(add(&format!("{row}HTTP.RequestURIParameter."), &more)).unwrap();
@@ -75,7 +85,7 @@ fn tp469_10_5_uri_parameters_tell_what_the_profile_adds() {
 
 #[test]
 fn tp469_10_7_r_bulk_2_what_was_not_taken_is_sent_again_and_kept_for_the_next_interval() {
-    let mut story = Story::begin();
+    let mut story = begin();
     let retry = [("HTTP.RetryEnable", "true"), ("NumberOfRetainedFailedReports", "2")];
     over_http(&mut story, &retry, "UpTime", UP_TIME);
     interval(&mut story);
@@ -98,7 +108,7 @@ fn tp469_10_7_r_bulk_2_what_was_not_taken_is_sent_again_and_kept_for_the_next_in
 
 #[test]
 fn a_collector_that_is_down_is_left_alone_without_retries() {
-    let mut story = Story::begin();
+    let mut story = begin();
     over_http(&mut story, &[], "UpTime", UP_TIME);
     interval(&mut story);
     let id = story.uploads[0].id;
@@ -110,7 +120,7 @@ fn a_collector_that_is_down_is_left_alone_without_retries() {
 
 #[test]
 fn tp469_10_8_10_9_wildcards_and_objects_select_with_names_of_their_own() {
-    let mut story = Story::begin();
+    let mut story = begin();
     let row = over_http(
         &mut story,
         &[("JSONEncoding.ReportFormat", "NameValuePair")],
@@ -131,7 +141,7 @@ fn tp469_10_8_10_9_wildcards_and_objects_select_with_names_of_their_own() {
 
 #[test]
 fn tp469_10_10_a_push_event_carries_the_report() {
-    let mut story = Story::begin();
+    let mut story = begin();
     let row =
         profile(&mut story, &[("Protocol", "USPEventNotif"), ("EncodingType", "CSV")], "UpTime", UP_TIME);
     story.subscribe("Event", &format!("{row}Push!"), &[]);
@@ -144,7 +154,7 @@ fn tp469_10_10_a_push_event_carries_the_report() {
 
 #[test]
 fn a_profile_collects_what_its_controller_may_read_and_goes_with_it() {
-    let mut story = Story::begin();
+    let mut story = begin();
     let role = "Device.LocalAgent.ControllerTrust.Role.1.Permission.";
     let none = [("Enable", "true"), ("Targets", UP_TIME), ("Param", "----"), ("Obj", "rwxn")];
     over_http(&mut story, &[], "UpTime", UP_TIME);
@@ -161,7 +171,7 @@ fn a_profile_collects_what_its_controller_may_read_and_goes_with_it() {
 
 #[test]
 fn a_device_that_is_not_reached_gives_no_values_of_an_earlier_interval() {
-    let mut story = Story::begin();
+    let mut story = begin();
     over_http(&mut story, &[], "UpTime", UP_TIME);
     interval(&mut story);
     let id = story.uploads[0].id;
@@ -171,5 +181,16 @@ fn a_device_that_is_not_reached_gives_no_values_of_an_earlier_interval() {
     story.pass(INTERVAL);
     for upload in &story.uploads[1..] {
         assert!(report(upload)["Report"][0].get("UpTime").is_none());
+    }
+}
+
+#[test]
+fn a_collector_that_the_operator_does_not_allow_is_refused_when_it_is_written() {
+    let mut story = begin();
+    let row = over_http(&mut story, &[], "UpTime", UP_TIME);
+    for url in ["http://127.0.0.1:9/other", "http://10.0.0.1/", "https://127.0.0.1:9/bulk", "file:///etc"] {
+        let refused = story.ask(set(&row, &[("HTTP.URL", url)]));
+        let error = refused.expect_err(url);
+        assert!(error.err_msg.contains("egress policy"), "{}", error.err_msg);
     }
 }

@@ -240,8 +240,7 @@ fn the_tables_of_the_local_agent_profile_are_there() {
     let mut story = Story::begin();
     let all = story.get("Device.LocalAgent.").unwrap();
     for (name, value) in [
-        ("MTPNumberOfEntries", "1"),
-        ("MTP.1.Protocol", "MQTT"),
+        ("MTPNumberOfEntries", "0"),
         ("ControllerNumberOfEntries", "2"),
         ("Controller.1.EndpointID", "self::ctl"),
         ("Controller.1.MTP.1.MQTT.Topic", "usp/controller"),
@@ -258,7 +257,7 @@ fn tp469_6_1_the_parameters_of_the_stomp_profiles_are_there() {
         host: "broker.example".into(),
         port: 61_613,
         encrypted: false,
-        username: "gateway".into(),
+        login: Some(("gateway".into(), "secret".into())),
         virtual_host: "/".into(),
         heart_beat_ms: (15_000, 10_000),
         retry_ms: (1_000, 60_000),
@@ -289,7 +288,6 @@ fn tp469_6_1_the_parameters_of_the_stomp_profiles_are_there() {
         ("ConnectionNumberOfEntries", "1"),
         ("Connection.1.Alias", "cpe-1"),
         ("Connection.1.Enable", "true"),
-        ("Connection.1.Status", "Enabled"),
         ("Connection.1.Host", "broker.example"),
         ("Connection.1.Port", "61613"),
         ("Connection.1.VirtualHost", "/"),

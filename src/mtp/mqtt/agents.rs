@@ -7,8 +7,9 @@ use dashmap::DashMap;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::agent::LinkState;
 use crate::identity::EndpointId;
-use crate::mtp::AgentSide;
+use crate::mtp::{AgentSide, LinkStatus};
 use crate::net::TlsClient;
 use crate::observe::Metrics;
 use crate::transport::mqtt::Version;
@@ -44,21 +45,103 @@ pub struct MqttConfig {
     pub keep_alive: u16,
     /// Waits between tries to connect, in milliseconds: the first and the longest.
     pub retry_ms: (u64, u64),
+    /// By how much waits grow, in thousandths.
+    pub retry_multiplier: u64,
+    /// What an agent's objects say, where it does not follow from the above.
+    pub own: Option<OwnNames>,
+}
+
+/// How one agent is known at a broker by its own objects.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnNames {
+    /// Empty: the broker gives one (R-MQTT.8).
+    pub client_id: String,
+    pub clean: bool,
+    /// In seconds.
+    pub session_expiry: u32,
+    /// Topic filters and their QoS.
+    pub filters: Vec<(String, u8)>,
+    /// Where answers shall go, unless the broker says otherwise; may be empty.
+    pub reply_topic: String,
+    /// Of what is published.
+    pub qos: u8,
 }
 
 /// The agents at one broker.
 pub struct Mqtt {
     shared: Arc<Shared>,
-    own: DashMap<EndpointId, mpsc::Sender<Command>>,
-    few: Vec<mpsc::Sender<Command>>,
+    config: Arc<MqttConfig>,
+    own: DashMap<EndpointId, MqttLink>,
+    few: Vec<MqttLink>,
 }
 
-/// What all connections to one broker have in common.
+/// What all connections have in common.
 pub(super) struct Shared {
-    pub config: MqttConfig,
     pub side: Arc<dyn AgentSide>,
     pub metrics: Arc<Metrics>,
+    /// The gateway stops.
     pub stop: CancellationToken,
+}
+
+/// One connection, as those see it who use it; cloning shares.
+#[derive(Clone)]
+pub struct MqttLink {
+    commands: mpsc::Sender<Command>,
+    stop: CancellationToken,
+    status: LinkStatus,
+}
+
+impl MqttLink {
+    /// Starts a connection that is this agent's alone.
+    pub fn start(
+        agent: &EndpointId,
+        config: Arc<MqttConfig>,
+        side: Arc<dyn AgentSide>,
+        metrics: Arc<Metrics>,
+        stop: &CancellationToken,
+    ) -> Self {
+        let shared = Arc::new(Shared { side, metrics, stop: stop.clone() });
+        Connection::own(&shared, config, agent)
+    }
+
+    pub(super) fn new(commands: mpsc::Sender<Command>, stop: CancellationToken, status: LinkStatus) -> Self {
+        Self { commands, stop, status }
+    }
+
+    /// Sends a record. Whether there was room for it.
+    #[must_use]
+    pub fn send(&self, agent: &EndpointId, controller: &EndpointId, record: Bytes) -> bool {
+        self.tell(Command::Send { agent: agent.clone(), controller: controller.clone(), record })
+    }
+
+    /// Goes on by another configuration: at once as far as a connection can, else over a new connection.
+    #[must_use]
+    pub fn adapt(&self, config: Arc<MqttConfig>) -> bool {
+        self.tell(Command::Adapt(config))
+    }
+
+    /// The agent has restarted: it connects anew before it says anything more.
+    #[must_use]
+    pub fn restart(&self, agent: &EndpointId) -> bool {
+        self.tell(Command::Restart(agent.clone()))
+    }
+
+    /// Ends the connection: controllers are told.
+    pub fn stop(&self) {
+        self.stop.cancel();
+    }
+
+    pub fn state(&self) -> LinkState {
+        self.status.get()
+    }
+
+    pub fn is_up(&self) -> bool {
+        self.status.is_up()
+    }
+
+    fn tell(&self, command: Command) -> bool {
+        self.commands.try_send(command).is_ok()
+    }
 }
 
 impl Mqtt {
@@ -69,85 +152,85 @@ impl Mqtt {
         metrics: Arc<Metrics>,
         stop: CancellationToken,
     ) -> Self {
-        let shared = Arc::new(Shared { config, side, metrics, stop });
-        let few = match shared.config.sharing {
+        let shared = Arc::new(Shared { side, metrics, stop });
+        let config = Arc::new(config);
+        let few = match config.sharing {
             Sharing::PerAgent => Vec::new(),
             Sharing::Shared(count) => {
-                (0..count.max(1)).map(|number| Connection::shared(&shared, number)).collect()
+                (0..count.max(1)).map(|number| Connection::shared(&shared, &config, number)).collect()
             }
         };
-        Self { shared, own: DashMap::new(), few }
+        Self { shared, config, own: DashMap::new(), few }
     }
 
     /// This agent exists: controllers can reach it from now on.
     pub fn attach(&self, agent: &EndpointId) {
         let mut known = true;
-        let sender = self.sender(agent, &mut known);
-        if !known || !self.few.is_empty() {
-            self.tell(agent, &sender, Command::Attach(agent.clone()));
+        let link = self.link(agent, &mut known);
+        if (!known || !self.few.is_empty()) && !link.tell(Command::Attach(agent.clone())) {
+            self.shared.metrics.usp_dropped(agent.as_str(), TOO_MUCH);
+        }
+    }
+
+    /// This agent goes its own ways from now on. If it has a connection of its own here, that is given away
+    /// to be adapted; else its controllers are told that it leaves.
+    pub fn release(&self, agent: &EndpointId) -> Option<MqttLink> {
+        if self.few.is_empty() {
+            return self.own.remove(agent).map(|(_, link)| link);
+        }
+        let _ = self.few[agent.share_of(self.few.len())].tell(Command::Detach(agent.clone()));
+        None
+    }
+
+    /// Takes a connection back that was given away, if agents have connections of their own here.
+    pub fn adopt(&self, agent: &EndpointId, link: MqttLink) {
+        if self.few.is_empty() && link.adapt(Arc::clone(&self.config)) {
+            self.own.insert(agent.clone(), link);
+        } else {
+            link.stop();
         }
     }
 
     /// Sends a record. It is dropped, with a line in the log, where too much waits for the broker.
     pub fn send(&self, agent: &EndpointId, controller: &EndpointId, record: Bytes) {
-        let mut known = true;
-        let sender = self.sender(agent, &mut known);
-        let command = Command::Send { agent: agent.clone(), controller: controller.clone(), record };
-        self.tell(agent, &sender, command);
+        if !self.link(agent, &mut true).send(agent, controller, record) {
+            self.shared.metrics.usp_dropped(agent.as_str(), TOO_MUCH);
+        }
     }
 
     /// This agent has restarted: it connects anew before it says anything more. On a shared connection only
     /// its Disconnect and Connect records say so.
     pub fn restart(&self, agent: &EndpointId) {
         let mut known = true;
-        let sender = self.sender(agent, &mut known);
-        if known {
-            self.tell(agent, &sender, Command::Restart(agent.clone()));
+        let link = self.link(agent, &mut known);
+        if known && !link.restart(agent) {
+            self.shared.metrics.usp_dropped(agent.as_str(), TOO_MUCH);
         }
     }
 
-    fn tell(&self, agent: &EndpointId, sender: &mpsc::Sender<Command>, command: Command) {
-        if sender.try_send(command).is_err() {
-            self.shared.metrics.usp_dropped(agent.as_str(), "too much waits for the broker");
+    /// What is known of the agent's connection.
+    pub fn state(&self, agent: &EndpointId) -> Option<LinkState> {
+        if self.few.is_empty() {
+            return self.own.get(agent).map(|link| link.state());
         }
+        // Client id and granted topics of a shared connection are no single agent's.
+        let state = self.few[agent.share_of(self.few.len())].state();
+        let subscribed = vec![super::topics::agent_filter(&self.config, agent)];
+        Some(LinkState { subscribed, client_id: None, named: None, ..state })
     }
 
-    fn sender(&self, agent: &EndpointId, known: &mut bool) -> mpsc::Sender<Command> {
+    fn link(&self, agent: &EndpointId, known: &mut bool) -> MqttLink {
         if self.few.is_empty() {
             let slot = self.own.entry(agent.clone());
             return slot
                 .or_insert_with(|| {
                     *known = false;
-                    Connection::own(&self.shared, agent)
+                    Connection::own(&self.shared, Arc::clone(&self.config), agent)
                 })
                 .clone();
         }
-        let index = share_of(agent, self.few.len());
-        self.few[index].clone()
+        self.few[agent.share_of(self.few.len())].clone()
     }
 }
 
-/// The shared connection of an agent: FNV-1a of its endpoint id, 64 bits, modulo the number of connections.
-/// It is part of the agent's topic, so it must be the same in every release.
-fn share_of(agent: &EndpointId, count: usize) -> usize {
-    let hash = agent.as_str().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    let count = u64::try_from(count.max(1)).unwrap_or(1);
-    usize::try_from(hash % count).unwrap_or(0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_share_of_an_agent_never_moves() {
-        let share = |id: &str| share_of(&EndpointId::parse(id).unwrap(), 4);
-        let shares = ["ops::00256D-A-1", "ops::00256D-A-2", "ops::00256D-A-3", "ops::00256D-A-4"].map(share);
-        assert_eq!(shares, SHARES);
-    }
-
-    /// Computed by another implementation of FNV-1a.
-    const SHARES: [usize; 4] = [0, 1, 2, 3];
-}
+const TOO_MUCH: &str = "too much waits for the broker";

@@ -5,4 +5,5 @@ mod connection;
 mod topics;
 mod wire;
 
-pub use agents::{Mqtt, MqttConfig, Sharing};
+pub use agents::{Mqtt, MqttConfig, MqttLink, OwnNames, Sharing};
+pub use connection::SESSION_EXPIRY;

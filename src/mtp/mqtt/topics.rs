@@ -1,11 +1,24 @@
 //! Topics of agents and what `reply-to` says about them.
 
 use crate::identity::EndpointId;
+use crate::transport::mqtt::Version;
+
+use super::agents::{MqttConfig, Sharing};
 
 /// Where agents of one connection are reached: `<prefix>/<endpoint id>`. Endpoint ids hold no character
 /// that means something in a topic.
 pub(super) fn agent_topic(prefix: &str, agent: &EndpointId) -> String {
     format!("{prefix}/{agent}")
+}
+
+/// The filter by which an agent on a shared connection is reached, in the form of its own objects.
+pub(super) fn agent_filter(config: &MqttConfig, agent: &EndpointId) -> String {
+    let share = match config.sharing {
+        Sharing::Shared(count) => format!("/{}", agent.share_of(count)),
+        Sharing::PerAgent => String::new(),
+    };
+    let topic = agent_topic(&format!("{}{share}", config.topic_prefix), agent);
+    if config.version == Version::V311 { format!("{topic}/#") } else { topic }
 }
 
 /// The agent that a topic of ours names.

@@ -6,4 +6,4 @@ mod destinations;
 #[cfg(test)]
 mod tests;
 
-pub use agents::{Stomp, StompConfig};
+pub use agents::{Stomp, StompConfig, StompLink};

@@ -33,6 +33,12 @@ impl AgentSide for Side {
     fn connected(&self, _: &EndpointId, _: &EndpointId) {
         *self.connected.lock().unwrap() += 1;
     }
+
+    fn knows(&self, _: &EndpointId) -> bool {
+        true
+    }
+
+    fn changed(&self, _: &EndpointId) {}
 }
 
 fn agent() -> EndpointId {
@@ -64,6 +70,8 @@ impl World {
             controllers: vec![(controller(), CONTROLLER_AT.into())],
             heart_beat_ms: (0, 0),
             retry_ms: (20, 100),
+            retry_multiplier: 2_000,
+            own_destination: None,
         };
         change(&mut config);
         let (side, stop) = (Arc::new(Side::default()), CancellationToken::new());

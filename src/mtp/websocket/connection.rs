@@ -1,93 +1,259 @@
 //! The task of one WebSocket connection: connects and comes back, pings, carries records.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use futures_util::{SinkExt, StreamExt};
+use futures_util::StreamExt;
 use tokio::sync::mpsc;
-use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::{HeaderValue, Request};
-use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig as Limits};
-use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_util::sync::CancellationToken;
 
+use crate::agent::{LinkState, Phase};
 use crate::identity::EndpointId;
+use crate::mtp::LinkStatus;
+use crate::mtp::contract::{RESTARTS, farewell};
 use crate::net::{Backoff, HttpUrl, Stream};
-use crate::usp::record::{MAX_RECORD, Payload, Record};
+use crate::usp::record::{Payload, Record};
 
-use super::agents::{Command, Shared};
+use super::agents::{Shared, WAITING, WebSocketConfig};
+use super::wire::{
+    HANDSHAKE, Heard, MISSED_PINGS, SUBPROTOCOL, Socket, answer_close, goodbye, heard, limits, refuse, say,
+};
 
-type Socket = WebSocketStream<Stream>;
+/// What a connection is told.
+pub(super) enum Command {
+    Send(Bytes),
+    Adapt(Arc<WebSocketConfig>),
+    /// Close it, and come back.
+    Restart,
+}
 
-/// Connects again and again until told to stop.
-pub(super) async fn run(shared: Arc<Shared>, agent: EndpointId, mut commands: mpsc::Receiver<Command>) {
-    let (first, most) = shared.config.retry_ms;
-    let mut backoff = Backoff::new(first, most);
-    let started = Instant::now();
-    let stop = shared.stop.clone();
-    loop {
-        // It ends by itself when the gateway stops: a goodbye takes a moment.
-        let (was_up, why) = live(&shared, &agent, &mut commands).await;
-        if stop.is_cancelled() {
-            return;
+/// The connection of one agent to one controller.
+pub(super) struct Connection {
+    pub shared: Arc<Shared>,
+    pub config: Arc<WebSocketConfig>,
+    pub agent: EndpointId,
+    pub commands: mpsc::Receiver<Command>,
+    pub stop: CancellationToken,
+    pub status: LinkStatus,
+    /// What holds for the next connection.
+    pub next: Option<Arc<WebSocketConfig>>,
+    /// Records that came while there was no connection.
+    pub waiting: VecDeque<Bytes>,
+    /// What has been told asks for another connection.
+    pub again: bool,
+}
+
+impl Connection {
+    /// Connects again and again until told to stop.
+    pub async fn run(mut self) {
+        let mut backoff = self.backoff();
+        let started = Instant::now();
+        loop {
+            // It ends by itself when it is stopped: a goodbye takes a moment.
+            let (was_up, phase, why) = self.live().await;
+            if let Some(next) = self.next.take() {
+                self.config = next;
+                backoff = self.backoff();
+            }
+            if self.stop.is_cancelled() {
+                return;
+            }
+            let name = self.agent.clone();
+            if was_up {
+                // R-WS.20.
+                backoff.reset();
+                self.shared.metrics.mtp_down("websocket", name.as_str(), &why);
+            }
+            if std::mem::take(&mut self.again) {
+                self.note(|state| state.phase = Phase::Connecting);
+                continue;
+            }
+            self.note(|state| {
+                state.phase = phase;
+                state.retries = state.retries.saturating_add(1);
+            });
+            let wait = backoff.next(u64::from(started.elapsed().subsec_nanos()));
+            if !was_up {
+                self.shared.metrics.mtp_failed("websocket", name.as_str(), &why, wait);
+            }
+            if self.rest(wait).await {
+                backoff = self.backoff();
+            }
         }
-        if was_up {
-            // R-WS.20.
-            backoff.reset();
-            shared.metrics.mtp_down("websocket", agent.as_str(), &why);
+    }
+
+    fn backoff(&self) -> Backoff {
+        let (first, most) = self.config.retry_ms;
+        Backoff::growing(first, self.config.retry_multiplier, most)
+    }
+
+    /// Waits before the next try; whether there is a reason not to wait any longer.
+    async fn rest(&mut self, wait: u64) -> bool {
+        let sleep = tokio::time::sleep(Duration::from_millis(wait));
+        tokio::pin!(sleep);
+        loop {
+            tokio::select! {
+                () = &mut sleep => return false,
+                () = self.stop.cancelled() => return true,
+                command = self.commands.recv() => match command {
+                    Some(Command::Send(record)) if self.waiting.len() < WAITING => {
+                        self.waiting.push_back(record);
+                    }
+                    Some(Command::Send(_)) => {
+                        self.shared.metrics.usp_dropped(self.agent.as_str(), "too much waits for the controller");
+                    }
+                    Some(Command::Adapt(config)) => {
+                        self.config = config;
+                        return true;
+                    }
+                    // Who is not connected greets anew in any case.
+                    Some(Command::Restart) => {}
+                    None => self.stop.cancel(),
+                },
+            }
         }
-        let wait = backoff.next(u64::from(started.elapsed().subsec_nanos()));
-        if !was_up {
-            shared.metrics.mtp_failed("websocket", agent.as_str(), &why, wait);
+    }
+
+    fn note(&self, change: impl FnOnce(&mut LinkState)) {
+        if self.status.set(change) {
+            self.shared.side.changed(&self.agent);
         }
-        tokio::select! {
-            () = tokio::time::sleep(Duration::from_millis(wait)) => {}
-            () = stop.cancelled() => return,
+    }
+
+    /// One connection from its opening to its end: whether it was ever up, and why it ended.
+    async fn live(&mut self) -> (bool, Phase, String) {
+        let config = Arc::clone(&self.config);
+        let opening = tokio::time::timeout(HANDSHAKE, open(&config, &self.agent));
+        let opened = tokio::select! {
+            opened = opening => opened,
+            () = self.stop.cancelled() => return (false, Phase::Connecting, "it is stopped".into()),
+        };
+        let mut socket = match opened {
+            Ok(Ok(socket)) => socket,
+            Ok(Err((phase, why))) => return (false, phase, why),
+            Err(_) => return (false, Phase::Unreachable, "the handshake took too long".into()),
+        };
+        self.shared.metrics.mtp_up("websocket");
+        tracing::info!(agent = %self.agent, controller = %config.controller, "WebSocket connection is up");
+        let connect = Record::of(&self.agent, &config.controller, Payload::WebSocketConnect).encode();
+        for record in std::iter::once(connect).chain(std::mem::take(&mut self.waiting)) {
+            if let Err(why) = say(&mut socket, Message::Binary(record)).await {
+                return (true, Phase::Connecting, why);
+            }
         }
+        self.note(|state| *state = LinkState { phase: Phase::Up, ..LinkState::default() });
+        self.shared.side.connected(&self.agent, &config.controller);
+        (true, Phase::Connecting, self.carry(&config, &mut socket).await)
+    }
+
+    /// Carries records both ways until the connection ends; says why it did.
+    async fn carry(&mut self, config: &WebSocketConfig, socket: &mut Socket) -> String {
+        let mut ping = tokio::time::interval(config.ping);
+        ping.reset();
+        let mut silent = 0;
+        // Who is told to come back, and has said nothing yet, has come back.
+        let mut fresh = true;
+        loop {
+            let result = tokio::select! {
+                message = socket.next() => {
+                    silent = 0;
+                    match message {
+                        Some(Ok(message)) => match self.hear(config, message) {
+                            Heard::Fine | Heard::Record(_) => Ok(()),
+                            Heard::Over(why) => {
+                                answer_close(socket).await;
+                                return why;
+                            }
+                            Heard::Unusable => return refuse(socket).await,
+                        },
+                        Some(Err(error)) => Err(error.to_string()),
+                        None => return "the controller closed the connection".into(),
+                    }
+                }
+                command = self.commands.recv() => match command {
+                    Some(Command::Send(record)) => {
+                        fresh = false;
+                        self.shared.metrics.usp_sent();
+                        say(socket, Message::Binary(record)).await
+                    }
+                    Some(Command::Restart) if fresh => Ok(()),
+                    Some(Command::Restart) => {
+                        self.again = true;
+                        return goodbye(&self.agent, &config.controller, RESTARTS, socket).await;
+                    }
+                    Some(Command::Adapt(next)) => {
+                        let elsewhere = next.url != config.url || next.controller != config.controller;
+                        (self.next, self.again) = (Some(next), elsewhere);
+                        if elsewhere {
+                            return self.goodbye(config, socket).await;
+                        }
+                        Ok(())
+                    }
+                    None => return self.goodbye(config, socket).await,
+                },
+                _ = ping.tick() => {
+                    silent += 1;
+                    if silent > MISSED_PINGS {
+                        return "the controller does not answer".into();
+                    }
+                    say(socket, Message::Ping(Bytes::new())).await
+                }
+                () = self.stop.cancelled() => {
+                    // What was said before, an answer to the request that stops it above all, goes first.
+                    while let Ok(command) = self.commands.try_recv() {
+                        if let Command::Send(record) = command {
+                            let _ = say(socket, Message::Binary(record)).await;
+                        }
+                    }
+                    return self.goodbye(config, socket).await;
+                }
+            };
+            if let Err(why) = result {
+                return why;
+            }
+        }
+    }
+
+    fn hear(&self, config: &WebSocketConfig, message: Message) -> Heard {
+        let heard = heard(message);
+        match heard {
+            Heard::Record(record) => {
+                self.shared.metrics.usp_received();
+                self.shared.side.record(&self.agent, record);
+                Heard::Fine
+            }
+            Heard::Unusable => {
+                self.shared.metrics.usp_dropped(self.agent.as_str(), "not a USP record");
+                tracing::warn!(agent = %self.agent, controller = %config.controller, "what came is no USP record");
+                Heard::Unusable
+            }
+            other => other,
+        }
+    }
+
+    async fn goodbye(&self, config: &WebSocketConfig, socket: &mut Socket) -> String {
+        let reason = farewell(self.shared.stop.is_cancelled());
+        goodbye(&self.agent, &config.controller, reason, socket).await
     }
 }
 
-/// One connection from its opening to its end: whether it was ever up, and why it ended.
-async fn live(shared: &Shared, agent: &EndpointId, commands: &mut mpsc::Receiver<Command>) -> (bool, String) {
-    let opening = tokio::time::timeout(HANDSHAKE, open(shared, agent));
-    let opened = tokio::select! {
-        opened = opening => opened,
-        () = shared.stop.cancelled() => return (false, "the gateway stops".into()),
-    };
-    let mut socket = match opened {
-        Ok(Ok(socket)) => socket,
-        Ok(Err(why)) => return (false, why),
-        Err(_) => return (false, "the handshake took too long".into()),
-    };
-    shared.metrics.mtp_up("websocket");
-    tracing::info!(%agent, controller = %shared.config.controller, "WebSocket connection is up");
-    let connect = Record::of(agent, &shared.config.controller, Payload::WebSocketConnect).encode();
-    if let Err(why) = say(&mut socket, Message::Binary(connect)).await {
-        return (true, why);
-    }
-    shared.side.connected(agent, &shared.config.controller);
-    (true, carry(shared, agent, commands, &mut socket).await)
-}
-
-async fn open(shared: &Shared, agent: &EndpointId) -> Result<Socket, String> {
-    let config = &shared.config;
-    let request = request(&config.url, agent)?;
+async fn open(config: &WebSocketConfig, agent: &EndpointId) -> Result<Socket, (Phase, String)> {
+    let refused = |why: String| (Phase::Refused, why);
+    let request = request(&config.url, agent).map_err(refused)?;
     let tls = config.tls.as_ref().filter(|_| config.url.tls);
     let stream = Stream::connect(&config.url.host, config.url.port, tls, HANDSHAKE).await;
-    let stream = stream.map_err(|error| error.to_string())?;
-    let limits = Limits::default()
-        .read_buffer_size(READ_BUFFER)
-        .write_buffer_size(0)
-        .max_message_size(Some(MAX_RECORD))
-        .max_frame_size(Some(MAX_RECORD));
-    let connecting = tokio_tungstenite::client_async_with_config(request, stream, Some(limits));
-    let (socket, response) = connecting.await.map_err(|error| error.to_string())?;
+    let stream = stream.map_err(|error| (Phase::Unreachable, error.to_string()))?;
+    let connecting = tokio_tungstenite::client_async_with_config(request, stream, Some(limits()));
+    let (socket, response) = connecting.await.map_err(|error| refused(error.to_string()))?;
     // R-WS.12: without the subprotocol the other side speaks something else.
     let protocol = response.headers().get("sec-websocket-protocol").map(HeaderValue::as_bytes);
     if protocol != Some(SUBPROTOCOL.as_bytes()) {
-        return Err(format!("the controller does not speak {SUBPROTOCOL}"));
+        return Err(refused(format!("the controller does not speak {SUBPROTOCOL}")));
     }
     Ok(socket)
 }
@@ -102,137 +268,6 @@ fn request(url: &HttpUrl, agent: &EndpointId) -> Result<Request<()>, String> {
     request.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_static(SUBPROTOCOL));
     Ok(request)
 }
-
-/// Carries records both ways until the connection ends; says why it did.
-async fn carry(
-    shared: &Shared,
-    agent: &EndpointId,
-    commands: &mut mpsc::Receiver<Command>,
-    socket: &mut Socket,
-) -> String {
-    let mut ping = tokio::time::interval(shared.config.ping);
-    ping.reset();
-    let mut silent = 0;
-    // Who is told to come back, and has said nothing yet, has come back.
-    let mut fresh = true;
-    loop {
-        let result = tokio::select! {
-            message = socket.next() => {
-                silent = 0;
-                match message {
-                    Some(Ok(message)) => match hear(shared, agent, message) {
-                        Heard::Fine => Ok(()),
-                        Heard::Closed(why) => {
-                            // RFC 6455 5.5.1, TP-469 7.4: a Close is answered by a Close.
-                            // It waits in the socket; the controller closes the connection then.
-                            let _ = tokio::time::timeout(STUCK, socket.flush()).await;
-                            return why;
-                        }
-                        Heard::Unusable => return refuse(socket).await,
-                    },
-                    Some(Err(error)) => Err(error.to_string()),
-                    None => return "the controller closed the connection".into(),
-                }
-            }
-            command = commands.recv() => match command {
-                Some(Command::Restart) if fresh => Ok(()),
-                Some(Command::Restart) => return goodbye(shared, agent, socket, "the agent restarts").await,
-                Some(Command::Send(record)) => {
-                    fresh = false;
-                    shared.metrics.usp_sent();
-                    say(socket, Message::Binary(record)).await
-                }
-                None => return "nobody needs the connection any more".into(),
-            },
-            _ = ping.tick() => {
-                silent += 1;
-                if silent > MISSED_PINGS {
-                    return "the controller does not answer".into();
-                }
-                say(socket, Message::Ping(Bytes::new())).await
-            }
-            () = shared.stop.cancelled() => return goodbye(shared, agent, socket, "the gateway stops").await,
-        };
-        if let Err(why) = result {
-            return why;
-        }
-    }
-}
-
-/// Sends; a controller that does not read is given up.
-async fn say(socket: &mut Socket, message: Message) -> Result<(), String> {
-    match tokio::time::timeout(STUCK, socket.send(message)).await {
-        Ok(sent) => sent.map_err(|error| error.to_string()),
-        Err(_) => Err("the controller does not read".into()),
-    }
-}
-
-enum Heard {
-    Fine,
-    Closed(String),
-    /// Not a USP record (R-WS.16).
-    Unusable,
-}
-
-fn hear(shared: &Shared, agent: &EndpointId, message: Message) -> Heard {
-    match message {
-        Message::Binary(record) => {
-            // A record that cannot be read ends the connection here; the agent would only drop it.
-            match Record::decode(record.clone()) {
-                Ok(_) => {
-                    shared.metrics.usp_received();
-                    shared.side.record(agent, record);
-                    Heard::Fine
-                }
-                Err(error) => {
-                    shared.metrics.usp_dropped(agent.as_str(), "not a USP record");
-                    tracing::warn!(%agent, %error, "a WebSocket message is no USP record");
-                    Heard::Unusable
-                }
-            }
-        }
-        Message::Text(_) => Heard::Unusable,
-        Message::Close(frame) => {
-            let why = frame.map_or_else(String::new, |frame| frame.reason.as_str().to_owned());
-            Heard::Closed(format!("the controller closed the connection {why}"))
-        }
-        Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => Heard::Fine,
-    }
-}
-
-/// R-WS.16: Close with status 1003.
-async fn refuse(socket: &mut Socket) -> String {
-    let frame = CloseFrame { code: CloseCode::Unsupported, reason: "not a USP record".into() };
-    let _ = close(socket, Some(frame)).await;
-    "the controller sent what is no USP record".into()
-}
-
-async fn goodbye(shared: &Shared, agent: &EndpointId, socket: &mut Socket, why: &str) -> String {
-    let payload = Payload::Disconnect { reason: why.into(), reason_code: 0 };
-    let record = Record::of(agent, &shared.config.controller, payload).encode();
-    let _ = say(socket, Message::Binary(record)).await;
-    let _ = close(socket, None).await;
-    why.to_owned()
-}
-
-/// Closes as RFC 6455 7 says: sends Close and waits a while for the peer's.
-async fn close(socket: &mut Socket, frame: Option<CloseFrame>) -> Result<(), Error> {
-    socket.close(frame).await?;
-    let _ = tokio::time::timeout(Duration::from_secs(1), async {
-        while let Some(Ok(_)) = socket.next().await {}
-    })
-    .await;
-    Ok(())
-}
-
-const SUBPROTOCOL: &str = "v1.usp";
-const HANDSHAKE: Duration = Duration::from_secs(10);
-/// The default of the library costs 128 KiB for each connection.
-const READ_BUFFER: usize = 4 << 10;
-/// How long the controller may not read.
-const STUCK: Duration = Duration::from_secs(30);
-/// Pings without any sign of life in between.
-const MISSED_PINGS: u32 = 2;
 
 #[cfg(test)]
 mod tests {

@@ -175,7 +175,7 @@ impl Outage {
 
 fn configs(proxy: ProxyConfig) -> (Arc<AgentConfig>, Arc<ProxyConfig>) {
     let endpoint_id = EndpointId::parse("self::ctl").unwrap();
-    let mtp = ControllerMtp::Mqtt { topic: "t".into() };
+    let mtp = ControllerMtp::Mqtt { client: 0, topic: "t".into() };
     let controllers = vec![ControllerConfig {
         instance: 1,
         pinned: true,

@@ -42,10 +42,10 @@ struct Link {
 pub(super) async fn start(hub: Arc<Hub>, settings: MqttSettings) -> io::Result<mpsc::Sender<Outgoing>> {
     let (sender, outgoing) = mpsc::channel(WAITING);
     let (first, up) = oneshot::channel();
-    let mut filters = vec![settings.topic.clone()];
+    let mut filters = vec![(settings.topic.clone(), 1)];
     if settings.version == Version::V311 {
         // There the topic for answers is part of the topic (R-MQTT.25).
-        filters.push(format!("{}/+", settings.topic));
+        filters.push((format!("{}/+", settings.topic), 1));
     }
     let client = Client::new(ClientConfig {
         version: settings.version,
@@ -54,7 +54,9 @@ pub(super) async fn start(hub: Arc<Hub>, settings: MqttSettings) -> io::Result<m
         login: settings.login.clone(),
         keep_alive: KEEP_ALIVE,
         session_expiry: SESSION_EXPIRY,
+        clean: false,
         filters,
+        reply_topic: None,
         user_properties: vec![("usp-endpoint-id".to_owned(), hub.endpoint_id.as_str().to_owned())],
         max_packet: u32::try_from(MAX_PACKET).unwrap_or(u32::MAX),
         max_waiting: MAX_WAITING,
@@ -173,6 +175,7 @@ impl Link {
         match event {
             Event::Up(up) => self.up(up, wire),
             Event::Message(publish) => self.message(publish),
+            Event::Subscribed(_) => {}
             Event::Rejected(reason) => tracing::warn!(reason, "the broker refused a record"),
             Event::Close(why) => return Err(why),
         }

@@ -19,8 +19,12 @@ pub struct ClientConfig {
     pub keep_alive: u16,
     /// How long the server keeps the session while the client is away, in seconds.
     pub session_expiry: u32,
-    /// Topic filters to subscribe to, besides those that the server names in `subscribe-topic`.
-    pub filters: Vec<String>,
+    /// Whether the server shall forget what it has of an earlier session.
+    pub clean: bool,
+    /// Topic filters to subscribe to and their QoS, besides those that the server names in `subscribe-topic`.
+    pub filters: Vec<(String, u8)>,
+    /// Where answers shall go: subscribed to as well, unless the server says otherwise (R-MQTT.15).
+    pub reply_topic: Option<String>,
     pub user_properties: Vec<(String, String)>,
     /// Largest packet taken.
     pub max_packet: u32,
@@ -37,12 +41,16 @@ pub struct Up {
     pub subscribed: Vec<String>,
     /// Largest packet the server takes.
     pub max_packet: Option<u32>,
+    /// The client id that the server gave (R-MQTT.9).
+    pub assigned_client_id: Option<String>,
 }
 
 /// Something happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     Up(Up),
+    /// The topic filters that are granted have changed; all of them.
+    Subscribed(Vec<String>),
     /// A message arrived; its acknowledgement goes out with the next packets.
     Message(Publish),
     /// The server refuses a message of ours, for this reason; it is gone.
@@ -69,7 +77,14 @@ pub struct Client {
     again: usize,
     window: usize,
     next_id: u16,
-    filters: Vec<String>,
+    /// Topics that the server named in `subscribe-topic`.
+    named: Vec<String>,
+    /// What has been asked for, and what of it is granted.
+    asked: Vec<String>,
+    granted: Vec<String>,
+    /// SUBSCRIBEs that are not answered.
+    pending_filters: Vec<(u16, Vec<String>)>,
+    assigned_client_id: Option<String>,
     response_information: Option<String>,
     server_max_packet: Option<u32>,
     keep_alive_ms: u64,
@@ -98,7 +113,11 @@ impl Client {
             again: 0,
             window: WINDOW,
             next_id: 0,
-            filters: Vec::new(),
+            named: Vec::new(),
+            asked: Vec::new(),
+            granted: Vec::new(),
+            pending_filters: Vec::new(),
+            assigned_client_id: None,
             response_information: None,
             server_max_packet: None,
             keep_alive_ms: 0,
@@ -120,7 +139,7 @@ impl Client {
         self.control.push_back(Packet::Connect(Connect {
             client_id: config.client_id.clone(),
             keep_alive: config.keep_alive,
-            clean_start: false,
+            clean_start: config.clean,
             session_expiry: Some(config.session_expiry),
             login: config.login.clone(),
             user_properties: config.user_properties.clone(),
@@ -209,7 +228,9 @@ impl Client {
         self.last_heard = now;
         match (self.state, packet) {
             (State::Connecting, Packet::ConnAck(ack)) => self.accepted(ack, out),
-            (State::Subscribing, Packet::SubAck { granted, .. }) => self.subscribed(&granted, out),
+            (State::Subscribing | State::Up, Packet::SubAck { id, granted }) => {
+                self.subscribed(id, &granted, out);
+            }
             (_, Packet::Publish(publish)) if self.state != State::Connecting => self.message(publish, out),
             (_, Packet::PubAck { id, refused }) => {
                 if let Some(reason) = refused {
@@ -238,7 +259,8 @@ impl Client {
         }
         if let Some(assigned) = ack.assigned_client_id {
             // R-MQTT.9: it is ours from now on.
-            self.config.client_id = assigned;
+            self.config.client_id.clone_from(&assigned);
+            self.assigned_client_id = Some(assigned);
         }
         if let Some(seconds) = ack.server_keep_alive {
             self.keep_alive_ms = u64::from(seconds) * 1_000;
@@ -246,12 +268,8 @@ impl Client {
         self.window = usize::from(ack.receive_maximum.unwrap_or(u16::MAX)).min(WINDOW);
         self.response_information = ack.response_information;
         self.server_max_packet = ack.max_packet_size;
-        // R-MQTT.15: topics that the server names, then those configured.
         let named = ack.user_properties.into_iter().filter(|(name, _)| name == "subscribe-topic");
-        let mut filters: Vec<String> = named.map(|(_, topic)| topic).take(MAX_FILTERS).collect();
-        filters.extend(self.response_information.clone());
-        filters.extend(self.config.filters.iter().cloned());
-        filters.dedup();
+        self.named = named.map(|(_, topic)| topic).take(MAX_FILTERS).collect();
         if !ack.session_present {
             // The server has forgotten what was under way: all of it is new to it.
             for mut publish in self.in_flight.drain(..).rev() {
@@ -260,29 +278,97 @@ impl Client {
             }
         }
         self.again = self.in_flight.len();
-        if filters.is_empty() {
+        (self.asked, self.granted) = (Vec::new(), Vec::new());
+        self.pending_filters.clear();
+        if self.named.is_empty() && self.response_information.is_none() && self.config.filters.is_empty() {
             // R-MQTT.16: without a subscription nothing could ever be answered.
-            return out.push(Event::Close("there is no topic to subscribe to".into()));
+            return self.give_up("there is no topic to subscribe to", out);
         }
-        self.filters.clone_from(&filters);
-        let id = self.fresh_id();
-        let filters = filters.into_iter().map(|filter| (filter, 1)).collect();
-        self.control.push_back(Packet::Subscribe { id, filters });
         self.state = State::Subscribing;
+        self.subscribe();
     }
 
-    fn subscribed(&mut self, granted: &[Option<u8>], out: &mut Vec<Event>) {
-        let filters = self.filters.iter().zip(granted).filter(|(_, granted)| granted.is_some());
-        let subscribed: Vec<String> = filters.map(|(filter, _)| filter.clone()).collect();
-        if subscribed.is_empty() {
+    /// R-MQTT.15: topics that the server names, then those configured.
+    fn wanted(&self) -> Vec<(String, u8)> {
+        let mut wanted: Vec<(String, u8)> = self.named.iter().map(|topic| (topic.clone(), 1)).collect();
+        wanted.extend(self.config.filters.iter().cloned());
+        let reply = self.response_information.as_ref().or(self.config.reply_topic.as_ref());
+        if let Some(reply) = reply.filter(|reply| !wanted.iter().any(|(filter, _)| covers(filter, reply))) {
+            wanted.push((reply.clone(), 1));
+        }
+        let mut seen = Vec::new();
+        wanted.retain(|(filter, _)| {
+            let new = !seen.contains(filter);
+            seen.push(filter.clone());
+            new
+        });
+        wanted
+    }
+
+    /// Asks for what is wanted and has not been asked for, and for no more of what is not wanted (R-MQTT.34).
+    fn subscribe(&mut self) {
+        let wanted = self.wanted();
+        let is_wanted = |filter: &String| wanted.iter().any(|(wanted, _)| wanted == filter);
+        let gone: Vec<String> = self.asked.iter().filter(|filter| !is_wanted(filter)).cloned().collect();
+        let fresh: Vec<(String, u8)> =
+            wanted.iter().filter(|(filter, _)| !self.asked.contains(filter)).cloned().collect();
+        self.granted.retain(|filter| !gone.contains(filter));
+        self.asked = wanted.into_iter().map(|(filter, _)| filter).collect();
+        if !gone.is_empty() {
+            let id = self.fresh_id();
+            self.control.push_back(Packet::Unsubscribe { id, filters: gone });
+        }
+        if !fresh.is_empty() {
+            let id = self.fresh_id();
+            self.pending_filters.push((id, fresh.iter().map(|(filter, _)| filter.clone()).collect()));
+            self.control.push_back(Packet::Subscribe { id, filters: fresh });
+        }
+    }
+
+    /// Works with another configuration from now on: topics at once, all else at the next connection.
+    pub fn adapt(&mut self, config: ClientConfig, out: &mut Vec<Event>) {
+        self.config = config;
+        if matches!(self.state, State::Subscribing | State::Up) {
+            let before = self.granted.len();
+            self.subscribe();
+            if self.state == State::Up && self.granted.len() != before {
+                out.push(Event::Subscribed(self.granted.clone()));
+            }
+        }
+    }
+
+    /// The client id that is used for the next connection.
+    pub fn client_id(&self) -> &str {
+        &self.config.client_id
+    }
+
+    /// Ends a session that leads nowhere in order.
+    fn give_up(&mut self, why: &str, out: &mut Vec<Event>) {
+        self.state = State::Down;
+        self.control.clear();
+        self.control.push_back(Packet::Disconnect { reason: None });
+        out.push(Event::Close(why.into()));
+    }
+
+    fn subscribed(&mut self, id: u16, granted: &[Option<u8>], out: &mut Vec<Event>) {
+        let Some(at) = self.pending_filters.iter().position(|(pending, _)| *pending == id) else { return };
+        let (_, filters) = self.pending_filters.remove(at);
+        let fresh = filters.into_iter().zip(granted).filter(|(_, granted)| granted.is_some());
+        let fresh = fresh.map(|(filter, _)| filter).filter(|filter| self.asked.contains(filter));
+        self.granted.extend(fresh);
+        if self.state == State::Up {
+            return out.push(Event::Subscribed(self.granted.clone()));
+        }
+        if self.granted.is_empty() {
             // R-MQTT.17.
-            return out.push(Event::Close("the broker granted no subscription".into()));
+            return self.give_up("the broker granted no subscription", out);
         }
         self.state = State::Up;
         out.push(Event::Up(Up {
             response_information: self.response_information.clone(),
-            subscribed,
+            subscribed: self.granted.clone(),
             max_packet: self.server_max_packet,
+            assigned_client_id: self.assigned_client_id.take(),
         }));
     }
 
@@ -331,6 +417,20 @@ impl Client {
     }
 }
 
+/// Whether a topic filter takes in a topic (MQTT 5.0, 4.7), or is the same filter.
+fn covers(filter: &str, topic: &str) -> bool {
+    let mut levels = topic.split('/');
+    for wanted in filter.split('/') {
+        match (wanted, levels.next()) {
+            ("#", _) => return true,
+            ("+", Some(_)) => {}
+            (wanted, Some(level)) if wanted == level => {}
+            _ => return false,
+        }
+    }
+    levels.next().is_none()
+}
+
 /// Messages in flight at once; a server may ask for fewer.
 const WINDOW: usize = 32;
 /// Topics taken from a server.
@@ -349,7 +449,9 @@ mod tests {
             login: None,
             keep_alive: 60,
             session_expiry: 3_600,
-            filters: vec!["mine".into()],
+            clean: false,
+            filters: vec![("mine".into(), 1)],
+            reply_topic: None,
             user_properties: Vec::new(),
             max_packet: 1 << 20,
             max_waiting: 64,
@@ -387,7 +489,7 @@ mod tests {
         };
         let events = up(&mut client(), ack);
         let Event::Up(up) = &events[0] else { panic!("{events:?}") };
-        assert_eq!(up.subscribed, ["theirs", "reply", "mine"]);
+        assert_eq!(up.subscribed, ["theirs", "mine", "reply"]);
         assert_eq!(up.response_information.as_deref(), Some("reply"));
     }
 
@@ -473,5 +575,68 @@ mod tests {
         client.handle(0, Packet::SubAck { id: 1, granted: vec![None] }, &mut out);
         assert!(matches!(out[0], Event::Close(_)));
         assert!(!client.is_up());
+    }
+
+    #[test]
+    fn tp469_11_9_r_mqtt_34_topics_come_and_go_on_a_connection_that_is_up() {
+        let mut client = client();
+        up(&mut client, ConnAck::default());
+        let mut out = Vec::new();
+        let filters = vec![("more/#".to_owned(), 0), ("mine".to_owned(), 1)];
+        client.adapt(ClientConfig { filters, ..client.config.clone() }, &mut out);
+        let Some(Packet::Subscribe { id, filters }) = client.transmit(1) else { panic!("no SUBSCRIBE") };
+        assert_eq!(filters, [("more/#".to_owned(), 0)]);
+        client.handle(1, Packet::SubAck { id, granted: vec![Some(0)] }, &mut out);
+        assert_eq!(out, [Event::Subscribed(vec!["mine".into(), "more/#".into()])]);
+        client.adapt(ClientConfig { filters: vec![("more/#".into(), 0)], ..client.config.clone() }, &mut out);
+        let gone = client.transmit(1);
+        assert!(
+            matches!(&gone, Some(Packet::Unsubscribe { filters, .. }) if *filters == ["mine"]),
+            "{gone:?}"
+        );
+        assert_eq!(out.last(), Some(&Event::Subscribed(vec!["more/#".into()])));
+        // R-MQTT.15: what a filter takes in already is not asked for again.
+        let reply_topic = Some("more/reply".to_owned());
+        client.adapt(ClientConfig { reply_topic, ..client.config.clone() }, &mut out);
+        assert_eq!(client.transmit(1), None);
+        client.adapt(ClientConfig { reply_topic: Some("else".into()), ..client.config.clone() }, &mut out);
+        assert!(matches!(client.transmit(1), Some(Packet::Subscribe { .. })));
+    }
+
+    #[test]
+    fn tp469_11_10_tp469_11_11_without_a_subscription_the_session_is_ended_and_nothing_is_said() {
+        for (filters, ack) in [(Vec::new(), None), (vec![("mine".to_owned(), 1)], Some(vec![None]))] {
+            let mut client = client();
+            let reply_topic = Some("reply".to_owned());
+            client.adapt(ClientConfig { filters, reply_topic, ..client.config.clone() }, &mut Vec::new());
+            client.publish(message("a")).unwrap();
+            let mut out = Vec::new();
+            client.connected(0);
+            client.transmit(0);
+            client.handle(0, Packet::ConnAck(ConnAck::default()), &mut out);
+            if let Some(granted) = ack {
+                let Some(Packet::Subscribe { id, filters }) = client.transmit(0) else { panic!() };
+                let granted = [granted, vec![None; filters.len()]].concat()[..filters.len()].to_vec();
+                client.handle(0, Packet::SubAck { id, granted }, &mut out);
+            }
+            assert!(matches!(out.last(), Some(Event::Close(_))), "{out:?}");
+            assert_eq!(client.transmit(0), Some(Packet::Disconnect { reason: None }));
+            assert_eq!(client.transmit(0), None, "a record goes out without a subscription");
+        }
+    }
+
+    #[test]
+    fn tp469_11_4_an_assigned_client_id_is_told_and_used_again() {
+        let mut client = client();
+        client.adapt(ClientConfig { client_id: String::new(), ..client.config.clone() }, &mut Vec::new());
+        let ack = ConnAck { assigned_client_id: Some("given".into()), ..ConnAck::default() };
+        let events = up(&mut client, ack);
+        assert!(
+            matches!(&events[0], Event::Up(up) if up.assigned_client_id.as_deref() == Some("given")),
+            "{events:?}"
+        );
+        client.disconnected();
+        client.connected(1);
+        assert!(matches!(client.transmit(1), Some(Packet::Connect(it)) if it.client_id == "given"));
     }
 }

@@ -83,6 +83,8 @@ pub struct Client {
     next_receipt: u64,
     /// What is subscribed to.
     destination: String,
+    /// Whether the server named it.
+    named: bool,
     /// Agreed heart-beats in milliseconds, ours and the server's; 0 is none.
     heart_beat: (u64, u64),
     heart_beat_due: bool,
@@ -129,6 +131,7 @@ impl Client {
             has_suspects: false,
             next_receipt: 0,
             destination: String::new(),
+            named: false,
             heart_beat: (0, 0),
             heart_beat_due: false,
             since: 0,
@@ -323,23 +326,51 @@ impl Client {
         self.heart_beat = (agreed(ours, wanted), agreed(expected, theirs));
         // R-STOMP.6, R-STOMP.14 and R-STOMP.15.
         let named = frame.header("subscribe-dest").filter(|it| !it.is_empty());
+        self.named = named.is_some();
         let destination = named.unwrap_or(&self.config.destination).to_owned();
         if destination.is_empty() {
             // R-STOMP.16: there is nowhere to hear from.
             self.control.push_back(Frame::new(Command::Disconnect));
             return out.push(Event::Close("there is no destination to subscribe to".into()));
         }
-        self.control.push_back(
-            Frame::new(Command::Subscribe)
-                .with("id", SUBSCRIPTION)
-                .with("destination", &destination)
-                // R-STOMP.17.
-                .with("ack", "auto")
-                .with("receipt", SUBSCRIBED),
-        );
-        self.destination = destination;
+        self.subscribe(destination);
         self.since = self.last_heard;
         self.state = State::Subscribing;
+    }
+
+    fn subscribe(&mut self, destination: String) {
+        let frame = Frame::new(Command::Subscribe)
+            .with("id", SUBSCRIPTION)
+            .with("destination", &destination)
+            // R-STOMP.17.
+            .with("ack", "auto")
+            .with("receipt", SUBSCRIBED);
+        self.control.push_back(frame);
+        self.destination = destination;
+    }
+
+    /// Works with another configuration from now on: with another destination at once, unless the server named
+    /// the one in use; with all else at the next connection. Whether the destination changed.
+    pub fn adapt(&mut self, config: ClientConfig) -> bool {
+        self.config = config;
+        let wanted = self.config.destination.clone();
+        let moves =
+            self.state == State::Up && !self.named && !wanted.is_empty() && wanted != self.destination;
+        if moves {
+            self.control.push_back(Frame::new(Command::Unsubscribe).with("id", SUBSCRIPTION));
+            self.subscribe(wanted);
+        }
+        moves
+    }
+
+    /// What is subscribed to.
+    pub fn destination(&self) -> &str {
+        &self.destination
+    }
+
+    /// Whether the server named it.
+    pub fn is_named(&self) -> bool {
+        self.named
     }
 
     fn confirmed(&mut self, frame: &Frame) -> Option<Message> {

@@ -1,0 +1,294 @@
+//! From `Device.LocalAgent.MTP.`, the MTP rows of controllers, `Device.MQTT.` and `Device.STOMP.` to the
+//! connections that they mean, and from what is known of connections back to the status parameters.
+
+use std::collections::BTreeMap;
+
+use crate::agent::ways::{LinkKey, LinkState, Met, MqttWay, Phase, Retry, StompWay, Ways, WebSocketWay};
+use crate::datamodel::path;
+use crate::identity::EndpointId;
+use crate::policy::Egress;
+
+use super::local_agent::CONTROLLERS;
+use super::tree::{Tree, as_object};
+
+/// Whether a row has to do with how controllers are met.
+pub(super) fn concerns(name: &str) -> bool {
+    AREAS.iter().any(|area| name.starts_with(area))
+}
+
+/// What the rows of a tree mean. Rows that are not enabled, not complete or not allowed mean nothing.
+pub(super) fn read(tree: &Tree, egress: &Egress) -> Ways {
+    let mut ways = Ways::default();
+    for mtp in tree.rows(MTPS).iter().filter(|mtp| tree.is(&format!("{mtp}Enable"))) {
+        match tree.value(&format!("{mtp}Protocol")) {
+            Some("MQTT") => ways.mqtt.extend(mqtt(tree, mtp)),
+            Some("STOMP") => ways.stomp.extend(stomp(tree, mtp)),
+            _ => {}
+        }
+    }
+    for (row, endpoint) in controllers(tree) {
+        for mtp in tree.rows(&format!("{row}MTP.")) {
+            if tree.is(&format!("{mtp}Enable")) {
+                meet(tree, &mtp, &endpoint, &mut ways);
+            }
+        }
+    }
+    keep_first(&mut ways.mqtt, |way| way.key);
+    keep_first(&mut ways.stomp, |way| way.key);
+    ways.mqtt.retain(|way| egress.allows(scheme("mqtt", way.tls), &way.host, way.port, ""));
+    ways.stomp.retain(|way| egress.allows(scheme("stomp", way.tls), &way.host, way.port, ""));
+    ways.websocket.retain(|way| egress.allows(scheme("ws", way.tls), &way.host, way.port, &way.path));
+    // A connection on which nobody is met would be for nothing.
+    ways.mqtt.retain(|way| !way.met.is_empty());
+    ways.stomp.retain(|way| !way.met.is_empty());
+    ways
+}
+
+/// The controllers that are enabled, with their rows.
+fn controllers(tree: &Tree) -> Vec<(String, EndpointId)> {
+    let rows = tree.rows(CONTROLLERS).into_iter().filter(|row| tree.is(&format!("{row}Enable")));
+    rows.filter_map(|row| {
+        let endpoint = EndpointId::parse(tree.value(&format!("{row}EndpointID"))?).ok()?;
+        Some((row, endpoint))
+    })
+    .collect()
+}
+
+/// Two rows that name one connection would throw each other out.
+fn keep_first<T>(ways: &mut Vec<T>, key: impl Fn(&T) -> LinkKey) {
+    let mut seen = Vec::new();
+    ways.retain(|way| {
+        let new = !seen.contains(&key(way));
+        seen.push(key(way));
+        new
+    });
+}
+
+/// Adds a controller to the connection that one of its MTP rows means.
+fn meet(tree: &Tree, mtp: &str, endpoint: &EndpointId, ways: &mut Ways) {
+    let text = |name: &str| tree.value(&format!("{mtp}{name}")).unwrap_or("").to_owned();
+    let order = tree.number(&format!("{mtp}Order")).unwrap_or(1);
+    let met = |at: String| Met { controller: endpoint.clone(), order, at };
+    match text("Protocol").as_str() {
+        "MQTT" => {
+            let (topic, wanted) = (text("MQTT.Topic"), text("MQTT.AgentMTPReference"));
+            // Without a reference: the agent's first MQTT MTP.
+            let client = match wanted.as_str() {
+                "" => ways.mqtt.first().map(|way| way.key),
+                mtp => referenced(tree, &as_object(mtp), "MQTT").map(|client| LinkKey::Mqtt(client.1)),
+            };
+            let way = ways.mqtt.iter_mut().find(|way| Some(way.key) == client);
+            if let Some(way) = way.filter(|_| !topic.is_empty()) {
+                way.met.push(met(topic));
+            }
+        }
+        "STOMP" => {
+            let (destination, wanted) = (text("STOMP.Destination"), as_object(&text("STOMP.Reference")));
+            let key = path::instance(&wanted).map(LinkKey::Stomp);
+            let way = ways.stomp.iter_mut().find(|way| Some(way.key) == key);
+            if let Some(way) = way.filter(|_| !destination.is_empty()) {
+                way.met.push(met(destination));
+            }
+        }
+        "WebSocket" => ways.websocket.extend(websocket(tree, mtp, met(String::new()))),
+        _ => {}
+    }
+}
+
+/// The row of the connection that an MTP of the agent's names, if it is enabled, and its number.
+fn referenced(tree: &Tree, mtp: &str, protocol: &str) -> Option<(String, u32)> {
+    let row = as_object(tree.value(&format!("{mtp}{protocol}.Reference")).filter(|it| !it.is_empty())?);
+    tree.is(&format!("{row}Enable")).then(|| path::instance(&row).map(|number| (row.clone(), number)))?
+}
+
+fn mqtt(tree: &Tree, mtp: &str) -> Option<MqttWay> {
+    let (row, number) = referenced(tree, mtp, "MQTT")?;
+    let text = |name: &str| tree.value(&format!("{row}{name}")).unwrap_or("").to_owned();
+    let number_of = |name: &str| tree.number(&format!("{row}{name}")).unwrap_or(0);
+    let v5 = text("ProtocolVersion") != "3.1.1";
+    let login = Some((text("Username"), text("Password"))).filter(|(user, _)| !user.is_empty());
+    let rows = tree.rows(&format!("{row}Subscription.")).into_iter();
+    let enabled = rows.filter(|it| tree.is(&format!("{it}Enable")));
+    let filters = enabled.filter_map(|it| {
+        let topic = tree.value(&format!("{it}Topic")).filter(|topic| !topic.is_empty())?;
+        let qos = tree.number(&format!("{it}QoS")).unwrap_or(0);
+        Some((topic.to_owned(), u8::try_from(qos).unwrap_or(1)))
+    });
+    let own = |name: &str| format!("{mtp}MQTT.{name}");
+    Some(MqttWay {
+        key: LinkKey::Mqtt(number),
+        host: Some(text("BrokerAddress")).filter(|host| !host.is_empty())?,
+        port: u16::try_from(number_of("BrokerPort")).ok()?,
+        tls: text("TransportProtocol") == "TLS",
+        v5,
+        login,
+        client_id: text("ClientID"),
+        clean: tree.is(&format!("{row}{}", if v5 { "CleanStart" } else { "CleanSession" })),
+        session_expiry: u32::try_from(number_of("SessionExpiryInterval")).unwrap_or(u32::MAX),
+        keep_alive: u16::try_from(number_of("KeepAliveTime")).unwrap_or(u16::MAX),
+        retry: Retry {
+            first_ms: number_of("ConnectRetryTime") * 1_000,
+            multiplier: number_of("ConnectRetryIntervalMultiplier"),
+            most_ms: number_of("ConnectRetryMaxInterval") * 1_000,
+        },
+        filters: filters.collect(),
+        reply_topic: tree.value(&own("ResponseTopicConfigured")).unwrap_or("").to_owned(),
+        qos: tree.number(&own("PublishQoS")).and_then(|qos| u8::try_from(qos).ok()).unwrap_or(0),
+        met: Vec::new(),
+    })
+}
+
+fn stomp(tree: &Tree, mtp: &str) -> Option<StompWay> {
+    let (row, number) = referenced(tree, mtp, "STOMP")?;
+    let text = |name: &str| tree.value(&format!("{row}{name}")).unwrap_or("").to_owned();
+    let number_of = |name: &str| tree.number(&format!("{row}{name}")).unwrap_or(0);
+    let beats = tree.is(&format!("{row}EnableHeartbeats"));
+    let beat = |name: &str| if beats { number_of(name) } else { 0 };
+    Some(StompWay {
+        key: LinkKey::Stomp(number),
+        host: Some(text("Host")).filter(|host| !host.is_empty())?,
+        port: u16::try_from(number_of("Port")).ok()?,
+        tls: tree.is(&format!("{row}EnableEncryption")),
+        login: Some((text("Username"), text("Password"))).filter(|(user, _)| !user.is_empty()),
+        virtual_host: text("VirtualHost"),
+        heart_beat_ms: (beat("OutgoingHeartbeat"), beat("IncomingHeartbeat")),
+        retry: Retry {
+            first_ms: number_of("ServerRetryInitialInterval") * 1_000,
+            multiplier: number_of("ServerRetryIntervalMultiplier"),
+            most_ms: number_of("ServerRetryMaxInterval") * 1_000,
+        },
+        destination: tree.value(&format!("{mtp}STOMP.Destination")).unwrap_or("").to_owned(),
+        met: Vec::new(),
+    })
+}
+
+fn websocket(tree: &Tree, mtp: &str, met: Met) -> Option<WebSocketWay> {
+    let text = |name: &str| tree.value(&format!("{mtp}WebSocket.{name}")).unwrap_or("").to_owned();
+    let number_of = |name: &str| tree.number(&format!("{mtp}WebSocket.{name}")).unwrap_or(0);
+    let path = text("Path");
+    Some(WebSocketWay {
+        key: websocket_key(mtp)?,
+        host: Some(text("Host")).filter(|host| !host.is_empty())?,
+        port: u16::try_from(number_of("Port")).ok()?,
+        path: if path.starts_with('/') { path } else { format!("/{path}") },
+        tls: tree.is(&format!("{mtp}WebSocket.EnableEncryption")),
+        ping: number_of("KeepAliveInterval").max(1),
+        retry: Retry {
+            first_ms: number_of("SessionRetryMinimumWaitInterval") * 1_000,
+            multiplier: number_of("SessionRetryIntervalMultiplier"),
+            most_ms: MOST_WEBSOCKET_WAIT_MS,
+        },
+        met,
+    })
+}
+
+fn websocket_key(mtp: &str) -> Option<LinkKey> {
+    let controller = path::parent(path::parent(mtp)?)?;
+    Some(LinkKey::WebSocket(path::instance(controller)?, path::instance(mtp)?))
+}
+
+/// The scheme of a place for [`Egress`].
+fn scheme(plain: &str, tls: bool) -> &'static str {
+    match (plain, tls) {
+        ("mqtt", false) => "mqtt",
+        ("mqtt", true) => "mqtts",
+        ("stomp", false) => "stomp",
+        ("stomp", true) => "stomps",
+        (_, false) => "ws",
+        (_, true) => "wss",
+    }
+}
+
+/// Status parameters as they follow from what is known of the connections.
+pub(super) fn statuses(tree: &Tree, states: &BTreeMap<LinkKey, LinkState>) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for row in tree.rows(CLIENTS) {
+        let state = path::instance(&row).and_then(|number| states.get(&LinkKey::Mqtt(number)));
+        mqtt_statuses(tree, &row, state, &mut found);
+    }
+    for row in tree.rows(CONNECTIONS) {
+        let state = path::instance(&row).and_then(|number| states.get(&LinkKey::Stomp(number)));
+        let status = match (tree.is(&format!("{row}Enable")), state.map(|state| state.phase)) {
+            (false, _) => "Disabled",
+            (true, None) => "Error_Misconfigured",
+            (true, Some(Phase::Connecting)) => "Connecting",
+            (true, Some(Phase::Up)) => "Enabled",
+            (true, Some(Phase::Unreachable)) => "ServerNotPresent",
+            (true, Some(Phase::Refused)) => "Error",
+        };
+        found.push((format!("{row}Status"), status.to_owned()));
+    }
+    for row in tree.rows(MTPS) {
+        mtp_statuses(tree, &row, states, &mut found);
+    }
+    for controller in tree.rows(CONTROLLERS) {
+        for mtp in tree.rows(&format!("{controller}MTP.")) {
+            let state = websocket_key(&mtp).and_then(|key| states.get(&key));
+            let count = state.map_or(0, |state| state.retries).to_string();
+            found.push((format!("{mtp}WebSocket.CurrentRetryCount"), count));
+        }
+    }
+    found
+}
+
+fn mqtt_statuses(tree: &Tree, row: &str, state: Option<&LinkState>, found: &mut Vec<(String, String)>) {
+    let status = match (tree.is(&format!("{row}Enable")), state.map(|state| state.phase)) {
+        (false, _) => "Disabled",
+        (true, None) => "Error_Misconfigured",
+        (true, Some(Phase::Connecting)) => "Connecting",
+        (true, Some(Phase::Up)) => "Connected",
+        (true, Some(Phase::Unreachable)) => "Error_BrokerUnreachable",
+        (true, Some(Phase::Refused)) => "Error",
+    };
+    found.push((format!("{row}Status"), status.to_owned()));
+    found.push((format!("{row}ResponseInformation"), named(state)));
+    for subscription in tree.rows(&format!("{row}Subscription.")) {
+        let topic = tree.value(&format!("{subscription}Topic")).unwrap_or("");
+        let up = state.filter(|state| state.is_up());
+        let granted = up.is_some_and(|state| state.subscribed.iter().any(|filter| filter == topic));
+        let enabled = tree.is(&format!("{subscription}Enable"));
+        let status = match (enabled, granted, up) {
+            (false, ..) | (true, false, None) => "Unsubscribed",
+            (true, true, _) => "Subscribed",
+            (true, false, Some(_)) => "Error",
+        };
+        found.push((format!("{subscription}Status"), status.to_owned()));
+    }
+}
+
+fn mtp_statuses(
+    tree: &Tree,
+    row: &str,
+    states: &BTreeMap<LinkKey, LinkState>,
+    found: &mut Vec<(String, String)>,
+) {
+    let protocol = tree.value(&format!("{row}Protocol")).unwrap_or("");
+    let number = referenced(tree, row, protocol).map(|(_, number)| number);
+    let state = match protocol {
+        "MQTT" => number.and_then(|number| states.get(&LinkKey::Mqtt(number))),
+        "STOMP" => number.and_then(|number| states.get(&LinkKey::Stomp(number))),
+        _ => None,
+    };
+    let status = match (tree.is(&format!("{row}Enable")), protocol, state) {
+        (false, ..) => "Down",
+        // The listener is the gateway's: it is there, or the gateway is not.
+        (true, "WebSocket", _) => "Up",
+        (true, _, Some(state)) if state.is_up() => "Up",
+        (true, _, Some(_)) => "Down",
+        (true, _, None) => "Error",
+    };
+    found.push((format!("{row}Status"), status.to_owned()));
+    found.push((format!("{row}MQTT.ResponseTopicDiscovered"), named(state.filter(|_| protocol == "MQTT"))));
+    found.push((format!("{row}STOMP.DestinationFromServer"), named(state.filter(|_| protocol == "STOMP"))));
+}
+
+fn named(state: Option<&LinkState>) -> String {
+    state.and_then(|state| state.named.clone()).unwrap_or_default()
+}
+
+pub(super) const CLIENTS: &str = "Device.MQTT.Client.";
+pub(super) const CONNECTIONS: &str = "Device.STOMP.Connection.";
+pub(super) const MTPS: &str = "Device.LocalAgent.MTP.";
+const AREAS: [&str; 4] = [CLIENTS, CONNECTIONS, MTPS, CONTROLLERS];
+/// The tenth wait of the standard's table with its defaults, at which waits grow no more (R-WS.19).
+const MOST_WEBSOCKET_WAIT_MS: u64 = 5_120_000;

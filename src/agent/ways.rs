@@ -1,0 +1,170 @@
+//! How an agent meets its controllers, as its own objects have it, and what is reported of that. Plain data:
+//! whoever carries it out needs to know nothing of rows and paths.
+
+use std::fmt;
+
+use crate::identity::EndpointId;
+
+/// All connections that an agent is to have of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Ways {
+    pub mqtt: Vec<MqttWay>,
+    pub stomp: Vec<StompWay>,
+    pub websocket: Vec<WebSocketWay>,
+}
+
+impl Ways {
+    /// Whether these are the configuration's ways, but for controllers that are gone: then its connections
+    /// serve, and nobody's connection breaks because another controller was removed.
+    pub fn lack_only_gone_controllers(
+        &self,
+        configured: &Self,
+        is_there: impl Fn(&EndpointId) -> bool,
+    ) -> bool {
+        let mut left = configured.clone();
+        left.mqtt.iter_mut().for_each(|way| way.met.retain(|met| is_there(&met.controller)));
+        left.stomp.iter_mut().for_each(|way| way.met.retain(|met| is_there(&met.controller)));
+        left.websocket.retain(|way| is_there(&way.met.controller));
+        left.used() == self.clone().used()
+    }
+
+    /// Without connections that lead to nobody.
+    fn used(mut self) -> Self {
+        self.mqtt.retain(|way| !way.met.is_empty());
+        self.stomp.retain(|way| !way.met.is_empty());
+        self
+    }
+}
+
+/// What tells the connections of an agent apart: the instance numbers of their rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum LinkKey {
+    /// `Device.MQTT.Client.{i}.`
+    Mqtt(u32),
+    /// `Device.STOMP.Connection.{i}.`
+    Stomp(u32),
+    /// `Device.LocalAgent.Controller.{i}.MTP.{i}.`
+    WebSocket(u32, u32),
+}
+
+/// A controller at the other end of a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Met {
+    pub controller: EndpointId,
+    /// Where a controller has several ways, the one with the lowest goes first.
+    pub order: u64,
+    /// Its topic or destination.
+    pub at: String,
+}
+
+/// Waits between tries to connect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retry {
+    pub first_ms: u64,
+    /// In thousandths.
+    pub multiplier: u64,
+    pub most_ms: u64,
+}
+
+/// A connection to an MQTT broker.
+#[derive(Clone, PartialEq, Eq)]
+pub struct MqttWay {
+    pub key: LinkKey,
+    pub host: String,
+    pub port: u16,
+    pub tls: bool,
+    /// Version 5.0; else 3.1.1.
+    pub v5: bool,
+    pub login: Option<(String, String)>,
+    /// Empty: the broker gives one (R-MQTT.8).
+    pub client_id: String,
+    pub clean: bool,
+    /// In seconds.
+    pub session_expiry: u32,
+    /// In seconds.
+    pub keep_alive: u16,
+    pub retry: Retry,
+    /// Topic filters and their QoS.
+    pub filters: Vec<(String, u8)>,
+    /// Where answers shall go, unless the broker says.
+    pub reply_topic: String,
+    pub qos: u8,
+    pub met: Vec<Met>,
+}
+
+/// A connection to a STOMP broker; times in milliseconds.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StompWay {
+    pub key: LinkKey,
+    pub host: String,
+    pub port: u16,
+    pub tls: bool,
+    pub login: Option<(String, String)>,
+    pub virtual_host: String,
+    /// Ours and the broker's; 0 is none.
+    pub heart_beat_ms: (u64, u64),
+    pub retry: Retry,
+    /// Where the agent listens, unless the broker says; may be empty.
+    pub destination: String,
+    pub met: Vec<Met>,
+}
+
+/// A connection to a controller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebSocketWay {
+    pub key: LinkKey,
+    pub host: String,
+    pub port: u16,
+    pub path: String,
+    pub tls: bool,
+    /// In seconds.
+    pub ping: u64,
+    pub retry: Retry,
+    /// Without a place of its own: the connection is the controller's.
+    pub met: Met,
+}
+
+/// What is known of a connection at the moment.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LinkState {
+    pub phase: Phase,
+    /// Tries that failed since it was last up.
+    pub retries: u32,
+    /// The topic or destination that the broker named for the agent.
+    pub named: Option<String>,
+    /// The client id that the broker gave (R-MQTT.9).
+    pub client_id: Option<String>,
+    /// Topic filters that the broker granted.
+    pub subscribed: Vec<String>,
+}
+
+/// How far a connection is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Phase {
+    #[default]
+    Connecting,
+    Up,
+    /// Nobody answers there.
+    Unreachable,
+    /// The other side does not take us, or there is nothing to subscribe to.
+    Refused,
+}
+
+impl LinkState {
+    pub fn is_up(&self) -> bool {
+        self.phase == Phase::Up
+    }
+}
+
+// Passwords stay out of logs.
+impl fmt::Debug for MqttWay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MqttWay({:?} {}:{} {:?} {:?})", self.key, self.host, self.port, self.filters, self.met)
+    }
+}
+
+impl fmt::Debug for StompWay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "StompWay({:?} {}:{} {} {:?})", self.key, self.host, self.port, self.destination, self.met)
+    }
+}

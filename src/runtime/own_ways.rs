@@ -1,0 +1,257 @@
+//! The connections of an agent whose own objects say how it meets its controllers.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio_util::sync::CancellationToken;
+
+use crate::agent::{LinkKey, LinkState, Met, MqttWay, StompWay, Ways, WebSocketWay};
+use crate::identity::EndpointId;
+use crate::mtp::AgentSide;
+use crate::mtp::mqtt::{MqttConfig, MqttLink, OwnNames, Sharing};
+use crate::mtp::stomp::{StompConfig, StompLink};
+use crate::mtp::websocket::{WebSocketConfig, WebSocketLink};
+use crate::net::{HttpUrl, TlsClient};
+use crate::observe::Metrics;
+use crate::transport::mqtt::Version;
+
+/// A place that TLS leads to: scheme, host and port.
+pub type SecurePlace = (&'static str, String, u16);
+
+/// What connections of single agents are made with.
+pub struct Workshop {
+    pub side: Arc<dyn AgentSide>,
+    pub metrics: Arc<Metrics>,
+    pub stop: CancellationToken,
+    /// Whom to trust, and who we are, at the places that the configuration names.
+    pub named: HashMap<SecurePlace, TlsClient>,
+    /// ... and at all others.
+    pub tls: Option<TlsClient>,
+}
+
+/// A connection of either protocol.
+#[derive(Clone)]
+pub(super) enum Link {
+    Mqtt(MqttLink),
+    Stomp(StompLink),
+    WebSocket(WebSocketLink),
+}
+
+impl Link {
+    pub fn state(&self) -> LinkState {
+        match self {
+            Self::Mqtt(link) => link.state(),
+            Self::Stomp(link) => link.state(),
+            Self::WebSocket(link) => link.state(),
+        }
+    }
+
+    pub fn stop(&self) {
+        match self {
+            Self::Mqtt(link) => link.stop(),
+            Self::Stomp(link) => link.stop(),
+            Self::WebSocket(link) => link.stop(),
+        }
+    }
+
+    fn is_up(&self) -> bool {
+        match self {
+            Self::Mqtt(link) => link.is_up(),
+            Self::Stomp(link) => link.is_up(),
+            Self::WebSocket(link) => link.is_up(),
+        }
+    }
+
+    fn restart(&self, agent: &EndpointId) -> bool {
+        match self {
+            Self::Mqtt(link) => link.restart(agent),
+            Self::Stomp(link) => link.restart(),
+            Self::WebSocket(link) => link.restart(),
+        }
+    }
+
+    fn send(&self, agent: &EndpointId, controller: &EndpointId, record: Bytes) -> bool {
+        match self {
+            Self::Mqtt(link) => link.send(agent, controller, record),
+            Self::Stomp(link) => link.send(controller, record),
+            Self::WebSocket(link) => link.send(record),
+        }
+    }
+}
+
+/// The connections of one agent.
+#[derive(Default)]
+pub(super) struct OwnWays {
+    ways: Ways,
+    links: BTreeMap<LinkKey, Link>,
+}
+
+impl OwnWays {
+    /// Takes over connections that the agent has already.
+    pub fn from_links(links: BTreeMap<LinkKey, Link>) -> Self {
+        Self { ways: Ways::default(), links }
+    }
+
+    /// Makes the connections what the agent's objects say: those that are there are adapted, others begin or
+    /// end.
+    pub fn follow(&mut self, agent: &EndpointId, ways: Ways, workshop: &Workshop) {
+        if ways == self.ways {
+            return;
+        }
+        let mut left = std::mem::take(&mut self.links);
+        for way in &ways.mqtt {
+            let link = workshop.mqtt(agent, way, left.remove(&way.key));
+            self.links.insert(way.key, link);
+        }
+        for way in &ways.stomp {
+            let link = workshop.stomp(agent, way, left.remove(&way.key));
+            self.links.insert(way.key, link);
+        }
+        for way in &ways.websocket {
+            let link = workshop.websocket(agent, way, left.remove(&way.key));
+            self.links.insert(way.key, link);
+        }
+        left.values().for_each(Link::stop);
+        self.ways = ways;
+    }
+
+    /// Sends over the first way to the controller that is up; where none is, over the first.
+    pub fn send(
+        &self,
+        agent: &EndpointId,
+        controller: &EndpointId,
+        record: Bytes,
+    ) -> Result<(), &'static str> {
+        let mut ways: Vec<(u64, &Link)> = self.ways_to(controller).collect();
+        ways.sort_by_key(|(order, _)| *order);
+        let up = ways.iter().find(|(_, link)| link.is_up());
+        let Some((_, link)) = up.or(ways.first()) else { return Err("no MTP leads to the controller") };
+        if link.send(agent, controller, record) { Ok(()) } else { Err("too much waits for the MTP") }
+    }
+
+    fn ways_to(&self, controller: &EndpointId) -> impl Iterator<Item = (u64, &Link)> {
+        let mqtt = self.ways.mqtt.iter().map(|way| (way.key, way.met.as_slice()));
+        let stomp = self.ways.stomp.iter().map(|way| (way.key, way.met.as_slice()));
+        let websocket = self.ways.websocket.iter().map(|way| (way.key, std::slice::from_ref(&way.met)));
+        let met = mqtt.chain(stomp).chain(websocket);
+        met.filter_map(move |(key, met)| {
+            let met = met.iter().find(|met| met.controller == *controller)?;
+            Some((met.order, self.links.get(&key)?))
+        })
+    }
+
+    /// A connection to which too much is told already to be told this comes to it later, if at all.
+    pub fn restart(&self, agent: &EndpointId) {
+        for link in self.links.values() {
+            let _ = link.restart(agent);
+        }
+    }
+
+    pub fn reconnect(&self, agent: &EndpointId, key: LinkKey) {
+        if let Some(link) = self.links.get(&key) {
+            let _ = link.restart(agent);
+        }
+    }
+
+    pub fn states(&self) -> BTreeMap<LinkKey, LinkState> {
+        self.links.iter().map(|(key, link)| (*key, link.state())).collect()
+    }
+
+    pub fn into_links(self) -> BTreeMap<LinkKey, Link> {
+        self.links
+    }
+}
+
+impl Workshop {
+    /// Goes on with a connection that is there, or begins one.
+    fn mqtt(&self, agent: &EndpointId, way: &MqttWay, link: Option<Link>) -> Link {
+        let scheme = if way.tls { "mqtts" } else { "mqtt" };
+        let config = Arc::new(MqttConfig {
+            host: way.host.clone(),
+            port: way.port,
+            tls: self.tls_of(scheme, &way.host, way.port, way.tls),
+            version: if way.v5 { Version::V5 } else { Version::V311 },
+            login: way.login.clone(),
+            sharing: Sharing::PerAgent,
+            client_id_prefix: String::new(),
+            topic_prefix: String::new(),
+            controllers: places(&way.met),
+            keep_alive: way.keep_alive,
+            retry_ms: (way.retry.first_ms, way.retry.most_ms),
+            retry_multiplier: way.retry.multiplier,
+            own: Some(OwnNames {
+                client_id: way.client_id.clone(),
+                clean: way.clean,
+                session_expiry: way.session_expiry,
+                filters: way.filters.clone(),
+                reply_topic: way.reply_topic.clone(),
+                qos: way.qos,
+            }),
+        });
+        match link {
+            Some(Link::Mqtt(link)) if link.adapt(Arc::clone(&config)) => return Link::Mqtt(link),
+            Some(link) => link.stop(),
+            None => {}
+        }
+        let (side, metrics) = (Arc::clone(&self.side), Arc::clone(&self.metrics));
+        Link::Mqtt(MqttLink::start(agent, config, side, metrics, &self.stop))
+    }
+
+    fn stomp(&self, agent: &EndpointId, way: &StompWay, link: Option<Link>) -> Link {
+        let scheme = if way.tls { "stomps" } else { "stomp" };
+        let config = Arc::new(StompConfig {
+            host: way.host.clone(),
+            port: way.port,
+            tls: self.tls_of(scheme, &way.host, way.port, way.tls),
+            login: way.login.clone(),
+            virtual_host: Some(way.virtual_host.clone()).filter(|host| !host.is_empty()),
+            destination_prefix: String::new(),
+            controllers: places(&way.met),
+            heart_beat_ms: way.heart_beat_ms,
+            retry_ms: (way.retry.first_ms, way.retry.most_ms),
+            retry_multiplier: way.retry.multiplier,
+            own_destination: Some(way.destination.clone()),
+        });
+        match link {
+            Some(Link::Stomp(link)) if link.adapt(Arc::clone(&config)) => return Link::Stomp(link),
+            Some(link) => link.stop(),
+            None => {}
+        }
+        let (side, metrics) = (Arc::clone(&self.side), Arc::clone(&self.metrics));
+        Link::Stomp(StompLink::start(agent, config, side, metrics, &self.stop))
+    }
+
+    fn websocket(&self, agent: &EndpointId, way: &WebSocketWay, link: Option<Link>) -> Link {
+        let scheme = if way.tls { "wss" } else { "ws" };
+        let (host, port, target) = (way.host.clone(), way.port, way.path.clone());
+        let config = Arc::new(WebSocketConfig {
+            controller: way.met.controller.clone(),
+            url: HttpUrl { tls: way.tls, host, port, target },
+            tls: self.tls_of(scheme, &way.host, way.port, way.tls),
+            ping: Duration::from_secs(way.ping),
+            retry_ms: (way.retry.first_ms, way.retry.most_ms),
+            retry_multiplier: way.retry.multiplier,
+        });
+        match link {
+            Some(Link::WebSocket(link)) if link.adapt(Arc::clone(&config)) => return Link::WebSocket(link),
+            Some(link) => link.stop(),
+            None => {}
+        }
+        let (side, metrics) = (Arc::clone(&self.side), Arc::clone(&self.metrics));
+        Link::WebSocket(WebSocketLink::start(agent, config, side, metrics, &self.stop))
+    }
+
+    fn tls_of(&self, scheme: &'static str, host: &str, port: u16, wanted: bool) -> Option<TlsClient> {
+        if !wanted {
+            return None;
+        }
+        let place = (scheme, host.to_ascii_lowercase(), port);
+        self.named.get(&place).or(self.tls.as_ref()).cloned()
+    }
+}
+
+fn places(met: &[Met]) -> Vec<(EndpointId, String)> {
+    met.iter().map(|met| (met.controller.clone(), met.at.clone())).collect()
+}
