@@ -86,12 +86,33 @@ impl Link {
 pub(super) struct OwnWays {
     ways: Ways,
     links: BTreeMap<LinkKey, Link>,
+    /// Shared connections on which the agent still is.
+    shared: Vec<LinkKey>,
 }
 
+/// A shared connection that is not needed any more; where the agent's own leads, and to whom.
+type HandedOver = (LinkKey, String, u16, Vec<EndpointId>);
+
 impl OwnWays {
-    /// Takes over connections that the agent has already.
-    pub fn from_links(links: BTreeMap<LinkKey, Link>) -> Self {
-        Self { ways: Ways::default(), links }
+    /// Takes over the connections that the agent has already, and those that it shares.
+    pub fn new(links: BTreeMap<LinkKey, Link>, shared: Vec<LinkKey>) -> Self {
+        Self { ways: Ways::default(), links, shared }
+    }
+
+    /// The shared connections in whose place others are up, or none are to be.
+    pub fn take_handed_over(&mut self) -> Vec<HandedOver> {
+        let is_due = |key: &LinkKey| self.links.get(key).is_none_or(Link::is_up);
+        let (due, shared) = std::mem::take(&mut self.shared).into_iter().partition(is_due);
+        self.shared = shared;
+        let due: Vec<LinkKey> = due;
+        let handed = due.into_iter().map(|key| match self.ways.mqtt.iter().find(|way| way.key == key) {
+            Some(way) => {
+                let met = way.met.iter().map(|met| met.controller.clone()).collect();
+                (key, way.host.clone(), way.port, met)
+            }
+            None => (key, String::new(), 0, Vec::new()),
+        });
+        handed.collect()
     }
 
     /// Makes the connections what the agent's objects say: those that are there are adapted, others begin or
