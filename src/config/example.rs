@@ -59,9 +59,8 @@ file = "dragoman.db"                 # one file; -wal and -shm beside it while o
 # connection_request_password = "secret"
 # connection_request_retry_seconds = [0, 2, 5, 15]
 
-[mqtt.main]                          # a broker, by a name of your choice. It is a row of Device.MQTT.Client., numbered
-                                     # by the order of the names, and agents remember what controllers changed of
-                                     # rows: give new brokers names that come behind
+[mqtt.main]                          # a broker, by a name of your choice. Its row in Device.MQTT.Client. stays with
+                                     # the name: agents remember what controllers changed of it
 broker = "mqtt://127.0.0.1:1883"     # or mqtts://
 # version = "5.0"                    # or "3.1.1"
 # username = "gateway"
