@@ -127,8 +127,8 @@ fn routes(settings: &Settings) -> HashMap<EndpointId, usize> {
 
 /// The rows that show the MTPs, in the order of [`routes`].
 fn keys(settings: &Settings) -> Vec<LinkKey> {
-    let mqtt = (1..).zip(&settings.mqtt).map(|(number, _)| LinkKey::Mqtt(number));
-    let stomp = (1..).zip(&settings.stomp).map(|(number, _)| LinkKey::Stomp(number));
+    let mqtt = settings.agent.mqtt.iter().map(|broker| LinkKey::Mqtt(broker.instance));
+    let stomp = settings.agent.stomp.iter().map(|broker| LinkKey::Stomp(broker.instance));
     let websocket = settings.websocket.iter().map(|websocket| {
         let controllers = settings.agent.controllers.iter();
         let mut controllers = controllers.filter(|it| it.endpoint_id == websocket.controller);

@@ -45,6 +45,9 @@ pub enum ControllerMtp {
 /// An MQTT broker, as `Device.MQTT.Client.{i}.` shows it; times in milliseconds.
 #[derive(Clone, PartialEq, Eq)]
 pub struct MqttClient {
+    /// The number of its row, and of that in `Device.LocalAgent.MTP.` which refers to it.
+    pub instance: u32,
+    pub mtp: u32,
     /// The operator's name for it.
     pub name: String,
     pub host: String,
@@ -70,6 +73,8 @@ pub struct MqttClient {
 /// Where controllers reach agents by WebSocket, as `Device.LocalAgent.MTP.{i}.WebSocket.` shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WebSocketListener {
+    /// The number of its row in `Device.LocalAgent.MTP.`.
+    pub mtp: u32,
     pub port: u16,
     pub encrypted: bool,
     /// An agent's path is what stands before its endpoint id and what stands behind it.
@@ -81,6 +86,11 @@ pub struct WebSocketListener {
 /// A STOMP broker, as `Device.STOMP.Connection.{i}.` shows it; times in milliseconds.
 #[derive(Clone, PartialEq, Eq)]
 pub struct StompConnection {
+    /// The number of its row, and of that in `Device.LocalAgent.MTP.` which refers to it.
+    pub instance: u32,
+    pub mtp: u32,
+    /// The operator's name for it.
+    pub name: String,
     pub host: String,
     pub port: u16,
     pub encrypted: bool,

@@ -9,7 +9,9 @@ use super::io::Output;
 impl Agent {
     /// Looks whether controllers are to be met otherwise than before, and says so when it is time.
     pub(super) fn meet(&mut self, out: &mut Vec<Output>) {
-        if let Some(ways) = self.local.take_ways() {
+        // Who meets its controllers as configured, and did so before, has nothing to say.
+        let ways = self.local.take_ways().filter(|ways| ways.is_some() || self.own_ways);
+        if let Some(ways) = ways {
             if ways.is_some() != self.own_ways {
                 self.own_ways = ways.is_some();
                 let change = match self.own_ways {

@@ -47,7 +47,14 @@ pub(super) fn egress(
 /// The listener, and what controllers may read of it.
 pub(super) struct Listener {
     pub server: ListenerConfig,
-    pub shown: WebSocketListener,
+    shown: WebSocketListener,
+}
+
+impl Listener {
+    /// What controllers may read of it, behind the MTPs that are there.
+    pub fn shown(&self, mtps_before: usize) -> WebSocketListener {
+        WebSocketListener { mtp: u32::try_from(mtps_before + 1).unwrap_or(1), ..self.shown.clone() }
+    }
 }
 
 pub(super) fn listener(server: &file::WebSocketServer) -> Result<Listener, Refusal> {
@@ -69,6 +76,7 @@ pub(super) fn listener(server: &file::WebSocketServer) -> Result<Listener, Refus
     };
     let ping = server.ping_seconds.unwrap_or(Seconds::of(60)).0.max(Seconds::of(1).0);
     let shown = WebSocketListener {
+        mtp: 1,
         port: server.listen.port(),
         encrypted: tls.is_some(),
         path: path.clone(),

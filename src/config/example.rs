@@ -59,11 +59,12 @@ file = "dragoman.db"                 # one file; -wal and -shm beside it while o
 # connection_request_password = "secret"
 # connection_request_retry_seconds = [0, 2, 5, 15]
 
-[mqtt.main]                          # a broker, by a name of your choice
+[mqtt.main]                          # a broker, by a name of your choice. Its row in Device.MQTT.Client. stays with
+                                     # the name: agents remember what controllers changed of it
 broker = "mqtt://127.0.0.1:1883"     # or mqtts://
 # version = "5.0"                    # or "3.1.1"
 # username = "gateway"
-# password = "secret"
+# password = "secret"                # controllers with a role that is `secured` can read it
 # ca = "broker-ca.pem"               # needed with mqtts
 # certificate = "gateway.pem"
 # key = "gateway.key"

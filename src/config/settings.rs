@@ -86,9 +86,12 @@ impl Settings {
         let agent = AgentConfig {
             controllers: controllers.collect::<Result<_, _>>()?,
             roles,
-            mqtt: file.mqtt.keys().zip(&mqtt).map(|(name, broker)| mqtt_client(name, broker)).collect(),
-            stomp: stomp.iter().map(stomp_connection).collect(),
-            listener: listener.as_ref().map(|listener| listener.shown.clone()),
+            mqtt: (1..).zip(file.mqtt.keys().zip(&mqtt)).map(mqtt_client).collect(),
+            stomp: (1..)
+                .zip(file.stomp.keys().zip(&stomp))
+                .map(|it| stomp_connection(it, mqtt.len()))
+                .collect(),
+            listener: listener.as_ref().map(|listener| listener.shown(mqtt.len() + stomp.len())),
             egress: Arc::new(egress.policy),
             request_timeout_ms: device.request_timeout_seconds.unwrap_or(Seconds::of(60)).ms(),
             discovery: device.discovery.unwrap_or(true),
@@ -413,9 +416,11 @@ fn mqtt_config(
 }
 
 /// What controllers may read of a broker: `Device.MQTT.Client.{i}.`.
-fn mqtt_client(name: &str, broker: &MqttConfig) -> MqttClient {
+fn mqtt_client((place, (name, broker)): (u32, (&String, &MqttConfig))) -> MqttClient {
     MqttClient {
-        name: name.to_owned(),
+        instance: place,
+        mtp: place,
+        name: name.clone(),
         host: broker.host.clone(),
         port: broker.port,
         encrypted: broker.tls.is_some(),

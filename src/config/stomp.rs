@@ -52,8 +52,14 @@ pub(super) fn stomp_config(
 }
 
 /// What controllers may read of a broker: `Device.STOMP.Connection.{i}.`.
-pub(super) fn stomp_connection(broker: &StompConfig) -> StompConnection {
+pub(super) fn stomp_connection(
+    (place, (name, broker)): (u32, (&String, &StompConfig)),
+    mtps_before: usize,
+) -> StompConnection {
     StompConnection {
+        instance: place,
+        mtp: place + u32::try_from(mtps_before).unwrap_or(0),
+        name: name.clone(),
         host: broker.host.clone(),
         port: broker.port,
         encrypted: broker.tls.is_some(),

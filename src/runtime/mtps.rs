@@ -89,12 +89,29 @@ impl Mtps {
         let Some(workshop) = workshop else { return };
         self.inner.agents.insert(agent.clone());
         let Some(ways) = ways else { return self.meet_as_configured(agent) };
-        let mut own = self.inner.own.entry(agent.clone()).or_insert_with(|| {
-            let released =
-                self.configured().iter().filter_map(|(key, mtp)| Some((*key, mtp.release(agent)?)));
-            OwnWays::from_links(released.collect())
-        });
-        own.follow(agent, ways, workshop);
+        {
+            let mut own = self.inner.own.entry(agent.clone()).or_insert_with(|| {
+                let mtps = self.configured().iter();
+                let shared = mtps.clone().filter(|(_, mtp)| mtp.is_shared()).map(|(key, _)| *key);
+                let released = mtps.filter_map(|(key, mtp)| Some((*key, mtp.release(agent)?)));
+                OwnWays::new(released.collect(), shared.collect())
+            });
+            own.follow(agent, ways, workshop);
+        }
+        self.hand_over(agent);
+    }
+
+    /// Leaves the connections that agents share, each as soon as that of the agent's own is up that takes its
+    /// place: what comes meanwhile is not lost, at the price of coming twice in the moment between.
+    pub fn hand_over(&self, agent: &EndpointId) {
+        let Some(mut own) = self.inner.own.get_mut(agent) else { return };
+        for (key, host, port, met) in own.take_handed_over() {
+            for (_, mtp) in self.configured().iter().filter(|(known, _)| *known == key) {
+                if let Mtp::Mqtt(mqtt) = mtp {
+                    mqtt.detach(agent, &host, port, &met);
+                }
+            }
+        }
     }
 
     fn meet_as_configured(&self, agent: &EndpointId) {
@@ -171,6 +188,10 @@ impl Mtp {
             Self::WebSocket(websocket) => websocket.attach(agent),
             Self::InProcess(_) => {}
         }
+    }
+
+    fn is_shared(&self) -> bool {
+        matches!(self, Self::Mqtt(mqtt) if mqtt.is_shared())
     }
 
     fn release(&self, agent: &EndpointId) -> Option<Link> {

@@ -86,12 +86,33 @@ impl Link {
 pub(super) struct OwnWays {
     ways: Ways,
     links: BTreeMap<LinkKey, Link>,
+    /// Shared connections on which the agent still is.
+    shared: Vec<LinkKey>,
 }
 
+/// A shared connection that is not needed any more; where the agent's own leads, and to whom.
+type HandedOver = (LinkKey, String, u16, Vec<EndpointId>);
+
 impl OwnWays {
-    /// Takes over connections that the agent has already.
-    pub fn from_links(links: BTreeMap<LinkKey, Link>) -> Self {
-        Self { ways: Ways::default(), links }
+    /// Takes over the connections that the agent has already, and those that it shares.
+    pub fn new(links: BTreeMap<LinkKey, Link>, shared: Vec<LinkKey>) -> Self {
+        Self { ways: Ways::default(), links, shared }
+    }
+
+    /// The shared connections in whose place others are up, or none are to be.
+    pub fn take_handed_over(&mut self) -> Vec<HandedOver> {
+        let is_due = |key: &LinkKey| self.links.get(key).is_none_or(Link::is_up);
+        let (due, shared) = std::mem::take(&mut self.shared).into_iter().partition(is_due);
+        self.shared = shared;
+        let due: Vec<LinkKey> = due;
+        let handed = due.into_iter().map(|key| match self.ways.mqtt.iter().find(|way| way.key == key) {
+            Some(way) => {
+                let met = way.met.iter().map(|met| met.controller.clone()).collect();
+                (key, way.host.clone(), way.port, met)
+            }
+            None => (key, String::new(), 0, Vec::new()),
+        });
+        handed.collect()
     }
 
     /// Makes the connections what the agent's objects say: those that are there are adapted, others begin or
@@ -254,4 +275,101 @@ impl Workshop {
 
 fn places(met: &[Met]) -> Vec<(EndpointId, String)> {
     met.iter().map(|met| (met.controller.clone(), met.at.clone())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::Retry;
+    use crate::sim::controller::{Controller, ControllerConfig, ControllerMtp};
+    use crate::usp::record::{Payload, Record};
+
+    struct Nobody;
+
+    impl AgentSide for Nobody {
+        fn record(&self, _: &EndpointId, _: Bytes) {}
+
+        fn connected(&self, _: &EndpointId, _: &EndpointId) {}
+
+        fn knows(&self, _: &EndpointId) -> bool {
+            true
+        }
+
+        fn changed(&self, _: &EndpointId) {}
+    }
+
+    const RETRY: Retry = Retry { first_ms: 50, multiplier: 1_000, most_ms: 50 };
+
+    fn met(controller: &EndpointId, order: u64) -> Met {
+        Met { controller: controller.clone(), order, at: "usp/controller".into() }
+    }
+
+    /// A broker that is not there, and a controller that is.
+    fn ways(controller: &EndpointId, port: u16) -> Ways {
+        let mqtt = MqttWay {
+            key: LinkKey::Mqtt(1),
+            host: "127.0.0.1".into(),
+            port: 9,
+            tls: false,
+            v5: true,
+            login: None,
+            client_id: "agent".into(),
+            clean: true,
+            session_expiry: 0,
+            keep_alive: 60,
+            retry: RETRY,
+            filters: vec![("usp/agent".into(), 1)],
+            reply_topic: String::new(),
+            qos: 1,
+            met: vec![met(controller, 1)],
+        };
+        let websocket = WebSocketWay {
+            key: LinkKey::WebSocket(1, 2),
+            host: "127.0.0.1".into(),
+            port,
+            path: "/usp".into(),
+            tls: false,
+            ping: 60,
+            retry: RETRY,
+            met: met(controller, 2),
+        };
+        Ways { mqtt: vec![mqtt], stomp: Vec::new(), websocket: vec![websocket] }
+    }
+
+    #[tokio::test]
+    async fn a_controller_is_met_over_the_next_way_while_the_first_is_down() {
+        let (agent, us) =
+            (EndpointId::parse("os::00256D-1").unwrap(), EndpointId::parse("self::ctl").unwrap());
+        let mtp = ControllerMtp::WebSocketServer {
+            listen: ([127, 0, 0, 1], 0).into(),
+            path: "/usp".into(),
+            tls: None,
+        };
+        let controller = Controller::start(ControllerConfig { endpoint_id: us.clone(), mtp }).await.unwrap();
+        let mut arrivals = controller.arrivals();
+        let stop = CancellationToken::new();
+        let (metrics, named) = (Arc::new(Metrics::default()), HashMap::new());
+        let workshop = Workshop { side: Arc::new(Nobody), metrics, stop: stop.clone(), named, tls: None };
+        let mut own = OwnWays::default();
+        own.follow(&agent, ways(&us, controller.address().unwrap().port()), &workshop);
+        assert!(own.send(&agent, &agent, Bytes::new()).is_err(), "nobody is met under that name");
+        let patience = Duration::from_secs(10);
+        let connected = async {
+            while !own.states().values().any(LinkState::is_up) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(patience, connected).await.expect("the controller is not reached");
+        let record = Record::plain(&agent, &us, Bytes::from_static(b"message")).encode();
+        own.send(&agent, &us, record).unwrap();
+        let arrived = async {
+            while !matches!(arrivals.recv().await.unwrap().record.payload, Payload::NoSession(_)) {}
+        };
+        tokio::time::timeout(patience, arrived).await.expect("the record waits for the way that is down");
+        // Without the way it is left; what is not wanted any more ends.
+        own.follow(&agent, Ways::default(), &workshop);
+        assert!(own.states().is_empty());
+        stop.cancel();
+        controller.stop().await;
+    }
 }

@@ -34,6 +34,7 @@ impl<S: Store> AgentSide for Fleet<S> {
     }
 
     fn changed(&self, agent: &EndpointId) {
+        self.shared.config.mtps.hand_over(agent);
         // An agent at rest is told when it is woken.
         self.tell_if_active(agent, || Letter::Input(Input::Links(self.shared.config.mtps.states(agent))));
     }

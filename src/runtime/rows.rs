@@ -1,4 +1,4 @@
-//! Which row of an agent's tables each controller and role of the configuration has.
+//! Which row of an agent's tables each controller, role and broker of the configuration has.
 //!
 //! Agents remember rows by their numbers: a subscription's recipient, a controller's roles. So a number stays
 //! with its name for good, whatever is removed from the configuration or put in another order.
@@ -17,9 +17,17 @@ struct Given {
     format: u32,
     controllers: BTreeMap<String, u32>,
     roles: BTreeMap<String, u32>,
+    /// Brokers, by the names of their tables.
+    #[serde(default)]
+    mqtt: BTreeMap<String, u32>,
+    #[serde(default)]
+    stomp: BTreeMap<String, u32>,
+    /// Rows of `Device.LocalAgent.MTP.`, by protocol and name.
+    #[serde(default)]
+    mtps: BTreeMap<String, u32>,
 }
 
-/// Gives every controller and role its number; those with `pinned` numbers in the configuration have these.
+/// Gives everything that has a row its number; those with `pinned` numbers in the configuration have these.
 pub async fn number_rows<S: Store>(agent: &mut AgentConfig, store: &S) -> Result<(), StoreError> {
     let stored = store.load_fleet().await?.into_iter().find(|entry| entry.kind == Kind::Rows);
     let known = stored.and_then(|entry| serde_json::from_slice::<Given>(&entry.value).ok());
@@ -28,12 +36,23 @@ pub async fn number_rows<S: Store>(agent: &mut AgentConfig, store: &S) -> Result
         format: FORMAT,
         controllers: BTreeMap::new(),
         roles: BTreeMap::new(),
+        mqtt: BTreeMap::new(),
+        stomp: BTreeMap::new(),
+        mtps: BTreeMap::new(),
     });
     let controllers = agent.controllers.iter_mut();
     let controllers = controllers.map(|it| (it.endpoint_id.to_string(), it.pinned, &mut it.instance));
     assign(controllers.collect(), &mut given.controllers);
     let roles = agent.roles.iter_mut().map(|it| (it.name.clone(), it.pinned, &mut it.instance));
     assign(roles.collect(), &mut given.roles);
+    let mqtt = agent.mqtt.iter_mut().map(|it| (it.name.clone(), false, &mut it.instance));
+    assign(mqtt.collect(), &mut given.mqtt);
+    let stomp = agent.stomp.iter_mut().map(|it| (it.name.clone(), false, &mut it.instance));
+    assign(stomp.collect(), &mut given.stomp);
+    let mqtt = agent.mqtt.iter_mut().map(|it| (format!("mqtt.{}", it.name), false, &mut it.mtp));
+    let stomp = agent.stomp.iter_mut().map(|it| (format!("stomp.{}", it.name), false, &mut it.mtp));
+    let listener = agent.listener.iter_mut().map(|it| ("websocket_server".to_owned(), false, &mut it.mtp));
+    assign(mqtt.chain(stomp).chain(listener).collect(), &mut given.mtps);
     if known.as_ref() != Some(&given) {
         let value = serde_json::to_vec(&given).unwrap_or_default();
         store.commit_fleet(vec![Change::put(Kind::Rows, "", value)]).await?;
@@ -74,6 +93,8 @@ const LAST: u32 = 100;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Settings;
+    use crate::store::{Embedded, EmbeddedConfig};
 
     fn numbers(names: &[(&str, Option<u32>)], given: &mut BTreeMap<String, u32>) -> Vec<u32> {
         let mut numbers: Vec<u32> = (1..).zip(names).map(|(place, (_, pin))| pin.unwrap_or(place)).collect();
@@ -100,5 +121,30 @@ mod tests {
         numbers(&[("a", None), ("b", None)], &mut given);
         assert_eq!(numbers(&[("a", None), ("c", Some(1))], &mut given), [3, 1]);
         assert_eq!(numbers(&[("a", None), ("c", None)], &mut given), [3, 1]);
+    }
+
+    #[tokio::test]
+    async fn a_broker_that_is_put_before_others_takes_nobodys_row() {
+        let folder = std::env::temp_dir().join(format!("dragoman-rows-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let store = Embedded::open(&EmbeddedConfig { file: folder.join("d.db") }).unwrap();
+        let settings = |tables: &str| {
+            let text = format!("[cwmp]\nlisten = \"127.0.0.1:0\"\n[store]\nfile = \"x\"\n{tables}");
+            Settings::parse(std::path::Path::new("x.toml"), &text).unwrap().agent
+        };
+        let (b, a) = ("[mqtt.b]\nbroker = \"mqtt://b\"\n", "[mqtt.a]\nbroker = \"mqtt://a\"\n");
+        let stomp = "[stomp.s]\nbroker = \"stomp://s\"\nusername = \"u\"\npassword = \"p\"\n";
+        let rows = |agent: &AgentConfig| {
+            let mqtt = agent.mqtt.iter().map(|it| (it.name.clone(), it.instance, it.mtp));
+            let stomp = agent.stomp.iter().map(|it| (it.name.clone(), it.instance, it.mtp));
+            mqtt.chain(stomp).collect::<Vec<_>>()
+        };
+        let mut agent = settings(&format!("{b}{stomp}"));
+        number_rows(&mut agent, &store).await.unwrap();
+        assert_eq!(rows(&agent), [("b".into(), 1, 1), ("s".into(), 1, 2)]);
+        let mut agent = settings(&format!("{a}{b}{stomp}"));
+        number_rows(&mut agent, &store).await.unwrap();
+        assert_eq!(rows(&agent), [("a".into(), 2, 3), ("b".into(), 1, 1), ("s".into(), 1, 2)]);
+        let _ = std::fs::remove_dir_all(folder);
     }
 }

@@ -15,6 +15,7 @@ mod gateway;
 mod interop;
 mod kill;
 mod mosquitto;
+mod own_ways;
 mod pki;
 mod quirks;
 mod rabbitmq;

@@ -77,7 +77,11 @@ impl LocalAgent {
         // Rows before those that stand in them.
         rows.sort_by(|a, b| a.row.cmp(&b.row));
         let marked = entries.iter().any(|entry| entry.kind == Kind::Ways);
-        local.rerouted = marked || rows.iter().any(|restored| ways::concerns(&restored.row));
+        let concerns = |it: &stored::Restored| {
+            let mut params = it.params.keys().map(|name| format!("{}{name}", it.row));
+            ((it.own || it.gone) && ways::concerns(&it.row)) || params.any(|name| ways::concerns(&name))
+        };
+        local.rerouted = marked || rows.iter().any(concerns);
         rows.into_iter().for_each(|row| local.restore_row(row));
         local.end_orphans();
         local.follow_changes();

@@ -44,11 +44,11 @@ impl Template {
         tree.put("Device.LocalAgent.SupportedNumberOfSubscriptions", "256");
         place_roles(&mut tree, &config.roles);
         let mut named = Vec::new();
-        for (number, client) in (1..).zip(&config.mqtt) {
-            place_client(&mut tree, number, client, &mut named);
+        for client in &config.mqtt {
+            place_client(&mut tree, client, &mut named);
         }
-        for (number, connection) in (1..).zip(&config.stomp) {
-            place_connection(&mut tree, number, connection);
+        for connection in &config.stomp {
+            place_connection(&mut tree, connection);
         }
         place_mtps(&mut tree, config, &mut named);
         for controller in &config.controllers {
@@ -108,8 +108,8 @@ fn place_roles(tree: &mut Tree, roles: &[RoleConfig]) {
 }
 
 /// The row of an MQTT broker, as an agent that is alone on its connection has it.
-fn place_client(tree: &mut Tree, number: u32, client: &MqttClient, named: &mut Vec<Named>) {
-    let row = format!("{CLIENTS}{number}.");
+fn place_client(tree: &mut Tree, client: &MqttClient, named: &mut Vec<Named>) {
+    let row = format!("{CLIENTS}{}.", client.instance);
     let (user, password) = client.login.clone().unwrap_or_default();
     let columns = [
         ("Enable", "true"),
@@ -138,7 +138,7 @@ fn place_client(tree: &mut Tree, number: u32, client: &MqttClient, named: &mut V
 }
 
 /// The row of a STOMP broker.
-fn place_connection(tree: &mut Tree, number: u32, connection: &StompConnection) {
+fn place_connection(tree: &mut Tree, connection: &StompConnection) {
     let (ours, theirs) = connection.heart_beat_ms;
     let (user, password) = connection.login.clone().unwrap_or_default();
     let columns = [
@@ -157,11 +157,10 @@ fn place_connection(tree: &mut Tree, number: u32, connection: &StompConnection) 
         ("ServerRetryIntervalMultiplier", "2000"),
         ("ServerRetryMaxInterval", &seconds(connection.retry_ms.1)),
     ];
-    put(tree, &format!("{CONNECTIONS}{number}."), &columns);
+    put(tree, &format!("{CONNECTIONS}{}.", connection.instance), &columns);
 }
 
-/// A row of `Device.LocalAgent.MTP.` for each broker, and one for the gateway's listener: in this order, so
-/// that the number of a broker's row is known from its place.
+/// A row of `Device.LocalAgent.MTP.` for each broker, and one for the gateway's listener.
 fn place_mtps(tree: &mut Tree, config: &AgentConfig, named: &mut Vec<Named>) {
     let whole = |param: String, before: &str, shares: Option<usize>, after: &str| Named {
         param,
@@ -169,22 +168,22 @@ fn place_mtps(tree: &mut Tree, config: &AgentConfig, named: &mut Vec<Named>) {
         shares,
         after: after.to_owned(),
     };
-    for (index, client) in config.mqtt.iter().enumerate() {
-        let row = place_mtp(tree, mqtt_mtp(index), "MQTT");
-        tree.put(&format!("{row}MQTT.Reference"), &format!("{CLIENTS}{}", index + 1));
+    for client in &config.mqtt {
+        let row = place_mtp(tree, client.mtp, "MQTT");
+        tree.put(&format!("{row}MQTT.Reference"), &format!("{CLIENTS}{}", client.instance));
         tree.put(&format!("{row}MQTT.PublishQoS"), "1");
         let topic = format!("{row}MQTT.ResponseTopicConfigured");
         named.push(whole(topic, &format!("{}/", client.topic_prefix), client.shares, ""));
     }
-    for (index, broker) in config.stomp.iter().enumerate() {
-        let row = place_mtp(tree, config.mqtt.len() + index + 1, "STOMP");
-        tree.put(&format!("{row}STOMP.Reference"), &connection_reference(index));
+    for broker in &config.stomp {
+        let row = place_mtp(tree, broker.mtp, "STOMP");
+        tree.put(&format!("{row}STOMP.Reference"), &connection_reference(broker));
         if !broker.destination_prefix.is_empty() {
             named.push(whole(format!("{row}STOMP.Destination"), &broker.destination_prefix, None, ""));
         }
     }
     if let Some(listener) = &config.listener {
-        let row = place_mtp(tree, config.mqtt.len() + config.stomp.len() + 1, "WebSocket");
+        let row = place_mtp(tree, listener.mtp, "WebSocket");
         tree.put(&format!("{row}WebSocket.Port"), &listener.port.to_string());
         tree.put(&format!("{row}WebSocket.EnableEncryption"), &listener.encrypted.to_string());
         tree.put(&format!("{row}WebSocket.KeepAliveInterval"), &listener.ping.to_string());
@@ -192,20 +191,15 @@ fn place_mtps(tree: &mut Tree, config: &AgentConfig, named: &mut Vec<Named>) {
     }
 }
 
-fn place_mtp(tree: &mut Tree, number: usize, protocol: &str) -> String {
+fn place_mtp(tree: &mut Tree, number: u32, protocol: &str) -> String {
     let row = format!("{MTPS}{number}.");
     put(tree, &row, &[("Enable", "true"), ("Protocol", protocol)]);
     row
 }
 
-/// The number of the row of an MQTT broker, by its place in the configuration.
-fn mqtt_mtp(index: usize) -> usize {
-    index + 1
-}
-
-/// As a reference to the row of a STOMP broker, by its place in the configuration.
-fn connection_reference(index: usize) -> String {
-    format!("{CONNECTIONS}{}", index + 1)
+/// As a reference to the row of a STOMP broker.
+fn connection_reference(broker: &StompConnection) -> String {
+    format!("{CONNECTIONS}{}", broker.instance)
 }
 
 fn place_controller(tree: &mut Tree, controller: &ControllerConfig, config: &AgentConfig) {
@@ -225,12 +219,14 @@ fn place_controller(tree: &mut Tree, controller: &ControllerConfig, config: &Age
     match &controller.mtp {
         ControllerMtp::Mqtt { client, topic } => {
             tree.put(&format!("{mtp}MQTT.Topic"), topic);
-            if *client < config.mqtt.len() {
-                tree.put(&format!("{mtp}MQTT.AgentMTPReference"), &format!("{MTPS}{}", mqtt_mtp(*client)));
+            if let Some(client) = config.mqtt.get(*client) {
+                tree.put(&format!("{mtp}MQTT.AgentMTPReference"), &format!("{MTPS}{}", client.mtp));
             }
         }
         ControllerMtp::Stomp { connection, destination } => {
-            tree.put(&format!("{mtp}STOMP.Reference"), &connection_reference(*connection));
+            if let Some(broker) = config.stomp.get(*connection) {
+                tree.put(&format!("{mtp}STOMP.Reference"), &connection_reference(broker));
+            }
             tree.put(&format!("{mtp}STOMP.Destination"), destination);
         }
         ControllerMtp::WebSocket { host, port, path, encrypted, ping_ms, retry_ms } => {

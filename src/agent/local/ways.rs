@@ -11,9 +11,17 @@ use crate::policy::Egress;
 use super::local_agent::CONTROLLERS;
 use super::tree::{Tree, as_object};
 
-/// Whether a row has to do with how controllers are met.
+/// Whether a row or parameter has to do with how controllers are met.
 pub(super) fn concerns(name: &str) -> bool {
-    AREAS.iter().any(|area| name.starts_with(area))
+    let in_controller = |below: &str| {
+        below.ends_with('.')
+            || below.contains(".MTP.")
+            || ["Enable", "EndpointID"].contains(&path::name(below))
+    };
+    match name.strip_prefix(CONTROLLERS) {
+        Some(below) => in_controller(below),
+        None => AREAS.iter().any(|area| name.starts_with(area)),
+    }
 }
 
 /// What the rows of a tree mean. Rows that are not enabled, not complete or not allowed mean nothing.
@@ -289,6 +297,6 @@ fn named(state: Option<&LinkState>) -> String {
 pub(super) const CLIENTS: &str = "Device.MQTT.Client.";
 pub(super) const CONNECTIONS: &str = "Device.STOMP.Connection.";
 pub(super) const MTPS: &str = "Device.LocalAgent.MTP.";
-const AREAS: [&str; 4] = [CLIENTS, CONNECTIONS, MTPS, CONTROLLERS];
+const AREAS: [&str; 3] = [CLIENTS, CONNECTIONS, MTPS];
 /// The tenth wait of the standard's table with its defaults, at which waits grow no more (R-WS.19).
 const MOST_WEBSOCKET_WAIT_MS: u64 = 5_120_000;

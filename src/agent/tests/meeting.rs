@@ -8,6 +8,8 @@ const MTP: &str = "Device.LocalAgent.MTP.1.";
 
 fn broker(name: &str, host: &str) -> MqttClient {
     MqttClient {
+        instance: 1,
+        mtp: 1,
         name: name.into(),
         host: host.into(),
         port: 1_883,

@@ -254,6 +254,9 @@ fn the_tables_of_the_local_agent_profile_are_there() {
 #[test]
 fn tp469_6_1_the_parameters_of_the_stomp_profiles_are_there() {
     let broker = StompConnection {
+        instance: 1,
+        mtp: 1,
+        name: "b".into(),
         host: "broker.example".into(),
         port: 61_613,
         encrypted: false,

@@ -173,13 +173,25 @@ impl Mqtt {
     }
 
     /// This agent goes its own ways from now on. If it has a connection of its own here, that is given away
-    /// to be adapted; else its controllers are told that it leaves.
+    /// to be adapted.
     pub fn release(&self, agent: &EndpointId) -> Option<MqttLink> {
+        self.own.remove(agent).map(|(_, link)| link)
+    }
+
+    /// Whether agents share connections here.
+    pub fn is_shared(&self) -> bool {
+        !self.few.is_empty()
+    }
+
+    /// This agent is not met over a shared connection any more. Those of its controllers are told that it
+    /// leaves that do not meet it at this broker otherwise.
+    pub fn detach(&self, agent: &EndpointId, host: &str, port: u16, met: &[EndpointId]) {
         if self.few.is_empty() {
-            return self.own.remove(agent).map(|(_, link)| link);
+            return;
         }
-        let _ = self.few[agent.share_of(self.few.len())].tell(Command::Detach(agent.clone()));
-        None
+        let stays =
+            if (host, port) == (&self.config.host, self.config.port) { met.to_vec() } else { Vec::new() };
+        let _ = self.few[agent.share_of(self.few.len())].tell(Command::Detach(agent.clone(), stays));
     }
 
     /// Takes a connection back that was given away, if agents have connections of their own here.
@@ -187,6 +199,8 @@ impl Mqtt {
         if self.few.is_empty() && link.adapt(Arc::clone(&self.config)) {
             self.own.insert(agent.clone(), link);
         } else {
+            // Its controllers go on to meet it, over a shared connection.
+            let _ = link.tell(Command::Retire);
             link.stop();
         }
     }

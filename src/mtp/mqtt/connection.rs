@@ -23,8 +23,10 @@ use super::wire::Wire;
 /// What a connection is told.
 pub(super) enum Command {
     Attach(EndpointId),
-    /// Controllers are told that this agent leaves.
-    Detach(EndpointId),
+    /// Controllers are told that this agent leaves, save for these.
+    Detach(EndpointId, Vec<EndpointId>),
+    /// The agent is met otherwise from now on: its controllers are not told that it leaves.
+    Retire,
     /// It connects anew before it says anything more.
     Restart(EndpointId),
     Send {
@@ -280,6 +282,10 @@ impl Connection {
                     self.obey(command);
                 }
                 self.say_goodbye();
+                if !self.shared.stop.is_cancelled() {
+                    // It does not come back: what the broker keeps for it would be kept for nobody.
+                    self.client.unsubscribe();
+                }
                 wire.fill(&mut self.client, now)?;
                 return Ok(false);
             }
@@ -341,12 +347,18 @@ impl Connection {
                 }
             }
             Command::Restart(_) => {}
-            Command::Detach(agent) => {
+            Command::Retire => {
+                let mut config = MqttConfig::clone(&self.config);
+                config.controllers.clear();
+                self.config = Arc::new(config);
+            }
+            Command::Detach(agent, stay) => {
                 if self.agents.remove(&agent) {
                     self.greet.retain(|waiting| *waiting != agent);
                     let config = Arc::clone(&self.config);
                     let why = farewell(false);
-                    config.controllers.iter().for_each(|(it, _)| self.leave(&agent, it, why));
+                    let gone = config.controllers.iter().filter(|(it, _)| !stay.contains(it));
+                    gone.for_each(|(it, _)| self.leave(&agent, it, why));
                     self.replies.retain(|(of, _), _| *of != agent);
                 }
             }

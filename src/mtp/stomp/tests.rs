@@ -60,24 +60,19 @@ struct World {
 impl World {
     async fn new(change: impl FnOnce(&mut StompConfig)) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let mut config = StompConfig {
-            host: "127.0.0.1".into(),
-            port: listener.local_addr().unwrap().port(),
-            tls: None,
-            login: Some(("user".into(), "secret".into())),
-            virtual_host: Some("/".into()),
-            destination_prefix: "/queue/agent.".into(),
-            controllers: vec![(controller(), CONTROLLER_AT.into())],
-            heart_beat_ms: (0, 0),
-            retry_ms: (20, 100),
-            retry_multiplier: 2_000,
-            own_destination: None,
-        };
+        let mut config = settings(&listener);
         change(&mut config);
         let (side, stop) = (Arc::new(Side::default()), CancellationToken::new());
         let stomp = Stomp::new(config, side.clone(), Arc::new(Metrics::default()), stop.clone());
         stomp.attach(&agent());
         Self { listener, side, stomp, stop }
+    }
+
+    /// Its configuration with something changed.
+    fn config(&self, change: impl FnOnce(&mut StompConfig)) -> Arc<StompConfig> {
+        let mut config = settings(&self.listener);
+        change(&mut config);
+        Arc::new(config)
     }
 
     /// The agent's next connection, with its first frame.
@@ -88,6 +83,22 @@ impl World {
     /// The agent's next connection, up.
     async fn up(&self) -> Peer {
         Peer::up(&self.listener).await
+    }
+}
+
+fn settings(listener: &TcpListener) -> StompConfig {
+    StompConfig {
+        host: "127.0.0.1".into(),
+        port: listener.local_addr().unwrap().port(),
+        tls: None,
+        login: Some(("user".into(), "secret".into())),
+        virtual_host: Some("/".into()),
+        destination_prefix: "/queue/agent.".into(),
+        controllers: vec![(controller(), CONTROLLER_AT.into())],
+        heart_beat_ms: (0, 0),
+        retry_ms: (20, 100),
+        retry_multiplier: 2_000,
+        own_destination: None,
     }
 }
 
@@ -247,4 +258,50 @@ async fn r_stomp_28_a_gateway_that_stops_sends_disconnect_records_and_waits_for_
     assert!(early.is_err(), "the agent leaves before its goodbye is confirmed");
     peer.say(receipt(goodbye.header("receipt").unwrap())).await;
     assert_eq!(peer.next().await, None);
+}
+
+#[tokio::test]
+async fn tp469_6_10_another_destination_is_subscribed_on_the_connection_that_is_up() {
+    let world = World::new(|_| ()).await;
+    let mut peer = world.up().await;
+    record(&mut peer).await;
+    let link = world.stomp.release(&agent()).unwrap();
+    let config = world.config(|config| config.own_destination = Some("/queue/new".into()));
+    assert!(link.adapt(config));
+    assert_eq!(peer.frame().await.command, Command::Unsubscribe);
+    let subscribe = peer.frame().await;
+    assert_eq!(subscribe.header("destination"), Some("/queue/new"));
+    peer.say(receipt("subscribed")).await;
+    let (frame, said) = record(&mut peer).await;
+    assert_eq!(said.payload, Payload::StompConnect { subscribed_destination: "/queue/new".into() });
+    assert_eq!(frame.header("reply-to-dest"), Some("/queue/new"));
+    assert!(link.is_up());
+}
+
+#[tokio::test]
+async fn who_is_not_to_be_met_any_more_is_told_and_another_place_takes_another_connection() {
+    let world = World::new(|_| ()).await;
+    let mut peer = world.up().await;
+    record(&mut peer).await;
+    let link = world.stomp.release(&agent()).unwrap();
+    let other = EndpointId::parse("self::other").unwrap();
+    let met = vec![(other.clone(), "/queue/other".to_owned())];
+    assert!(link.adapt(world.config(|config| config.controllers.clone_from(&met))));
+    // The greeting goes before all that waits.
+    let mut said = [record(&mut peer).await, record(&mut peer).await];
+    said.sort_by_key(|(frame, _)| frame.header("destination") == Some("/queue/other"));
+    assert_eq!(said[0].0.header("destination"), Some(CONTROLLER_AT));
+    assert!(matches!(&said[0].1.payload, Payload::Disconnect { reason, .. } if reason == "the agent leaves"));
+    assert!(matches!(said[1].1.payload, Payload::StompConnect { .. }));
+    assert!(link.adapt(world.config(|config| {
+        config.controllers.clone_from(&met);
+        config.login = Some(("another".into(), "secret".into()));
+    })));
+    let (_, goodbye) = record(&mut peer).await;
+    assert!(matches!(goodbye.payload, Payload::Disconnect { .. }));
+    let last = peer.frame().await;
+    assert_eq!(last.command, Command::Disconnect);
+    peer.say(receipt(last.header("receipt").unwrap())).await;
+    let (_, first) = world.accept().await;
+    assert_eq!(first.header("login"), Some("another"));
 }

@@ -113,7 +113,7 @@ impl Inner {
         let certificate = came.stream.peer_certificate();
         let (peer, _place) = (came.peer, came.place);
         let mut visit = Err(StatusCode::BAD_REQUEST);
-        #[expect(clippy::result_large_err, reason = "the library's own type of a callback")]
+        #[expect(clippy::result_large_err, reason = "the library wants this type")]
         let judge = |request: &Request, response: Response| {
             visit = self.judge(request, certificate.as_deref());
             answer(visit.as_ref().err().copied(), response)
@@ -226,7 +226,7 @@ fn endpoint(text: &str) -> Option<EndpointId> {
     EndpointId::parse(&percent_decode_str(text).decode_utf8().ok()?).ok()
 }
 
-#[expect(clippy::result_large_err, reason = "the library's own type of a callback")]
+#[expect(clippy::result_large_err, reason = "the library wants this type")]
 fn answer(refused: Option<StatusCode>, mut response: Response) -> Result<Response, ErrorResponse> {
     match refused {
         None => {

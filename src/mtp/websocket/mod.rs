@@ -4,6 +4,8 @@
 mod agents;
 mod connection;
 mod listener;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 pub use agents::{WebSocket, WebSocketConfig, WebSocketLink};

@@ -337,6 +337,15 @@ impl Client {
         }
     }
 
+    /// Takes back all subscriptions, on a connection that is to end for good.
+    pub fn unsubscribe(&mut self) {
+        let filters = std::mem::take(&mut self.asked);
+        if self.state == State::Up && !filters.is_empty() {
+            let id = self.fresh_id();
+            self.control.push_back(Packet::Unsubscribe { id, filters });
+        }
+    }
+
     /// The client id that is used for the next connection.
     pub fn client_id(&self) -> &str {
         &self.config.client_id
