@@ -15,7 +15,7 @@ use super::usp::{self, PATIENCE, fleet, persistent};
 use super::websocket;
 
 /// What a controller hears from an agent whose device is rebooted.
-async fn reboots(gateway: &Gateway, controller: &Controller) {
+async fn reboots(setup: &Setup, gateway: &Gateway, controller: &Controller) {
     let fleet = fleet(gateway, 1).await;
     assert!(controller.wait_for_agents(1, PATIENCE).await, "the agent did not onboard");
     let agent = fleet.device_ids()[0].endpoint_id();
@@ -27,7 +27,7 @@ async fn reboots(gateway: &Gateway, controller: &Controller) {
     let mut heard: Vec<&str> = Vec::new();
     while heard.last() != Some(&"Boot!") {
         let next = tokio::time::timeout(PATIENCE, arrivals.recv()).await;
-        let record = next.unwrap_or_else(|_| panic!("after {heard:?}: {}", gateway.log())).unwrap().record;
+        let record = next.unwrap_or_else(|_| panic!("after {heard:?}: {}", setup.log())).unwrap().record;
         heard.extend(name(record.payload, &agent));
     }
     assert_eq!(heard, ["Disconnect", "Connect", "Boot!"]);
@@ -61,7 +61,7 @@ async fn boot_comes_over_a_new_connection_to_the_broker() {
         let setup = Setup::new(0, &acs_and_mqtt(&acs.url(), broker.port, sharing));
         let gateway = setup.start();
         let controller = usp::controller(broker.port, Version::V5).await;
-        reboots(&gateway, &controller).await;
+        reboots(&setup, &gateway, &controller).await;
         controller.stop().await;
         acs.stop().await;
     }
@@ -79,7 +79,7 @@ async fn boot_comes_over_a_new_websocket() {
     let setup = Setup::new(0, &tables);
     let gateway = setup.start();
     let controller = websocket::controller(listen).await;
-    reboots(&gateway, &controller).await;
+    reboots(&setup, &gateway, &controller).await;
     controller.stop().await;
     acs.stop().await;
 }
