@@ -14,34 +14,41 @@ use super::mosquitto::{Mosquitto, free_port};
 use super::usp::{self, PATIENCE, fleet, persistent};
 use super::websocket;
 
-/// What a controller hears from an agent whose device is rebooted.
-async fn reboots(setup: &Setup, gateway: &Gateway, controller: &Controller) {
-    let fleet = fleet(gateway, 1).await;
-    assert!(controller.wait_for_agents(1, PATIENCE).await, "the agent did not onboard");
-    let agent = fleet.device_ids()[0].endpoint_id();
-    let mut subscribe = requests::subscribe("b", "Event", &["Device.Boot!"], true);
+/// A CPE is rebooted, and this is what its controller hears of it.
+pub async fn restart_is_heard(setup: &Setup, controller: &Controller, agent: &EndpointId) {
+    let mut subscribe = requests::subscribe("restart", "Event", &["Device.Boot!"], true);
     persistent(&mut subscribe);
-    controller.request(&agent, subscribe, PATIENCE).await.unwrap();
+    controller.request(agent, subscribe, PATIENCE).await.unwrap();
     let mut arrivals = controller.arrivals();
-    controller.request(&agent, requests::operate("Device.Reboot()", "k", &[]), PATIENCE).await.unwrap();
+    controller.request(agent, requests::operate("Device.Reboot()", "k", &[]), PATIENCE).await.unwrap();
     let mut heard: Vec<&str> = Vec::new();
     while heard.last() != Some(&"Boot!") {
         let next = tokio::time::timeout(PATIENCE, arrivals.recv()).await;
         let record = next.unwrap_or_else(|_| panic!("after {heard:?}: {}", setup.log())).unwrap().record;
-        heard.extend(name(record.payload, &agent));
+        if record.from_id == agent.as_str() {
+            heard.extend(name(record.payload));
+        }
     }
     assert_eq!(heard, ["Disconnect", "Connect", "Boot!"]);
+}
+
+async fn reboots(setup: &Setup, gateway: &Gateway, controller: &Controller) {
+    let fleet = fleet(gateway, 1).await;
+    assert!(controller.wait_for_agents(1, PATIENCE).await, "the agent did not onboard");
+    restart_is_heard(setup, controller, &fleet.device_ids()[0].endpoint_id()).await;
     fleet.stop().await;
 }
 
 /// The name of what belongs to a restart.
-fn name(payload: Payload, agent: &EndpointId) -> Option<&'static str> {
+fn name(payload: Payload) -> Option<&'static str> {
     match payload {
         Payload::Disconnect { reason, .. } => {
-            assert_eq!(reason, "the agent restarts", "{agent}");
+            assert_eq!(reason, "the agent restarts");
             Some("Disconnect")
         }
-        Payload::MqttConnect { .. } | Payload::WebSocketConnect => Some("Connect"),
+        Payload::MqttConnect { .. } | Payload::StompConnect { .. } | Payload::WebSocketConnect => {
+            Some("Connect")
+        }
         Payload::NoSession(payload) => match Message::decode(payload).unwrap().body {
             MessageBody::Request(Request::Notify(notify)) => match notify.notification {
                 Some(Notification::Event(event)) if event.event_name == "Boot!" => Some("Boot!"),
