@@ -329,7 +329,8 @@ impl Agent {
     /// has asked them to.
     fn plan_sampling(&mut self, env: &Env, shadow: &Shadow) {
         let watched = self.local.subscriptions().iter().flat_map(|subscription| subscription.watched());
-        let names = watched_params(watched, &shadow.cpe, MAX_SAMPLED);
+        let thresholds = self.threshold_paths();
+        let names = watched_params(watched.chain(&thresholds), &shadow.cpe, MAX_SAMPLED);
         if !names.is_empty() {
             self.push_own(env, Box::new(Sample::new(names)), Work::Sample);
         }

@@ -23,6 +23,7 @@ mod outbox;
 mod queue;
 mod quick;
 mod stored;
+mod threshold;
 mod trigger;
 mod ways;
 

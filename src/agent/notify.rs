@@ -38,6 +38,7 @@ impl Agent {
             self.keep_shadow(shadow, out);
         }
         self.tell_own_news(env, shadow, out);
+        self.judge_thresholds(env, shadow, out);
     }
 
     /// News of the agent's own objects.

@@ -10,6 +10,7 @@ use crate::durable::{Change, Entry, Kind};
 use crate::identity::{DeviceId, EndpointId};
 
 use super::events::{Boot, Restart};
+use super::threshold::Sides;
 
 /// Why stored state is not usable.
 #[derive(Debug, Error)]
@@ -43,6 +44,9 @@ pub(super) struct Stored {
     /// A restart that a controller asked for.
     #[serde(default)]
     pub restart: Option<Restart>,
+    /// What was last seen of what rows of thresholds watch.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub thresholds: BTreeMap<String, Sides>,
     pub software_version: String,
     /// When the device started, as far as its Informs told.
     pub booted_at: WallTime,
@@ -59,6 +63,7 @@ impl Stored {
             onboarding: BTreeMap::new(),
             boot: None,
             restart: None,
+            thresholds: BTreeMap::new(),
             software_version: String::new(),
             booted_at: WallTime(0),
         }

@@ -31,6 +31,7 @@ mod quick;
 mod sessions;
 mod sisters;
 mod stories;
+mod thresholds;
 mod triggers;
 
 const MODEL: &str = include_str!("../../fixtures/models/tr181-small.csv");

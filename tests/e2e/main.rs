@@ -20,6 +20,7 @@ mod pki;
 mod quirks;
 mod rabbitmq;
 mod relay;
+mod restart;
 mod sessions;
 mod stomp;
 mod tls;

@@ -10,6 +10,7 @@ use dragoman::usp::message::notify::Notification;
 
 use super::gateway::{BINARY, CONTROLLER, Setup};
 use super::rabbitmq::{PASSWORD, RabbitMq, USER};
+use super::restart::restart_is_heard;
 use super::usp::{PATIENCE, SSID, fleet, goodbye_is_said, persistent, value};
 
 const DESTINATION: &str = "/queue/usp.controller.test";
@@ -31,6 +32,7 @@ async fn agents_live_at_a_rabbitmq() {
     controller.request(&agent, requests::set(&[(SSID, "again")], false), PATIENCE).await.unwrap();
     assert_eq!(fleet.value(0, SSID).as_deref(), Some("again"));
     the_data_model_shows_the_broker(&controller, &agent, broker.port).await;
+    restart_is_heard(&setup, &controller, &agent).await;
     a_notification_survives_the_broker(&controller, &agent, &mut broker).await;
     assert_eq!(value(&controller, &agent, SSID).await.as_deref(), Ok("changed"));
     fleet.stop().await;

@@ -11,7 +11,7 @@ use super::gateway::{CONTROLLER, Setup};
 use super::mosquitto::free_port;
 use super::usp::{PATIENCE, SSID, fleet, goodbye_is_said, value};
 
-async fn controller(listen: SocketAddr) -> Controller {
+pub async fn controller(listen: SocketAddr) -> Controller {
     let mtp = ControllerMtp::WebSocketServer { listen, path: "/usp".into(), tls: None };
     let config = ControllerConfig { endpoint_id: EndpointId::parse(CONTROLLER).unwrap(), mtp };
     let started = Instant::now();

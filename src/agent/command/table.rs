@@ -68,8 +68,12 @@ pub(in crate::agent) const PATHS: [&str; 7] = [
     COMMANDS[6].path,
 ];
 /// The events that the agent itself sends.
-pub(in crate::agent) const EVENTS: [&str; 3] =
-    ["Device.BulkData.Profile.{i}.Push!", "Device.Boot!", "Device.LocalAgent.Periodic!"];
+pub(in crate::agent) const EVENTS: [&str; 4] = [
+    "Device.BulkData.Profile.{i}.Push!",
+    "Device.Boot!",
+    "Device.LocalAgent.Periodic!",
+    "Device.LocalAgent.Threshold.{i}.Triggered!",
+];
 
 /// The command that a path names, and the path of the objects that it is to be carried out on.
 pub(in crate::agent) fn find(command: &str) -> Option<(&'static Command, PathExpr)> {

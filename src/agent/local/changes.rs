@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::agent::command;
+use crate::agent::threshold;
 use crate::agent::trigger::check_settings;
 use crate::datamodel::supported::{Access, Misfit};
 use crate::datamodel::{Instantiated, path};
@@ -12,7 +13,7 @@ use crate::translation::{Local, OwnObject, Permission, Refusal, Rights};
 use crate::usp::ErrorCode;
 use crate::usp::path::{PathExpr, split_list};
 
-use super::local_agent::{LocalAgent, SUBSCRIPTIONS};
+use super::local_agent::{LocalAgent, SUBSCRIPTIONS, THRESHOLDS};
 use super::schema::{Column, Object, supported};
 use super::tree::{as_object, as_reference};
 use super::{addresses, keys, references};
@@ -47,6 +48,15 @@ impl Local for LocalAgent {
             return Err(Refusal::new(ErrorCode::NON_WRITEABLE_PARAMETER, why));
         }
         self.check_value(object, column, value)?;
+        if object.path.starts_with(THRESHOLDS) {
+            let said = |name: &str| self.tree.value(&format!("{row}{name}")).unwrap_or("");
+            let (reference, named) = match column.name {
+                "ReferencePath" => (value, said("ThresholdParam")),
+                "ThresholdParam" => (said("ReferencePath"), value),
+                _ => ("", ""),
+            };
+            threshold::check(reference, named).map_err(|why| Refusal::new(ErrorCode::INVALID_VALUE, why))?;
+        }
         let change = BTreeMap::from([(column.name.to_owned(), value.to_owned())]);
         keys::check(&self.tree, object, row, &change)
     }
@@ -103,6 +113,11 @@ impl Local for LocalAgent {
             let orders = self.tree.rows(table).into_iter();
             let last = orders.filter_map(|row| self.tree.number(&format!("{row}Order"))).max();
             params.insert("Order".into(), (last.unwrap_or(0) + 1).to_string());
+        }
+        if table == THRESHOLDS {
+            let said = |name: &str| params.get(name).map_or("", String::as_str);
+            threshold::check(said("ReferencePath"), said("ThresholdParam"))
+                .map_err(|why| Refusal::new(ErrorCode::INVALID_VALUE, why))?;
         }
         keys::give(&self.tree, object, table, instance, &mut params);
         keys::check(&self.tree, object, &row, &params)?;
@@ -167,6 +182,7 @@ impl LocalAgent {
     /// What the standard says of a value in words.
     fn check_meaning(&self, object: &Object, column: &Column, value: &str) -> Result<(), String> {
         addresses::check(object.path, column.name, value, &self.egress)?;
+        threshold::check_column(column.name, value)?;
         match column.name {
             "PayloadSecurity" if value == "TLS" && !self.payload_security => {
                 Err("the gateway has no certificate for the security of payloads".to_owned())

@@ -356,4 +356,5 @@ const FIRST_OWN: u32 = 101;
 /// The tables that are used by name.
 pub(super) const CONTROLLERS: &str = "Device.LocalAgent.Controller.";
 pub(super) const SUBSCRIPTIONS: &str = "Device.LocalAgent.Subscription.";
+pub(in crate::agent) const THRESHOLDS: &str = "Device.LocalAgent.Threshold.";
 const REQUESTS: &str = "Device.LocalAgent.Request.";

@@ -17,12 +17,12 @@ mod template;
 mod tree;
 mod ways;
 
-pub(super) use local_agent::LocalAgent;
+pub(super) use local_agent::{LocalAgent, THRESHOLDS};
 pub(super) use profile::{Delivery, Http, Profile};
 pub(super) use request::Operation;
 pub(super) use subscription::{NotifType, Subscription};
 pub use template::Template;
-pub(super) use tree::as_object;
+pub(super) use tree::{Tree, as_object};
 
 #[cfg(test)]
 mod tests;

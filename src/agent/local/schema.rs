@@ -36,7 +36,7 @@ struct Owned {
 const PLAIN: Owned = Owned { path: "", rows: Rows::One, without: &[], fixed: &[], kept: &[], defaults: &[] };
 
 /// In byte order of their paths, so that an object stands before what is below it.
-const OWNED: [Owned; 30] = [
+const OWNED: [Owned; 31] = [
     Owned {
         path: "Device.BulkData.",
         defaults: &[
@@ -83,8 +83,6 @@ const OWNED: [Owned; 30] = [
             "CertificateNumberOfEntries",
             "MonitorNumberOfEntries",
             "SupportedFingerprintAlgorithms",
-            "SupportedThresholdOperator",
-            "ThresholdNumberOfEntries",
             "WatchdogNumberOfEntries",
         ],
         ..PLAIN
@@ -172,6 +170,12 @@ const OWNED: [Owned; 30] = [
         path: "Device.LocalAgent.Subscription.{i}.",
         rows: Rows::Controllers(256),
         kept: &["Recipient", "CreationDate"],
+        ..PLAIN
+    },
+    Owned {
+        path: "Device.LocalAgent.Threshold.{i}.",
+        rows: Rows::Controllers(32),
+        kept: &["Controller"],
         ..PLAIN
     },
     Owned { path: "Device.MQTT.", without: &["BrokerNumberOfEntries"], ..PLAIN },

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::agent::config::{
     AgentConfig, ControllerConfig, ControllerMtp, MqttClient, RoleConfig, StompConnection,
 };
+use crate::agent::threshold::OPERATORS;
 use crate::identity::EndpointId;
 use crate::translation::{Access, Rights};
 
@@ -42,6 +43,7 @@ impl Template {
         tree.put("Device.LocalAgent.SoftwareVersion", env!("CARGO_PKG_VERSION"));
         tree.put("Device.LocalAgent.SupportedProtocols", "MQTT,STOMP,WebSocket");
         tree.put("Device.LocalAgent.SupportedNumberOfSubscriptions", "256");
+        tree.put("Device.LocalAgent.SupportedThresholdOperator", OPERATORS);
         place_roles(&mut tree, &config.roles);
         let mut named = Vec::new();
         for client in &config.mqtt {
