@@ -33,7 +33,7 @@ pub use config::{
 };
 pub use core::Agent;
 pub use io::{Env, Input, Output, Rpc, RpcId, Shadow, Upload, UploadId};
-pub use quick::Question;
+pub use quick::{Question, has_news, news};
 pub use stored::{RestoreError, stored_device_id};
 pub use ways::{LinkKey, LinkState, Met, MqttWay, Phase, Retry, StompWay, Ways, WebSocketWay};
 

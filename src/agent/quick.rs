@@ -1,5 +1,8 @@
-//! Answers a Get from the shadow of a device at rest: its agent is not woken, and of its entries only those
-//! are read that the answer needs. Whatever is not plain goes to the agent.
+//! What can be told of a device at rest without waking its agent: the answer to a plain Get, from its shadow,
+//! and whether it has anything to say to a controller that it can reach again. Only those entries are read that
+//! this needs. Whatever is not plain goes to the agent.
+
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use compact_str::CompactString;
@@ -27,7 +30,7 @@ pub struct Question {
     tops: Vec<CompactString>,
 }
 
-/// What of the device entry decides whether the shadow may answer.
+/// What of the device entry decides whether the agent has to be asked.
 #[derive(Deserialize)]
 struct Glance {
     format: u32,
@@ -35,6 +38,44 @@ struct Glance {
     discovery_left: Option<Vec<IgnoredAny>>,
     #[serde(default)]
     mapping: u64,
+    #[serde(default)]
+    onboarding: BTreeMap<EndpointId, IgnoredAny>,
+    boot: Option<IgnoredAny>,
+    restart: Option<IgnoredAny>,
+}
+
+impl Glance {
+    /// `None` where the agent has still to learn what the device has.
+    fn of(entries: &[Entry], config: &AgentConfig) -> Option<Self> {
+        let device = entries.iter().find(|entry| entry.kind == Kind::Device)?;
+        let glance: Self = serde_json::from_slice(&device.value).ok()?;
+        let usable = glance.format == stored::FORMAT && glance.mapping == rules_of(&glance.root);
+        let known = glance.discovery_left.is_some() || !config.discovery;
+        (usable && known).then_some(glance)
+    }
+}
+
+/// The entries that tell whether a device at rest [`has_news`].
+pub fn news() -> Vec<Range> {
+    vec![
+        Range::one(Kind::Device, ""),
+        Range::beginning(Kind::LocalAgent, TRUST),
+        Range::beginning(Kind::Outbox, ""),
+        Range::beginning(Kind::Operation, ""),
+    ]
+}
+
+/// Whether an agent at rest has something to do now that a controller can be reached, such as to tell it again
+/// what it has not acknowledged, or to onboard (R-NOT.5). In doubt it has.
+pub fn has_news(controller: &EndpointId, config: &AgentConfig, entries: &[Entry]) -> bool {
+    if entries.iter().any(|entry| matches!(entry.kind, Kind::Outbox | Kind::Operation)) {
+        return true;
+    }
+    let Some(glance) = Glance::of(entries, config) else { return true };
+    let walked = glance.discovery_left.is_none_or(|left| left.is_empty());
+    let onboarded = glance.onboarding.contains_key(controller)
+        || config.template().is_onboarding_complete(controller, entries);
+    !walked || !onboarded || glance.boot.is_some() || glance.restart.is_some()
 }
 
 impl Question {
@@ -92,12 +133,7 @@ impl Question {
         }
         let template = config.template();
         let access = template.access_of(self.controller.as_str())?;
-        let device = entries.iter().find(|entry| entry.kind == Kind::Device)?;
-        let glance: Glance = serde_json::from_slice(&device.value).ok()?;
-        let usable = glance.format == stored::FORMAT && glance.mapping == rules_of(&glance.root);
-        if !usable || (config.discovery && glance.discovery_left.is_none()) {
-            return None;
-        }
+        Glance::of(entries, config)?;
         let mut shadow = Shadow::default();
         for entry in entries.iter().filter(|entry| entry.kind == Kind::Shadow) {
             shadow.cpe.decode_into(&entry.value).ok()?;

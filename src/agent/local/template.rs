@@ -8,12 +8,14 @@ use crate::agent::config::{
     AgentConfig, ControllerConfig, ControllerMtp, MqttClient, RoleConfig, StompConnection,
 };
 use crate::agent::threshold::OPERATORS;
+use crate::durable::{Entry, Kind};
 use crate::identity::EndpointId;
 use crate::translation::{Access, Rights};
 
 use super::access;
 use super::local_agent::CONTROLLERS;
 use super::schema::Object;
+use super::stored;
 use super::tree::{Tree, as_reference};
 use super::ways::{CLIENTS, CONNECTIONS, MTPS};
 
@@ -67,6 +69,22 @@ impl Template {
     /// What a controller of the configuration may do as long as nobody changes it.
     pub fn access_of(&self, controller: &str) -> Option<&Access> {
         self.access.get(controller).map(Arc::as_ref)
+    }
+
+    /// Whether the onboarding to a controller of the configuration is complete, by what is stored of its row or
+    /// else by the configuration. `false` where only the agent can tell.
+    pub fn is_onboarding_complete(&self, controller: &EndpointId, entries: &[Entry]) -> bool {
+        let endpoint_of = |row: &String| self.tree.value(&format!("{row}EndpointID"));
+        let mut rows = self.tree.rows(CONTROLLERS).into_iter();
+        let Some(row) = rows.find(|row| endpoint_of(row) == Some(controller.as_str())) else { return false };
+        let kept = entries.iter().filter(|entry| entry.kind == Kind::LocalAgent).filter_map(stored::read);
+        match kept.filter(|kept| kept.row == row).last() {
+            Some(kept) if kept.gone || kept.params.contains_key("EndpointID") => false,
+            Some(kept) if kept.params.contains_key("OnBoardingComplete") => {
+                kept.params["OnBoardingComplete"] == "true"
+            }
+            _ => self.tree.is(&format!("{row}OnBoardingComplete")),
+        }
     }
 
     /// What of it is different for every agent: its client ids, topics, destinations and paths.
