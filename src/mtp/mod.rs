@@ -3,6 +3,7 @@
 //! Layer 4. Each MTP knows endpoints and records, and nothing of what records carry.
 
 mod contract;
+mod link;
 pub mod mqtt;
 pub mod stomp;
 pub mod websocket;

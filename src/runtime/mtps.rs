@@ -144,7 +144,7 @@ impl Mtps {
         match route.and_then(|index| self.configured().get(*index)) {
             Some((_, Mtp::Mqtt(mqtt))) => mqtt.send(agent, controller, record),
             Some((_, Mtp::Stomp(stomp))) => stomp.send(agent, controller, record),
-            Some((_, Mtp::WebSocket(websocket))) => websocket.send(agent, record),
+            Some((_, Mtp::WebSocket(websocket))) => websocket.send(agent, controller, record),
             Some((_, Mtp::InProcess(hand))) => hand(agent, controller, record),
             None => self.inner.metrics.usp_dropped(agent.as_str(), "no MTP leads to the controller"),
         }

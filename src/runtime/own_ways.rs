@@ -67,16 +67,16 @@ impl Link {
     fn restart(&self, agent: &EndpointId) -> bool {
         match self {
             Self::Mqtt(link) => link.restart(agent),
-            Self::Stomp(link) => link.restart(),
-            Self::WebSocket(link) => link.restart(),
+            Self::Stomp(link) => link.restart(agent),
+            Self::WebSocket(link) => link.restart(agent),
         }
     }
 
     fn send(&self, agent: &EndpointId, controller: &EndpointId, record: Bytes) -> bool {
         match self {
             Self::Mqtt(link) => link.send(agent, controller, record),
-            Self::Stomp(link) => link.send(controller, record),
-            Self::WebSocket(link) => link.send(record),
+            Self::Stomp(link) => link.send(agent, controller, record),
+            Self::WebSocket(link) => link.send(agent, controller, record),
         }
     }
 }

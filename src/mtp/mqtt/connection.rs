@@ -1,5 +1,8 @@
 //! The task of one connection: connects and comes back, greets controllers, publishes, hands records in.
 
+mod orders;
+mod records;
+
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,17 +14,16 @@ use tokio_util::sync::CancellationToken;
 use crate::agent::{LinkState, Phase};
 use crate::identity::EndpointId;
 use crate::mtp::LinkStatus;
-use crate::mtp::contract::{RESTARTS, farewell};
+use crate::mtp::link::{self, Link, Shared};
 use crate::net::{Backoff, Round, Stream};
-use crate::transport::mqtt::{Client, ClientConfig, Codec, Event, Properties, Publish, Up, Version};
-use crate::usp::record::{MAX_RECORD, Payload, Record};
+use crate::transport::mqtt::{Client, Codec, Event, Up};
+use crate::usp::record::MAX_RECORD;
 
-use super::agents::{MqttConfig, MqttLink, Shared};
-use super::topics;
+use super::config::{MqttConfig, client_config};
 use super::wire::Wire;
 
 /// What a connection is told.
-pub(super) enum Command {
+pub enum Command {
     Attach(EndpointId),
     /// Controllers are told that this agent leaves, save for these.
     Detach(EndpointId, Vec<EndpointId>),
@@ -35,6 +37,27 @@ pub(super) enum Command {
         record: Bytes,
     },
     Adapt(Arc<MqttConfig>),
+}
+
+impl link::Command for Command {
+    type Config = MqttConfig;
+    const NO_ROOM: &'static str = "too much waits for the broker";
+
+    fn connect(shared: &Arc<Shared>, config: Arc<MqttConfig>, agent: &EndpointId) -> Link<Self> {
+        Connection::own(shared, config, agent)
+    }
+
+    fn send(agent: &EndpointId, controller: &EndpointId, record: Bytes) -> Self {
+        Self::Send { agent: agent.clone(), controller: controller.clone(), record }
+    }
+
+    fn adapt(config: Arc<MqttConfig>) -> Self {
+        Self::Adapt(config)
+    }
+
+    fn restart(agent: &EndpointId) -> Self {
+        Self::Restart(agent.clone())
+    }
 }
 
 /// One connection and the agents on it.
@@ -66,13 +89,13 @@ pub(super) struct Connection {
 
 impl Connection {
     /// Starts the connection of one agent.
-    pub fn own(shared: &Arc<Shared>, config: Arc<MqttConfig>, agent: &EndpointId) -> MqttLink {
+    fn own(shared: &Arc<Shared>, config: Arc<MqttConfig>, agent: &EndpointId) -> Link<Command> {
         let prefix = config.topic_prefix.clone();
         Self::start(shared, config, Some(agent.clone()), agent.as_str().to_owned(), prefix, OWN_WAITING)
     }
 
     /// Starts one of the shared connections.
-    pub fn shared(shared: &Arc<Shared>, config: &Arc<MqttConfig>, number: usize) -> MqttLink {
+    pub fn shared(shared: &Arc<Shared>, config: &Arc<MqttConfig>, number: usize) -> Link<Command> {
         let prefix = format!("{}/{number}", config.topic_prefix);
         Self::start(shared, Arc::clone(config), None, format!("shared-{number}"), prefix, SHARED_WAITING)
     }
@@ -84,10 +107,8 @@ impl Connection {
         name: String,
         prefix: String,
         waiting: usize,
-    ) -> MqttLink {
-        let (sender, commands) = mpsc::channel(waiting);
-        let (stop, status) = (shared.stop.child_token(), LinkStatus::default());
-        let link = MqttLink::new(sender, stop.clone(), status.clone());
+    ) -> Link<Command> {
+        let (link, commands) = Link::new(shared, waiting);
         let client = Client::new(client_config(&config, owner.as_ref(), &name, &prefix));
         let connection = Self {
             shared: Arc::clone(shared),
@@ -97,8 +118,8 @@ impl Connection {
             name,
             prefix,
             commands,
-            stop,
-            status,
+            stop: link.stop.clone(),
+            status: link.status.clone(),
             client,
             started: Instant::now(),
             greet: VecDeque::new(),
@@ -329,208 +350,6 @@ impl Connection {
             }
         });
     }
-
-    fn obey(&mut self, command: Command) {
-        match command {
-            Command::Attach(agent) => {
-                if (self.agents.insert(agent.clone()) || self.owner.is_some()) && self.client.is_up() {
-                    self.greet_soon(agent);
-                }
-            }
-            // A connection that is not up greets anew in any case.
-            Command::Restart(agent) if self.client.is_up() && self.agents.contains(&agent) => {
-                let config = Arc::clone(&self.config);
-                config.controllers.iter().for_each(|(it, _)| self.leave(&agent, it, RESTARTS));
-                match self.owner {
-                    Some(_) => self.again = true,
-                    None => self.greet_soon(agent),
-                }
-            }
-            Command::Restart(_) => {}
-            Command::Retire => {
-                let mut config = MqttConfig::clone(&self.config);
-                config.controllers.clear();
-                self.config = Arc::new(config);
-            }
-            Command::Detach(agent, stay) => {
-                if self.agents.remove(&agent) {
-                    self.greet.retain(|waiting| *waiting != agent);
-                    let config = Arc::clone(&self.config);
-                    let why = farewell(false);
-                    let gone = config.controllers.iter().filter(|(it, _)| !stay.contains(it));
-                    gone.for_each(|(it, _)| self.leave(&agent, it, why));
-                    self.replies.retain(|(of, _), _| *of != agent);
-                }
-            }
-            Command::Send { agent, controller, record } => self.publish(&agent, &controller, record),
-            Command::Adapt(config) => self.adapt(config),
-        }
-    }
-
-    fn greet_soon(&mut self, agent: EndpointId) {
-        if !self.greet.contains(&agent) {
-            self.greet.push_back(agent);
-        }
-    }
-
-    /// Another configuration of the agent whose connection it is.
-    fn adapt(&mut self, config: Arc<MqttConfig>) {
-        let Some(agent) = self.owner.clone() else { return };
-        let before = std::mem::replace(&mut self.config, config);
-        let config = Arc::clone(&self.config);
-        let place =
-            |it: &MqttConfig| (it.host.clone(), it.port, it.tls.is_some(), it.version, it.login.clone());
-        let elsewhere = place(&before) != place(&config);
-        let met = |it: &MqttConfig, who: &EndpointId| it.controllers.iter().any(|(known, _)| known == who);
-        for (controller, _) in before.controllers.iter().filter(|(it, _)| elsewhere || !met(&config, it)) {
-            if self.client.is_up() {
-                // Over the way that still leads to it.
-                let after = std::mem::replace(&mut self.config, Arc::clone(&before));
-                self.leave(&agent, controller, farewell(false));
-                self.config = after;
-            }
-            self.replies.remove(&(agent.clone(), controller.clone()));
-        }
-        self.prefix.clone_from(&config.topic_prefix);
-        let mut wanted = client_config(&config, self.owner.as_ref(), &self.name, &self.prefix);
-        if wanted.client_id == client_config(&before, self.owner.as_ref(), &self.name, &self.prefix).client_id
-        {
-            // It may have been given by the broker meanwhile.
-            self.client.client_id().clone_into(&mut wanted.client_id);
-        } else {
-            self.status.set(|state| state.client_id = None);
-        }
-        let mut events = Vec::new();
-        self.client.adapt(wanted, &mut events);
-        for event in events {
-            if let Event::Subscribed(subscribed) = event {
-                self.note(|state| state.subscribed = subscribed);
-            }
-        }
-        self.again |= elsewhere;
-        let news = config.controllers.iter().any(|(it, _)| !met(&before, it));
-        if !elsewhere && news && self.client.is_up() {
-            self.greet_soon(agent);
-        }
-    }
-
-    /// Tells a controller that an agent goes.
-    fn leave(&mut self, agent: &EndpointId, controller: &EndpointId, why: &'static str) {
-        let payload = Payload::Disconnect { reason: why.into(), reason_code: 0 };
-        // What is not acknowledged would come again after the agent is back.
-        self.publish_at(agent, controller, Record::of(agent, controller, payload).encode(), 0);
-    }
-
-    /// Sends Connect records (R-MTP.6) as far as there is room: ten thousand agents do not fit at once.
-    fn greet_some(&mut self) {
-        while self.client.is_up() && self.client.pending() < QUEUE_AHEAD {
-            let Some(agent) = self.greet.pop_front() else { return };
-            let controllers: Vec<EndpointId> =
-                self.config.controllers.iter().map(|(controller, _)| controller.clone()).collect();
-            for controller in controllers {
-                let v5 = self.config.version == Version::V5;
-                let payload = Payload::MqttConnect { v5, subscribed_topic: self.own_topic(&agent) };
-                let record = Record::of(&agent, &controller, payload).encode();
-                self.publish(&agent, &controller, record);
-                self.shared.side.connected(&agent, &controller);
-            }
-        }
-    }
-
-    fn say_goodbye(&mut self) {
-        if let Some(agent) = self.owner.clone() {
-            let config = Arc::clone(&self.config);
-            let why = farewell(self.shared.stop.is_cancelled());
-            config.controllers.iter().for_each(|(it, _)| self.leave(&agent, it, why));
-        }
-        self.client.goodbye();
-    }
-
-    fn publish(&mut self, agent: &EndpointId, controller: &EndpointId, record: Bytes) {
-        let qos = self.config.own.as_ref().map_or(1, |own| own.qos.min(1));
-        self.publish_at(agent, controller, record, qos);
-    }
-
-    fn publish_at(&mut self, agent: &EndpointId, controller: &EndpointId, record: Bytes, qos: u8) {
-        let configured = self.config.controllers.iter().find(|(known, _)| known == controller);
-        let learnt = self.replies.get(&(agent.clone(), controller.clone()));
-        let Some(topic) = learnt.or(configured.map(|(_, topic)| topic)) else { return };
-        let own = self.own_topic(agent);
-        let publish = match self.config.version {
-            Version::V5 => Publish {
-                topic: topic.clone(),
-                payload: record,
-                qos,
-                // R-MQTT.22, 23, 27.
-                properties: Properties {
-                    content_type: Some("usp.msg".into()),
-                    response_topic: Some(own),
-                    ..Properties::default()
-                },
-                ..Publish::default()
-            },
-            Version::V311 => {
-                let topic = topics::with_reply_to(topic, &own);
-                Publish { topic, payload: record, qos, ..Publish::default() }
-            }
-        };
-        if self.client.publish(publish).is_err() {
-            self.shared.metrics.usp_dropped(agent.as_str(), "too much waits for the broker");
-        } else {
-            self.shared.metrics.usp_sent();
-        }
-    }
-
-    fn own_topic(&self, agent: &EndpointId) -> String {
-        match (&self.response_information, &self.config.own) {
-            (Some(topic), _) => topic.clone(),
-            (None, Some(own)) if !own.reply_topic.is_empty() => own.reply_topic.clone(),
-            // Nothing is said of answers: the first topic that is listened on.
-            (None, Some(own)) => own.filters.first().map_or_else(String::new, |(filter, _)| filter.clone()),
-            (None, None) => topics::agent_topic(&self.prefix, agent),
-        }
-    }
-
-    /// A message from the broker: to its agent, if it is a record for one of ours.
-    fn message(&mut self, publish: Publish) {
-        let agent = self.owner.clone().or_else(|| topics::agent_of(&self.prefix, &publish.topic));
-        let Some(agent) = agent.filter(|agent| self.agents.contains(agent)) else {
-            return self.shared.metrics.usp_dropped(&self.name, "a record for nobody here");
-        };
-        // R-MQTT.27a. MQTT 3.1.1 has no content type.
-        let content = publish.properties.content_type.as_deref();
-        if content.is_some_and(|content| !CONTENT_TYPES.contains(&content)) {
-            return self.shared.metrics.usp_dropped(agent.as_str(), "a message that is no USP record");
-        }
-        self.learn_reply(&agent, &publish);
-        self.shared.metrics.usp_received();
-        self.shared.side.record(&agent, publish.payload);
-    }
-
-    /// Keeps where a controller wants its answers, if it is not where they would go anyway.
-    fn learn_reply(&mut self, agent: &EndpointId, publish: &Publish) {
-        let given = match self.config.version {
-            Version::V5 => publish.properties.response_topic.clone(),
-            Version::V311 => topics::reply_to(&publish.topic),
-        };
-        let Some(given) = given.filter(|topic| is_topic(topic)) else { return };
-        if self.config.controllers.iter().any(|(_, topic)| *topic == given) && self.replies.is_empty() {
-            return;
-        }
-        let Ok(record) = Record::decode(publish.payload.clone()) else { return };
-        let controllers = &self.config.controllers;
-        let Some((controller, configured)) =
-            controllers.iter().find(|(known, _)| known.as_str() == record.from_id)
-        else {
-            return;
-        };
-        let key = (agent.clone(), controller.clone());
-        if *configured == given {
-            self.replies.remove(&key);
-        } else {
-            self.replies.insert(key, given);
-        }
-    }
 }
 
 /// How a connection ended.
@@ -538,55 +357,6 @@ struct Lived {
     was_up: bool,
     phase: Phase,
     why: String,
-}
-
-/// What the client has to know, of the agent's own objects or of the prefixes for all.
-fn client_config(config: &MqttConfig, owner: Option<&EndpointId>, name: &str, prefix: &str) -> ClientConfig {
-    let filter = match owner {
-        Some(agent) => topics::agent_topic(prefix, agent),
-        None => format!("{prefix}/+"),
-    };
-    let mut filters = vec![(filter.clone(), 1)];
-    if config.version == Version::V311 {
-        // There the topic for answers is part of the topic (R-MQTT.25).
-        filters = vec![(format!("{filter}/#"), 1)];
-    }
-    let user_properties = match owner {
-        // R-MQTT.13. A connection of many agents is no single endpoint's.
-        Some(agent) => vec![("usp-endpoint-id".to_owned(), agent.as_str().to_owned())],
-        None => Vec::new(),
-    };
-    let mut client = ClientConfig {
-        version: config.version,
-        client_id: format!("{}{name}", config.client_id_prefix),
-        login: config.login.clone(),
-        keep_alive: config.keep_alive,
-        session_expiry: SESSION_EXPIRY,
-        clean: false,
-        filters,
-        reply_topic: None,
-        user_properties,
-        max_packet: u32::try_from(MAX_PACKET).unwrap_or(u32::MAX),
-        max_waiting: if owner.is_some() { OWN_WAITING } else { SHARED_WAITING },
-    };
-    if let (Some(own), Some(agent)) = (&config.own, owner) {
-        let unnamed = own.client_id.is_empty() && config.version == Version::V311;
-        client.client_id = if unnamed { agent.as_str().to_owned() } else { own.client_id.clone() };
-        client.clean = own.clean;
-        client.session_expiry = own.session_expiry;
-        client.filters.clone_from(&own.filters);
-        let reply = Some(own.reply_topic.clone()).filter(|topic| !topic.is_empty());
-        client.reply_topic = match config.version {
-            Version::V5 => reply,
-            Version::V311 => reply.map(|topic| format!("{topic}/#")),
-        };
-    }
-    client
-}
-
-/// A topic that can be published to.
-fn is_topic(text: &str) -> bool {
-    !text.is_empty() && text.len() <= MAX_TOPIC && !text.contains(['+', '#', '\0'])
 }
 
 /// Spreads reconnections of many clients: differs by name and by moment.
@@ -597,19 +367,14 @@ fn fastrand(name: &str, started: Instant) -> u32 {
     u32::try_from(hasher.finish() >> 32).unwrap_or(0)
 }
 
-/// R-MQTT.27a.
-const CONTENT_TYPES: [&str; 2] = ["usp.msg", "application/vnd.bbf.usp.msg"];
 /// Largest packet taken: a record and its topic.
-const MAX_PACKET: usize = MAX_RECORD + (64 << 10);
-const MAX_TOPIC: usize = 1_024;
+pub(super) const MAX_PACKET: usize = MAX_RECORD + (64 << 10);
 /// Records that may wait on an agent's own connection.
-const OWN_WAITING: usize = 128;
+pub(super) const OWN_WAITING: usize = 128;
 /// Records that may wait on a shared connection.
-const SHARED_WAITING: usize = 8_192;
+pub(super) const SHARED_WAITING: usize = 8_192;
 /// Messages handed to the client ahead of the broker's acknowledgements.
 const QUEUE_AHEAD: usize = 64;
-/// How long the broker keeps our session while we are away, in seconds.
-pub const SESSION_EXPIRY: u32 = 3_600;
 const CONNECT: Duration = Duration::from_secs(10);
 /// How long the broker may not read before the connection is given up.
 const STUCK_MS: u64 = 30_000;

@@ -1,9 +1,14 @@
 //! The MQTT binding (TR-369 4.4): a connection for each agent, or many agents over a few connections.
 
 mod agents;
+mod config;
 mod connection;
 mod topics;
 mod wire;
 
-pub use agents::{Mqtt, MqttConfig, MqttLink, OwnNames, Sharing};
-pub use connection::SESSION_EXPIRY;
+use super::link::Link;
+
+pub use agents::Mqtt;
+pub use config::{MqttConfig, OwnNames, SESSION_EXPIRY, Sharing};
+
+pub type MqttLink = Link<connection::Command>;

@@ -3,7 +3,7 @@
 use crate::identity::EndpointId;
 use crate::transport::mqtt::Version;
 
-use super::agents::{MqttConfig, Sharing};
+use super::config::{MqttConfig, Sharing};
 
 /// Where agents of one connection are reached: `<prefix>/<endpoint id>`. Endpoint ids hold no character
 /// that means something in a topic.

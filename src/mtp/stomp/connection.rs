@@ -12,15 +12,16 @@ use crate::agent::{LinkState, Phase};
 use crate::identity::EndpointId;
 use crate::mtp::LinkStatus;
 use crate::mtp::contract::{RESTARTS, farewell};
+use crate::mtp::link::{self, Link, Shared};
 use crate::net::{Backoff, Buffered, Round, Stream};
 use crate::transport::stomp::{Client, ClientConfig, Event, Message};
 use crate::usp::record::{MAX_RECORD, Payload, Record};
 
-use super::agents::{Shared, StompConfig, StompLink};
+use super::config::StompConfig;
 use super::destinations::{agent_destination, is_destination};
 
 /// What a connection is told.
-pub(super) enum Command {
+pub enum Command {
     Send {
         controller: EndpointId,
         record: Bytes,
@@ -28,6 +29,27 @@ pub(super) enum Command {
     Adapt(Arc<StompConfig>),
     /// The agent has restarted: it connects anew before it says anything more.
     Restart,
+}
+
+impl link::Command for Command {
+    type Config = StompConfig;
+    const NO_ROOM: &'static str = "too much waits for the broker";
+
+    fn connect(shared: &Arc<Shared>, config: Arc<StompConfig>, agent: &EndpointId) -> Link<Self> {
+        Connection::start(shared, config, agent)
+    }
+
+    fn send(_: &EndpointId, controller: &EndpointId, record: Bytes) -> Self {
+        Self::Send { controller: controller.clone(), record }
+    }
+
+    fn adapt(config: Arc<StompConfig>) -> Self {
+        Self::Adapt(config)
+    }
+
+    fn restart(_: &EndpointId) -> Self {
+        Self::Restart
+    }
 }
 
 /// The connection of one agent.
@@ -53,18 +75,16 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub fn start(shared: &Arc<Shared>, config: Arc<StompConfig>, agent: &EndpointId) -> StompLink {
-        let (sender, commands) = mpsc::channel(WAITING);
-        let (stop, status) = (shared.stop.child_token(), LinkStatus::default());
-        let link = StompLink::new(sender, stop.clone(), status.clone());
+    fn start(shared: &Arc<Shared>, config: Arc<StompConfig>, agent: &EndpointId) -> Link<Command> {
+        let (link, commands) = Link::new(shared, WAITING);
         let client = Client::new(client_config(&config, agent));
         let connection = Self {
             shared: Arc::clone(shared),
             config,
             agent: agent.clone(),
             commands,
-            stop,
-            status,
+            stop: link.stop.clone(),
+            status: link.status.clone(),
             client,
             started: Instant::now(),
             replies: HashMap::new(),

@@ -16,41 +16,81 @@ use crate::agent::{LinkState, Phase};
 use crate::identity::EndpointId;
 use crate::mtp::LinkStatus;
 use crate::mtp::contract::{RESTARTS, farewell};
+use crate::mtp::link::{self, Link, Shared};
 use crate::net::{Backoff, HttpUrl, Stream};
 use crate::usp::record::{Payload, Record};
 
-use super::agents::{Shared, WAITING, WebSocketConfig};
+use super::WAITING;
+use super::config::WebSocketConfig;
 use super::wire::{
     HANDSHAKE, Heard, MISSED_PINGS, SUBPROTOCOL, Socket, answer_close, goodbye, heard, limits, refuse, say,
 };
 
 /// What a connection is told.
-pub(super) enum Command {
+pub enum Command {
     Send(Bytes),
     Adapt(Arc<WebSocketConfig>),
     /// Close it, and come back.
     Restart,
 }
 
+impl link::Command for Command {
+    type Config = WebSocketConfig;
+    const NO_ROOM: &'static str = "too much waits for the controller";
+
+    fn connect(shared: &Arc<Shared>, config: Arc<WebSocketConfig>, agent: &EndpointId) -> Link<Self> {
+        Connection::start(shared, config, agent)
+    }
+
+    fn send(_: &EndpointId, _: &EndpointId, record: Bytes) -> Self {
+        Self::Send(record)
+    }
+
+    fn adapt(config: Arc<WebSocketConfig>) -> Self {
+        Self::Adapt(config)
+    }
+
+    fn restart(_: &EndpointId) -> Self {
+        Self::Restart
+    }
+}
+
 /// The connection of one agent to one controller.
-pub(super) struct Connection {
-    pub shared: Arc<Shared>,
-    pub config: Arc<WebSocketConfig>,
-    pub agent: EndpointId,
-    pub commands: mpsc::Receiver<Command>,
-    pub stop: CancellationToken,
-    pub status: LinkStatus,
+struct Connection {
+    shared: Arc<Shared>,
+    config: Arc<WebSocketConfig>,
+    agent: EndpointId,
+    commands: mpsc::Receiver<Command>,
+    stop: CancellationToken,
+    status: LinkStatus,
     /// What holds for the next connection.
-    pub next: Option<Arc<WebSocketConfig>>,
+    next: Option<Arc<WebSocketConfig>>,
     /// Records that came while there was no connection.
-    pub waiting: VecDeque<Bytes>,
+    waiting: VecDeque<Bytes>,
     /// What has been told asks for another connection.
-    pub again: bool,
+    again: bool,
 }
 
 impl Connection {
+    fn start(shared: &Arc<Shared>, config: Arc<WebSocketConfig>, agent: &EndpointId) -> Link<Command> {
+        let (link, commands) = Link::new(shared, WAITING);
+        let connection = Self {
+            shared: Arc::clone(shared),
+            config,
+            agent: agent.clone(),
+            commands,
+            stop: link.stop.clone(),
+            status: link.status.clone(),
+            next: None,
+            waiting: VecDeque::new(),
+            again: false,
+        };
+        tokio::spawn(connection.run());
+        link
+    }
+
     /// Connects again and again until told to stop.
-    pub async fn run(mut self) {
+    async fn run(mut self) {
         let mut backoff = self.backoff();
         let started = Instant::now();
         loop {
@@ -105,7 +145,7 @@ impl Connection {
                         self.waiting.push_back(record);
                     }
                     Some(Command::Send(_)) => {
-                        self.shared.metrics.usp_dropped(self.agent.as_str(), "too much waits for the controller");
+                        self.shared.metrics.usp_dropped(self.agent.as_str(), <Command as link::Command>::NO_ROOM);
                     }
                     Some(Command::Adapt(config)) => {
                         self.config = config;

@@ -22,7 +22,7 @@ use crate::net::{Incoming, Opening, TlsServer, is_of_endpoint, listen};
 use crate::observe::Metrics;
 use crate::usp::record::{Payload, Record};
 
-use super::agents::WAITING;
+use super::WAITING;
 use super::wire::{
     HANDSHAKE, Heard, MISSED_PINGS, SUBPROTOCOL, Socket, answer_close, goodbye, heard, limits, refuse, say,
 };

@@ -1,0 +1,96 @@
+//! What the connection is told to do.
+
+use std::sync::Arc;
+
+use crate::identity::EndpointId;
+use crate::mtp::contract::{RESTARTS, farewell};
+use crate::transport::mqtt::Event;
+
+use super::super::config::{MqttConfig, client_config};
+use super::{Command, Connection};
+
+impl Connection {
+    pub(super) fn obey(&mut self, command: Command) {
+        match command {
+            Command::Attach(agent) => {
+                if self.agents.insert(agent.clone()) && self.client.is_up() {
+                    self.greet_soon(agent);
+                }
+            }
+            // A connection that is not up greets anew in any case.
+            Command::Restart(agent) if self.client.is_up() && self.agents.contains(&agent) => {
+                let config = Arc::clone(&self.config);
+                config.controllers.iter().for_each(|(it, _)| self.leave(&agent, it, RESTARTS));
+                match self.owner {
+                    Some(_) => self.again = true,
+                    None => self.greet_soon(agent),
+                }
+            }
+            Command::Restart(_) => {}
+            Command::Retire => {
+                let mut config = MqttConfig::clone(&self.config);
+                config.controllers.clear();
+                self.config = Arc::new(config);
+            }
+            Command::Detach(agent, stay) => {
+                if self.agents.remove(&agent) {
+                    self.greet.retain(|waiting| *waiting != agent);
+                    let config = Arc::clone(&self.config);
+                    let why = farewell(false);
+                    let gone = config.controllers.iter().filter(|(it, _)| !stay.contains(it));
+                    gone.for_each(|(it, _)| self.leave(&agent, it, why));
+                    self.replies.retain(|(of, _), _| *of != agent);
+                }
+            }
+            Command::Send { agent, controller, record } => self.publish(&agent, &controller, record),
+            Command::Adapt(config) => self.adapt(config),
+        }
+    }
+
+    fn greet_soon(&mut self, agent: EndpointId) {
+        if !self.greet.contains(&agent) {
+            self.greet.push_back(agent);
+        }
+    }
+
+    /// Another configuration of the agent whose connection it is.
+    fn adapt(&mut self, config: Arc<MqttConfig>) {
+        let Some(agent) = self.owner.clone() else { return };
+        let before = std::mem::replace(&mut self.config, config);
+        let config = Arc::clone(&self.config);
+        let place =
+            |it: &MqttConfig| (it.host.clone(), it.port, it.tls.is_some(), it.version, it.login.clone());
+        let elsewhere = place(&before) != place(&config);
+        let met = |it: &MqttConfig, who: &EndpointId| it.controllers.iter().any(|(known, _)| known == who);
+        for (controller, _) in before.controllers.iter().filter(|(it, _)| elsewhere || !met(&config, it)) {
+            if self.client.is_up() {
+                // Over the way that still leads to it.
+                let after = std::mem::replace(&mut self.config, Arc::clone(&before));
+                self.leave(&agent, controller, farewell(false));
+                self.config = after;
+            }
+            self.replies.remove(&(agent.clone(), controller.clone()));
+        }
+        self.prefix.clone_from(&config.topic_prefix);
+        let mut wanted = client_config(&config, self.owner.as_ref(), &self.name, &self.prefix);
+        if wanted.client_id == client_config(&before, self.owner.as_ref(), &self.name, &self.prefix).client_id
+        {
+            // It may have been given by the broker meanwhile.
+            self.client.client_id().clone_into(&mut wanted.client_id);
+        } else {
+            self.status.set(|state| state.client_id = None);
+        }
+        let mut events = Vec::new();
+        self.client.adapt(wanted, &mut events);
+        for event in events {
+            if let Event::Subscribed(subscribed) = event {
+                self.note(|state| state.subscribed = subscribed);
+            }
+        }
+        self.again |= elsewhere;
+        let news = config.controllers.iter().any(|(it, _)| !met(&before, it));
+        if !elsewhere && news && self.client.is_up() {
+            self.greet_soon(agent);
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Records in both directions, and where they go.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::identity::EndpointId;
+use crate::mtp::contract::farewell;
+use crate::transport::mqtt::{Properties, Publish, Version};
+use crate::usp::record::{Payload, Record};
+
+use super::super::topics;
+use super::{Connection, QUEUE_AHEAD};
+
+impl Connection {
+    /// Tells a controller that an agent goes.
+    pub(super) fn leave(&mut self, agent: &EndpointId, controller: &EndpointId, why: &'static str) {
+        let payload = Payload::Disconnect { reason: why.into(), reason_code: 0 };
+        // What is not acknowledged would come again after the agent is back.
+        self.publish_at(agent, controller, Record::of(agent, controller, payload).encode(), 0);
+    }
+
+    /// Sends Connect records (R-MTP.6) as far as there is room: ten thousand agents do not fit at once.
+    pub(super) fn greet_some(&mut self) {
+        while self.client.is_up() && self.client.pending() < QUEUE_AHEAD {
+            let Some(agent) = self.greet.pop_front() else { return };
+            let controllers: Vec<EndpointId> =
+                self.config.controllers.iter().map(|(controller, _)| controller.clone()).collect();
+            for controller in controllers {
+                let v5 = self.config.version == Version::V5;
+                let payload = Payload::MqttConnect { v5, subscribed_topic: self.own_topic(&agent) };
+                let record = Record::of(&agent, &controller, payload).encode();
+                self.publish(&agent, &controller, record);
+                self.shared.side.connected(&agent, &controller);
+            }
+        }
+    }
+
+    pub(super) fn say_goodbye(&mut self) {
+        if let Some(agent) = self.owner.clone() {
+            let config = Arc::clone(&self.config);
+            let why = farewell(self.shared.stop.is_cancelled());
+            config.controllers.iter().for_each(|(it, _)| self.leave(&agent, it, why));
+        }
+        self.client.goodbye();
+    }
+
+    pub(super) fn publish(&mut self, agent: &EndpointId, controller: &EndpointId, record: Bytes) {
+        let qos = self.config.own.as_ref().map_or(1, |own| own.qos.min(1));
+        self.publish_at(agent, controller, record, qos);
+    }
+
+    fn publish_at(&mut self, agent: &EndpointId, controller: &EndpointId, record: Bytes, qos: u8) {
+        let configured = self.config.controllers.iter().find(|(known, _)| known == controller);
+        let learnt = self.replies.get(&(agent.clone(), controller.clone()));
+        let Some(topic) = learnt.or(configured.map(|(_, topic)| topic)) else { return };
+        let own = self.own_topic(agent);
+        let publish = match self.config.version {
+            Version::V5 => Publish {
+                topic: topic.clone(),
+                payload: record,
+                qos,
+                // R-MQTT.22, 23, 27.
+                properties: Properties {
+                    content_type: Some("usp.msg".into()),
+                    response_topic: Some(own),
+                    ..Properties::default()
+                },
+                ..Publish::default()
+            },
+            Version::V311 => {
+                let topic = topics::with_reply_to(topic, &own);
+                Publish { topic, payload: record, qos, ..Publish::default() }
+            }
+        };
+        if self.client.publish(publish).is_err() {
+            self.shared.metrics.usp_dropped(agent.as_str(), "too much waits for the broker");
+        } else {
+            self.shared.metrics.usp_sent();
+        }
+    }
+
+    fn own_topic(&self, agent: &EndpointId) -> String {
+        match (&self.response_information, &self.config.own) {
+            (Some(topic), _) => topic.clone(),
+            (None, Some(own)) if !own.reply_topic.is_empty() => own.reply_topic.clone(),
+            // Nothing is said of answers: the first topic that is listened on.
+            (None, Some(own)) => own.filters.first().map_or_else(String::new, |(filter, _)| filter.clone()),
+            (None, None) => topics::agent_topic(&self.prefix, agent),
+        }
+    }
+
+    /// A message from the broker: to its agent, if it is a record for one of ours.
+    pub(super) fn message(&mut self, publish: Publish) {
+        let agent = self.owner.clone().or_else(|| topics::agent_of(&self.prefix, &publish.topic));
+        let Some(agent) = agent.filter(|agent| self.agents.contains(agent)) else {
+            return self.shared.metrics.usp_dropped(&self.name, "a record for nobody here");
+        };
+        // R-MQTT.27a. MQTT 3.1.1 has no content type.
+        let content = publish.properties.content_type.as_deref();
+        if content.is_some_and(|content| !CONTENT_TYPES.contains(&content)) {
+            return self.shared.metrics.usp_dropped(agent.as_str(), "a message that is no USP record");
+        }
+        self.learn_reply(&agent, &publish);
+        self.shared.metrics.usp_received();
+        self.shared.side.record(&agent, publish.payload);
+    }
+
+    /// Keeps where a controller wants its answers, if it is not where they would go anyway.
+    fn learn_reply(&mut self, agent: &EndpointId, publish: &Publish) {
+        let given = match self.config.version {
+            Version::V5 => publish.properties.response_topic.clone(),
+            Version::V311 => topics::reply_to(&publish.topic),
+        };
+        let Some(given) = given.filter(|topic| is_topic(topic)) else { return };
+        if self.config.controllers.iter().any(|(_, topic)| *topic == given) && self.replies.is_empty() {
+            return;
+        }
+        let Ok(record) = Record::decode(publish.payload.clone()) else { return };
+        let controllers = &self.config.controllers;
+        let Some((controller, configured)) =
+            controllers.iter().find(|(known, _)| known.as_str() == record.from_id)
+        else {
+            return;
+        };
+        let key = (agent.clone(), controller.clone());
+        if *configured == given {
+            self.replies.remove(&key);
+        } else {
+            self.replies.insert(key, given);
+        }
+    }
+}
+
+/// A topic that can be published to.
+fn is_topic(text: &str) -> bool {
+    !text.is_empty() && text.len() <= MAX_TOPIC && !text.contains(['+', '#', '\0'])
+}
+
+/// R-MQTT.27a.
+const CONTENT_TYPES: [&str; 2] = ["usp.msg", "application/vnd.bbf.usp.msg"];
+const MAX_TOPIC: usize = 1_024;
