@@ -22,6 +22,7 @@ use super::device_task::DeviceTask;
 use super::firmwares::Firmwares;
 use super::mailbox::{Letter, MAILBOX};
 use super::mtps::Mtps;
+use super::reunions::{self, Reunion};
 use super::routes::Routes;
 
 /// What every device task shares.
@@ -56,6 +57,14 @@ pub(super) struct Shared<S> {
     pub config: FleetConfig<S>,
     active: DashMap<EndpointId, mpsc::Sender<Letter>>,
     tasks: AtomicUsize,
+    reunions: mpsc::UnboundedSender<Reunion>,
+}
+
+impl<S> Shared<S> {
+    /// An agent at rest can reach a controller: it is woken if it has something to say.
+    pub(super) fn reunite(&self, agent: &EndpointId, controller: &EndpointId) {
+        let _ = self.reunions.send((agent.clone(), controller.clone()));
+    }
 }
 
 impl<S> Clone for Fleet<S> {
@@ -74,8 +83,13 @@ pub enum Undeliverable {
 }
 
 impl<S: Store> Fleet<S> {
+    /// Starts a task, within a runtime, that ends when the last clone is dropped.
     pub fn new(config: FleetConfig<S>) -> Self {
-        Self { shared: Arc::new(Shared { config, active: DashMap::new(), tasks: AtomicUsize::new(0) }) }
+        let (reunions, waiting) = mpsc::unbounded_channel();
+        let (active, tasks) = (DashMap::new(), AtomicUsize::new(0));
+        let shared = Arc::new(Shared { config, active, tasks, reunions });
+        tokio::spawn(reunions::run(waiting, Arc::downgrade(&shared)));
+        Self { shared }
     }
 
     /// Hands a letter to a device's task, which is started if it rests.

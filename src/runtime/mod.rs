@@ -13,6 +13,7 @@ mod leg;
 mod mailbox;
 mod mtps;
 mod own_ways;
+mod reunions;
 mod router;
 mod routes;
 mod rows;

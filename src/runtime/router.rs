@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 
-use crate::agent::{self, Question};
-use crate::durable::{Entry, Range};
+use crate::agent::Question;
+use crate::durable::Entry;
 use crate::identity::EndpointId;
 use crate::mtp::AgentSide;
 use crate::proxy::Input;
@@ -26,16 +26,7 @@ impl<S: Store> AgentSide for Fleet<S> {
         if self.is_active(agent) {
             return self.tell_connected(agent, controller);
         }
-        // When a broker comes back, all its agents are told, and hardly any has something to say.
-        let (fleet, endpoint, controller) = (self.clone(), agent.clone(), controller.clone());
-        self.peek(agent, agent::news(), move |entries| {
-            let config = &fleet.shared.config.agent;
-            let quiet = entries.is_ok_and(|all| !agent::has_news(&controller, config, &all));
-            // Who was woken meanwhile may have something by now.
-            if !quiet || fleet.is_active(&endpoint) {
-                fleet.tell_connected(&endpoint, &controller);
-            }
-        });
+        self.shared.reunite(agent, controller);
     }
 
     fn knows(&self, agent: &EndpointId) -> bool {
@@ -54,38 +45,22 @@ impl<S: Store> Fleet<S> {
     /// stored, and who asks while it wakes asks at the same time as what wakes it.
     fn glance(&self, agent: &EndpointId, question: Question, record: Bytes) {
         let (fleet, endpoint) = (self.clone(), agent.clone());
-        self.peek(agent, question.wanted(), move |entries| {
+        let handle = tokio::runtime::Handle::current();
+        let wanted = question.wanted();
+        let then = move |entries: Result<Vec<Entry>, StoreError>| {
             let config = &fleet.shared.config;
             let wall = config.clock.wall();
             let answer = entries.ok().and_then(|all| question.answer(&endpoint, &config.agent, &all, wall));
             match answer {
                 Some((controller, answer)) => config.mtps.send(&endpoint, &controller, answer),
-                None => fleet.hand_over(&endpoint, record),
+                None => {
+                    // It starts a task, and this thread is none of the runtime's.
+                    let _entered = handle.enter();
+                    fleet.hand_over(&endpoint, record);
+                }
             }
-        });
-    }
-
-    /// Reads some of a device's entries; what is done with them may wake it.
-    fn peek(
-        &self,
-        agent: &EndpointId,
-        wanted: Vec<Range>,
-        then: impl FnOnce(Result<Vec<Entry>, StoreError>) + Send + 'static,
-    ) {
-        let handle = tokio::runtime::Handle::current();
-        let then = move |entries: Result<Vec<Entry>, StoreError>| {
-            // Waking starts a task, and this thread is none of the runtime's.
-            let _entered = handle.enter();
-            then(entries);
         };
         self.shared.config.store.peek(agent, wanted, Box::new(then));
-    }
-
-    fn tell_connected(&self, agent: &EndpointId, controller: &EndpointId) {
-        let input = Input::ControllerConnected(controller.clone());
-        if let Err(reason) = self.deliver(agent, None, Letter::Input(input)) {
-            tracing::warn!(endpoint = %agent, %reason, "an agent was not told of its MTP");
-        }
     }
 
     fn hand_over(&self, agent: &EndpointId, record: Bytes) {

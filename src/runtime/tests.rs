@@ -131,11 +131,10 @@ async fn an_mtp_that_comes_back_wakes_only_those_who_have_something_to_say() {
     let endpoint = device().endpoint_id();
     store_device(&rig, 1_000).await;
     rig.fleet.connected(&endpoint, &controller());
-    // Each thread that peeks does so in order: once each has answered, the agent was told, or left alone.
-    for _ in 0..64 {
-        ask(&rig, "Device.WiFi.SSID.1.SSID");
-        tokio::time::timeout(Duration::from_secs(5), rig.answers.recv()).await.unwrap().unwrap();
+    let looked = std::time::Instant::now() + Duration::from_millis(300);
+    while std::time::Instant::now() < looked {
         assert_eq!(rig.fleet.active(), 0, "ten thousand agents would wake at each connection");
+        tokio::task::yield_now().await;
     }
     let message =
         STANDARD.encode(Message::request("n", Request::Notify(message::Notify::default())).encode());
