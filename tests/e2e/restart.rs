@@ -9,7 +9,7 @@ use dragoman::transport::mqtt::Version;
 use dragoman::usp::message::{Message, MessageBody, Request, notify::Notification};
 use dragoman::usp::record::Payload;
 
-use super::gateway::{CONTROLLER, Gateway, Setup, acs_and_mqtt};
+use super::gateway::{Gateway, Setup, acs_and_mqtt};
 use super::mosquitto::{Mosquitto, free_port};
 use super::usp::{self, PATIENCE, fleet, persistent};
 use super::websocket;
@@ -78,11 +78,7 @@ async fn boot_comes_over_a_new_connection_to_the_broker() {
 async fn boot_comes_over_a_new_websocket() {
     let acs = Acs::start(AcsConfig::default()).await.unwrap();
     let listen = SocketAddr::from(([127, 0, 0, 1], free_port()));
-    let tables = format!(
-        "[acs]\nurl = \"{}\"\n[[controller]]\nendpoint_id = \"{CONTROLLER}\"\n\
-         websocket = {{ url = \"ws://{listen}/usp\", retry_seconds = 0.1, max_retry_seconds = 0.5 }}\n",
-        acs.url()
-    );
+    let tables = websocket::tables(&acs.url(), listen);
     let setup = Setup::new(0, &tables);
     let gateway = setup.start();
     let controller = websocket::controller(listen).await;

@@ -25,15 +25,19 @@ pub async fn controller(listen: SocketAddr) -> Controller {
     }
 }
 
+/// An ACS, and a controller to which agents come back within a second.
+pub fn tables(acs: &str, listen: SocketAddr) -> String {
+    format!(
+        "[acs]\nurl = \"{acs}\"\n[[controller]]\nendpoint_id = \"{CONTROLLER}\"\n\
+         websocket = {{ url = \"ws://{listen}/usp\", retry_seconds = 0.1, max_retry_seconds = 0.5 }}\n"
+    )
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_get_by_websocket_is_answered_and_agents_come_back_to_a_controller_that_was_gone() {
     let acs = Acs::start(AcsConfig::default()).await.unwrap();
     let listen = SocketAddr::from(([127, 0, 0, 1], free_port()));
-    let tables = format!(
-        "[acs]\nurl = \"{}\"\n[[controller]]\nendpoint_id = \"{CONTROLLER}\"\n\
-         websocket = {{ url = \"ws://{listen}/usp\", retry_seconds = 0.1, max_retry_seconds = 0.5 }}\n",
-        acs.url()
-    );
+    let tables = tables(&acs.url(), listen);
     let setup = Setup::new(0, &tables);
     let gateway = setup.start();
     let first = controller(listen).await;

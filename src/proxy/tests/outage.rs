@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::agent::{AgentConfig, ControllerConfig, ControllerMtp, Env, FULL_ACCESS};
+use crate::agent::{AgentConfig, Env};
 use crate::cwmp::rpc::{EventStruct, InformResponse, Request, Response, TransferComplete};
 use crate::datamodel::WallTime;
 use crate::durable::{Change, Entry};
@@ -174,18 +174,7 @@ impl Outage {
 }
 
 fn configs(proxy: ProxyConfig) -> (Arc<AgentConfig>, Arc<ProxyConfig>) {
-    let endpoint_id = EndpointId::parse("self::ctl").unwrap();
-    let mtp = ControllerMtp::Mqtt { client: 0, topic: "t".into() };
-    let controllers = vec![ControllerConfig {
-        instance: 1,
-        pinned: true,
-        endpoint_id,
-        roles: vec![FULL_ACCESS.into()],
-        onboard: false,
-        mtp,
-    }];
-    let agent = AgentConfig { controllers, request_timeout_ms: 600_000, ..AgentConfig::default() };
-    (Arc::new(agent), Arc::new(proxy))
+    (super::configs().0, Arc::new(proxy))
 }
 
 fn answering() -> ProxyConfig {

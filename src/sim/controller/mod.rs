@@ -6,6 +6,7 @@ mod handle;
 mod hub;
 mod mqtt;
 pub mod requests;
+mod returning;
 mod sessions;
 mod stomp;
 mod topics;

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
-use crate::net::{Backoff, Round, Stream, TlsClient};
+use crate::net::{Round, Stream, TlsClient};
 use crate::sim::wire::Wire;
 use crate::transport::mqtt::{Client, ClientConfig, Codec, Event, Properties, Publish, Up, Version};
 use crate::usp::record::MAX_RECORD;
 
 use super::hub::{Envelope, Hub, Outgoing, Received, Way};
+use super::returning::{self, First, Returning};
 use super::topics;
 
 /// The broker, and where the controller listens there.
@@ -34,14 +35,11 @@ struct Link {
     /// Where answers shall go: what the broker says (R-MQTT.21), else the configured topic.
     own_topic: String,
     started: Instant,
-    /// Who awaits that the first connection is up, or why it is not.
-    first: Option<oneshot::Sender<Result<(), String>>>,
 }
 
 /// Connects, and returns when the subscription stands.
 pub(super) async fn start(hub: Arc<Hub>, settings: MqttSettings) -> io::Result<mpsc::Sender<Outgoing>> {
     let (sender, outgoing) = mpsc::channel(WAITING);
-    let (first, up) = oneshot::channel();
     let mut filters = vec![(settings.topic.clone(), 1)];
     if settings.version == Version::V311 {
         // There the topic for answers is part of the topic (R-MQTT.25).
@@ -62,48 +60,15 @@ pub(super) async fn start(hub: Arc<Hub>, settings: MqttSettings) -> io::Result<m
         max_waiting: MAX_WAITING,
     });
     let own_topic = settings.topic.clone();
-    let link =
-        Link { hub, settings, client, outgoing, own_topic, started: Instant::now(), first: Some(first) };
-    tokio::spawn(link.run());
-    match up.await {
-        Ok(Ok(())) => Ok(sender),
-        Ok(Err(why)) => Err(io::Error::other(why)),
-        Err(_) => Err(io::Error::other("the controller was stopped")),
-    }
+    let link = Link { hub: Arc::clone(&hub), settings, client, outgoing, own_topic, started: Instant::now() };
+    returning::start(hub, link).await?;
+    Ok(sender)
 }
 
-impl Link {
-    fn now(&self) -> u64 {
-        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
-    }
-
-    async fn run(mut self) {
-        let mut backoff = Backoff::new(FIRST_RETRY_MS, LONGEST_RETRY_MS);
-        let stop = self.hub.stop.clone();
-        while !stop.is_cancelled() {
-            let Err(why) = self.live().await else { break };
-            if let Some(first) = self.first.take() {
-                let _ = first.send(Err(why));
-                break;
-            }
-            if self.client.is_up() {
-                backoff.reset();
-            }
-            self.client.disconnected();
-            let wait = backoff.next(u64::from(self.started.elapsed().subsec_nanos()));
-            tracing::info!(why, wait_ms = wait, "the controller lost its broker");
-            tokio::select! {
-                () = tokio::time::sleep(Duration::from_millis(wait)) => {}
-                () = stop.cancelled() => {}
-            }
-        }
-        self.hub.ended();
-    }
-
-    /// One connection; ends well when the controller stops.
-    async fn live(&mut self) -> Result<(), String> {
+impl Returning for Link {
+    async fn live(&mut self, hub: &Arc<Hub>, first: &mut First) -> Result<(), String> {
         let settings = &self.settings;
-        let stop = self.hub.stop.clone();
+        let stop = hub.stop.clone();
         let connecting = Stream::connect(&settings.host, settings.port, settings.tls.as_ref(), CONNECT);
         let stream = tokio::select! {
             stream = connecting => stream.map_err(|error| error.to_string())?,
@@ -138,9 +103,21 @@ impl Link {
                 () = stop.cancelled() => return self.goodbye(wire).await,
             }
             for event in events {
-                self.happened(event, &mut wire)?;
+                self.happened(event, &mut wire, first)?;
             }
         }
+    }
+
+    fn over(&mut self) -> bool {
+        let was_up = self.client.is_up();
+        self.client.disconnected();
+        was_up
+    }
+}
+
+impl Link {
+    fn now(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     async fn goodbye(&mut self, mut wire: Wire) -> Result<(), String> {
@@ -171,9 +148,12 @@ impl Link {
         }
     }
 
-    fn happened(&mut self, event: Event, wire: &mut Wire) -> Result<(), String> {
+    fn happened(&mut self, event: Event, wire: &mut Wire, first: &mut First) -> Result<(), String> {
         match event {
-            Event::Up(up) => self.up(up, wire),
+            Event::Up(up) => {
+                self.up(up, wire);
+                first.is_up();
+            }
             Event::Message(publish) => self.message(publish),
             Event::Subscribed(_) => {}
             Event::Rejected(reason) => tracing::warn!(reason, "the broker refused a record"),
@@ -185,9 +165,6 @@ impl Link {
     fn up(&mut self, up: Up, wire: &mut Wire) {
         wire.limit = up.max_packet.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
         self.own_topic = up.response_information.unwrap_or_else(|| self.settings.topic.clone());
-        if let Some(first) = self.first.take() {
-            let _ = first.send(Ok(()));
-        }
     }
 
     fn publish(&mut self, topic: &str, record: Bytes, content_type: &str) {
@@ -253,6 +230,4 @@ const KEEP_ALIVE: u16 = 30;
 /// How long the broker keeps the session while the controller is away, in seconds.
 const SESSION_EXPIRY: u32 = 60;
 const CONNECT: Duration = Duration::from_secs(10);
-const FIRST_RETRY_MS: u64 = 200;
-const LONGEST_RETRY_MS: u64 = 10_000;
 const DAY_MS: u64 = 86_400_000;

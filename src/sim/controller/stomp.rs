@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
-use crate::net::{Backoff, Buffered, Round, Stream, TlsClient};
+use crate::net::{Buffered, Round, Stream, TlsClient};
 use crate::transport::stomp::{Client, ClientConfig, Event, Message};
 use crate::usp::record::MAX_RECORD;
 
 use super::hub::{Envelope, Hub, Outgoing, Received, Way};
+use super::returning::{self, First, Returning};
 use super::topics;
 
 /// The broker, and where the controller listens there.
@@ -31,14 +32,11 @@ struct Link {
     client: Client,
     outgoing: mpsc::Receiver<Outgoing>,
     started: Instant,
-    /// Who awaits that the first connection is up, or why it is not.
-    first: Option<oneshot::Sender<Result<(), String>>>,
 }
 
 /// Connects, and returns when the subscription stands.
 pub(super) async fn start(hub: Arc<Hub>, settings: StompSettings) -> io::Result<mpsc::Sender<Outgoing>> {
     let (sender, outgoing) = mpsc::channel(WAITING);
-    let (first, up) = oneshot::channel();
     let client = Client::new(ClientConfig {
         endpoint_id: hub.endpoint_id.as_str().to_owned(),
         login: settings.login.clone(),
@@ -48,47 +46,15 @@ pub(super) async fn start(hub: Arc<Hub>, settings: StompSettings) -> io::Result<
         max_body: MAX_RECORD,
         max_waiting: MAX_WAITING,
     });
-    let link = Link { hub, settings, client, outgoing, started: Instant::now(), first: Some(first) };
-    tokio::spawn(link.run());
-    match up.await {
-        Ok(Ok(())) => Ok(sender),
-        Ok(Err(why)) => Err(io::Error::other(why)),
-        Err(_) => Err(io::Error::other("the controller was stopped")),
-    }
+    let link = Link { hub: Arc::clone(&hub), settings, client, outgoing, started: Instant::now() };
+    returning::start(hub, link).await?;
+    Ok(sender)
 }
 
-impl Link {
-    fn now(&self) -> u64 {
-        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
-    }
-
-    async fn run(mut self) {
-        let mut backoff = Backoff::new(FIRST_RETRY_MS, LONGEST_RETRY_MS);
-        let stop = self.hub.stop.clone();
-        while !stop.is_cancelled() {
-            let Err(why) = self.live().await else { break };
-            if let Some(first) = self.first.take() {
-                let _ = first.send(Err(why));
-                break;
-            }
-            if self.client.is_up() {
-                backoff.reset();
-            }
-            self.client.disconnected();
-            let wait = backoff.next(u64::from(self.started.elapsed().subsec_nanos()));
-            tracing::info!(why, wait_ms = wait, "the controller lost its broker");
-            tokio::select! {
-                () = tokio::time::sleep(Duration::from_millis(wait)) => {}
-                () = stop.cancelled() => {}
-            }
-        }
-        self.hub.ended();
-    }
-
-    /// One connection; ends well when the controller stops.
-    async fn live(&mut self) -> Result<(), String> {
+impl Returning for Link {
+    async fn live(&mut self, hub: &Arc<Hub>, first: &mut First) -> Result<(), String> {
         let settings = &self.settings;
-        let stop = self.hub.stop.clone();
+        let stop = hub.stop.clone();
         let connecting = Stream::connect(&settings.host, settings.port, settings.tls.as_ref(), CONNECT);
         let stream = tokio::select! {
             stream = connecting => stream.map_err(|error| error.to_string())?,
@@ -123,9 +89,21 @@ impl Link {
                 () = stop.cancelled() => return self.goodbye(io).await,
             }
             for event in events {
-                self.happened(event)?;
+                self.happened(event, first)?;
             }
         }
+    }
+
+    fn over(&mut self) -> bool {
+        let was_up = self.client.is_up();
+        self.client.disconnected();
+        was_up
+    }
+}
+
+impl Link {
+    fn now(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     async fn goodbye(&mut self, mut io: Buffered) -> Result<(), String> {
@@ -135,13 +113,9 @@ impl Link {
         Ok(())
     }
 
-    fn happened(&mut self, event: Event) -> Result<(), String> {
+    fn happened(&mut self, event: Event, first: &mut First) -> Result<(), String> {
         match event {
-            Event::Up(_) => {
-                if let Some(first) = self.first.take() {
-                    let _ = first.send(Ok(()));
-                }
-            }
+            Event::Up(_) => first.is_up(),
             Event::Message(message) => self.message(message),
             Event::Rejected(_, reason) => tracing::warn!(reason, "the broker refused a record"),
             Event::Closed => {}
@@ -185,6 +159,4 @@ const MAX_WAITING: usize = 65_536;
 const QUEUE_AHEAD: usize = 64;
 const HEART_BEAT_MS: u64 = 30_000;
 const CONNECT: Duration = Duration::from_secs(10);
-const FIRST_RETRY_MS: u64 = 200;
-const LONGEST_RETRY_MS: u64 = 10_000;
 const DAY_MS: u64 = 86_400_000;
