@@ -104,6 +104,20 @@ fn tp469_1_81_keys_that_are_left_out_are_given_and_differ() {
     assert_eq!(second, format!("{permissions}101."), "numbers up to 100 are the configuration's");
 }
 
+/// Its MTP row is gone as well, and the number of those must not bring the controller's row back.
+#[test]
+fn a_controller_of_the_configuration_that_was_deleted_stays_so_after_a_restart() {
+    let config = config(&[(1, "first", FULL_ACCESS), (2, "second", READ_ONLY)]);
+    let mut bench = Bench::with(&config, BTreeMap::new());
+    let row = "Device.LocalAgent.Controller.2.";
+    assert_eq!(bench.value(&format!("{row}MTPNumberOfEntries")), Some("1"));
+    bench.local.delete(row);
+    let bench = bench.restart(&config);
+    let left: Vec<&str> = bench.local.tree().model.params_below(row).map(|(name, _)| name).collect();
+    assert!(left.is_empty(), "{left:?}");
+    assert_eq!(bench.value("Device.LocalAgent.ControllerNumberOfEntries"), Some("1"));
+}
+
 #[test]
 fn tp469_2_11_a_permission_without_order_comes_before_those_that_are_there() {
     let mut bench = Bench::new();

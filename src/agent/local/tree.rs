@@ -100,6 +100,10 @@ impl Tree {
 
     fn recount(&mut self, object: &Object, table: &str) {
         let Some((holder, count)) = path::parent(table).zip(object.count) else { return };
+        if !self.model.has_object(holder) {
+            // It went first.
+            return;
+        }
         let rows = self.model.instances(table).len().to_string();
         self.put(&format!("{holder}{count}"), &rows);
     }
