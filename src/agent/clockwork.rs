@@ -39,19 +39,26 @@ impl Agent {
         }
     }
 
-    /// Does what is due.
-    pub(super) fn act_on_time(&mut self, env: &Env, shadow: &mut Shadow, out: &mut Vec<Output>) {
-        for (recipient, schedule) in self.periodic() {
-            let last = schedule.last(env.wall, self.spread());
-            let late = env.wall.0.saturating_sub(last.0);
-            // An agent that was off at that time has missed it.
-            if last > self.clockwork.done && late <= MAX_LATE_MS {
-                self.tell_periodic(env, shadow, &recipient, out);
+    /// Does what its schedules want by now, before anything else happens: one that is made or changed
+    /// afterwards counts from now on, and not from when somebody last looked.
+    pub(super) fn keep_schedules(&mut self, env: &Env, shadow: &mut Shadow, out: &mut Vec<Output>) {
+        if self.clockwork.stored.is_some_and(|at| at <= env.wall) {
+            for (recipient, schedule) in self.periodic() {
+                let last = schedule.last(env.wall, self.spread());
+                let late = env.wall.0.saturating_sub(last.0);
+                // An agent that was off at that time has missed it.
+                if last > self.clockwork.done && late <= MAX_LATE_MS {
+                    self.tell_periodic(env, shadow, &recipient, out);
+                }
             }
+            self.collect_due(env, self.clockwork.done, shadow, out);
         }
-        self.collect_due(env, self.clockwork.done, shadow, out);
-        self.retry_uploads(env, shadow, out);
         self.clockwork.done = env.wall;
+    }
+
+    /// Does what else is due.
+    pub(super) fn act_on_time(&mut self, env: &Env, shadow: &mut Shadow, out: &mut Vec<Output>) {
+        self.retry_uploads(env, shadow, out);
         self.end_timers(env, shadow, out);
         let due: Vec<_> =
             self.onboarding_due().filter(|(_, at)| *at <= env.wall).map(|(it, _)| it.clone()).collect();

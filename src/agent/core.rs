@@ -132,6 +132,7 @@ impl Agent {
         shadow.cpe.watch(watched);
         self.local.watch(watched);
         self.keep_time(env);
+        self.keep_schedules(env, shadow, out);
         match input {
             Input::Record { bytes, integrity } => self.record(env, shadow, bytes, integrity, out),
             Input::Secured { controller, session_id, secured } => {

@@ -69,6 +69,25 @@ fn tp469_1_59_periodic_comes_at_its_times_over_rest_and_restarts() {
 }
 
 #[test]
+fn tp469_1_59_a_schedule_counts_from_when_it_is_made() {
+    let mut story = Story::begin();
+    story.handle(Input::Tick);
+    let minute = (story.env().wall.0 / 60_000 + 2) * 60_000;
+    // Half a second after a full minute, and nobody has looked since before it.
+    story.now += minute + 500 - story.env().wall.0;
+    periodic(&mut story, "60", "2019-01-01T00:00:00Z");
+    story.handle(Input::Tick);
+    assert!(story.events().is_empty(), "the minute was over when the subscription was made");
+    assert_eq!(story.alarm().unwrap().0, minute + 60_000);
+    story.pass(59_500);
+    assert_eq!(story.events().len(), 1);
+    // What was due when it was changed is not lost.
+    story.now += 60_000;
+    story.ask(set(CONTROLLER, &[("PeriodicNotifInterval", "3600")])).unwrap();
+    assert_eq!(story.events().len(), 1);
+}
+
+#[test]
 fn a_fleet_without_time_reference_does_not_speak_all_at_once() {
     let mut story = Story::begin();
     periodic(&mut story, "3600", "0001-01-01T00:00:00Z");
