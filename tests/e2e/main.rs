@@ -23,6 +23,7 @@ mod relay;
 mod restart;
 mod sessions;
 mod stomp;
+mod survival;
 mod tls;
 mod usp;
 mod websocket;

@@ -1,7 +1,7 @@
 //! A mosquitto of the test's own.
 
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -22,28 +22,42 @@ impl Mosquitto {
         let port = free_port();
         let folder = folder("mosquitto");
         let file = folder.join("mosquitto.conf");
-        let common = "allow_anonymous true\nmax_inflight_messages 0";
+        let common = "allow_anonymous true\nmax_inflight_messages 0\nmax_queued_messages 0";
         let text = format!("{common}\nlistener {port} 127.0.0.1\n{more}");
         std::fs::write(&file, text).unwrap();
-        let program = ["/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto", "/usr/bin/mosquitto"];
-        let program = program.into_iter().find(|path| std::path::Path::new(path).exists());
-        let child = Command::new(program.expect("mosquitto is not installed: see scripts/test"))
-            .arg("-c")
-            .arg(&file)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("mosquitto does not start");
-        let broker = Self { child, port, folder };
+        let child = run(&file);
         wait_for_port(port);
-        broker
+        Self { child, port, folder }
     }
+
+    /// As `kill -9`: sessions and messages that it had are gone.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Starts it again after [`Mosquitto::kill`].
+    pub fn start_again(&mut self) {
+        self.child = run(&self.folder.join("mosquitto.conf"));
+        wait_for_port(self.port);
+    }
+}
+
+fn run(config: &Path) -> Child {
+    let program = ["/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto", "/usr/bin/mosquitto"];
+    let program = program.into_iter().find(|path| Path::new(path).exists());
+    Command::new(program.expect("mosquitto is not installed: see scripts/test"))
+        .arg("-c")
+        .arg(config)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("mosquitto does not start")
 }
 
 impl Drop for Mosquitto {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.kill();
         let _ = std::fs::remove_dir_all(&self.folder);
     }
 }

@@ -133,6 +133,44 @@ fn a_notification_with_retry_survives_a_crash_until_it_is_acknowledged() {
 }
 
 #[test]
+fn r_not_1_a_controller_that_vanishes_for_an_hour_is_told_everything_that_happened() {
+    let mut story = Story::begin();
+    for number in 0..10 {
+        let id = format!("s{number}");
+        let settings = [("ID", id.as_str()), ("NotifRetry", "true"), ("Persistent", "true")];
+        story.subscribe("ValueChange", HOSTNAME, &settings);
+    }
+    story.settle();
+    story.get(HOSTNAME).unwrap();
+    story.notifications();
+    let mut values = Vec::new();
+    for minute in 0..60 {
+        let value = format!("minute {minute}");
+        story.cpe.change(HOSTNAME, &value);
+        values.push(value);
+        story.session();
+        story.pass(60_000);
+        if minute % 20 == 7 {
+            story.restart();
+        }
+    }
+    story.notifications();
+    // It is back. The longest wait by then is what R-NOT.1 allows the retry that comes next.
+    let mut heard = std::collections::BTreeSet::new();
+    for _ in 0..200 {
+        story.pass(60_000);
+        for (id, notify) in story.notifications() {
+            let Some(Notification::ValueChange(change)) = notify.notification else { continue };
+            heard.insert((notify.subscription_id, change.param_value));
+            story.acknowledge(&id);
+        }
+    }
+    let wanted = values.iter().flat_map(|value| (0..10).map(move |id| (format!("s{id}"), value.clone())));
+    assert_eq!(heard, wanted.collect());
+    assert!(story.agent.is_idle(), "nothing is owed");
+}
+
+#[test]
 fn a_subscription_that_is_not_persistent_ends_with_a_reboot_and_time_to_live_ends_others() {
     let mut story = Story::begin();
     story.subscribe("Event", "Device.Boot!", &[]);
