@@ -252,20 +252,22 @@ fn known(connection: &Connection, wanted: &[Kind]) -> rusqlite::Result<Vec<Known
     Ok(found)
 }
 
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
+/// Values stand beside the index and not in it: where they do, each step of a search reads a whole value.
 const SCHEMA: &str = "
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = FULL;
-    PRAGMA user_version = 1;
+    PRAGMA user_version = 2;
     CREATE TABLE IF NOT EXISTS entries (
         endpoint TEXT NOT NULL,
         kind INTEGER NOT NULL,
         key TEXT NOT NULL,
         value BLOB NOT NULL,
-        PRIMARY KEY (endpoint, kind, key)
-    ) WITHOUT ROWID;
+        UNIQUE (endpoint, kind, key)
+    );
     CREATE INDEX IF NOT EXISTS deadlines ON entries (value) WHERE kind = 9;";
-const PUT: &str = "INSERT OR REPLACE INTO entries (endpoint, kind, key, value) VALUES (?1, ?2, ?3, ?4)";
+const PUT: &str = "INSERT INTO entries (endpoint, kind, key, value) VALUES (?1, ?2, ?3, ?4)
+    ON CONFLICT DO UPDATE SET value = excluded.value";
 const DELETE: &str = "DELETE FROM entries WHERE endpoint = ?1 AND kind = ?2 AND key = ?3";
 const LOAD: &str = "SELECT kind, key, value FROM entries WHERE endpoint = ?1 ORDER BY kind, key";
 /// The number of [`Kind::Deadline`] stands here and in the index, as text: it is what lets the index be used.
