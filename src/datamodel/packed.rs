@@ -84,7 +84,7 @@ impl Packed {
 
     /// The path of the first node.
     pub fn first(&self) -> Option<&str> {
-        self.chunks.first().and_then(|chunk| self.first_of(chunk))
+        std::str::from_utf8(self.first_of(self.chunks.first()?)?).ok()
     }
 
     /// All nodes from this path on, in byte order.
@@ -100,16 +100,16 @@ impl Packed {
     /// The last chunk that does not begin behind this path.
     fn chunk_of(&self, name: &str) -> Option<usize> {
         self.chunks
-            .partition_point(|chunk| self.first_of(chunk).is_some_and(|first| first <= name))
+            .partition_point(|chunk| self.first_of(chunk).is_some_and(|first| first <= name.as_bytes()))
             .checked_sub(1)
     }
 
-    fn first_of(&self, chunk: &Chunk) -> Option<&str> {
+    fn first_of(&self, chunk: &Chunk) -> Option<&[u8]> {
         let mut cursor = Cursor { rest: self.blob.get(chunk.at..)? };
         cursor.number()?;
         cursor.number()?;
         let length = cursor.number()?;
-        std::str::from_utf8(cursor.take(length)?).ok()
+        cursor.take(length)
     }
 
     fn nodes(&self, chunk: usize) -> &Nodes {

@@ -1,11 +1,12 @@
 //! The tables: inflated on first use, looked up by path.
 
+use std::collections::HashSet;
 use std::io::Read as _;
 use std::sync::OnceLock;
 
 use flate2::read::DeflateDecoder;
 
-use super::{Kind, Row};
+use super::{Kind, Row, Secured};
 
 /// A standard data model: its rows, sorted by path.
 ///
@@ -117,6 +118,23 @@ pub fn standard(instantiated: &str) -> Option<&'static Row> {
     tables.into_iter().flatten().find_map(|table| table.find(&path))
 }
 
+/// Whether the standard keeps a parameter of a CPE from some. Nearly every name belongs to no such parameter,
+/// which is known at once.
+pub fn secured(instantiated: &str) -> Option<Secured> {
+    static NAMES: OnceLock<HashSet<&'static str>> = OnceLock::new();
+    let names = NAMES.get_or_init(|| {
+        let tables = [Supported::igd(), Supported::device2(), Supported::device2_cwmp()];
+        let rows = tables.into_iter().flat_map(Supported::rows).filter(|row| row.secured().is_some());
+        rows.map(|row| last_segment(row.path)).collect()
+    });
+    let may_be = names.contains(last_segment(instantiated));
+    may_be.then(|| standard(instantiated)).flatten()?.secured()
+}
+
+fn last_segment(path: &str) -> &str {
+    path.rsplit('.').next().unwrap_or(path)
+}
+
 /// A path of the instantiated data model in supported notation: every instance number is `{i}`.
 pub fn generic(instantiated: &str) -> String {
     let mut path = String::with_capacity(instantiated.len());
@@ -208,6 +226,9 @@ mod tests {
         assert!(bands.enums().any(|band| band == "2.4GHz"));
         let passphrase = device2.of_instance("Device.WiFi.AccessPoint.1.Security.KeyPassphrase").unwrap();
         assert_eq!(passphrase.secured(), Some(Secured::Secured));
+        for row in Supported::device2().rows() {
+            assert_eq!(secured(row.path), row.secured(), "{}", row.path);
+        }
         let enable = device2.of_instance("Device.Bridging.Bridge.1.VLAN.1.Enable").unwrap();
         assert_eq!(enable.default(), Some(Default::Object("false")));
         let ping = device2.find("Device.IP.Diagnostics.IPPing()").unwrap();

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use crate::datamodel::Instantiated;
-use crate::datamodel::supported::{Secured, standard};
+use crate::datamodel::supported::{Secured, secured};
 
 use super::super::local::is_local;
 use super::permission::Permission;
@@ -120,7 +120,7 @@ impl Access {
     /// Whether the value of a parameter that may be read is withheld: it reads as empty (TR-106, `secured`,
     /// `hidden` and `command`).
     pub fn hides(&self, param: &str, models: Models<'_>) -> bool {
-        match standard(param).and_then(|row| row.secured()) {
+        match secured(param) {
             None => false,
             Some(Secured::Secured) if self.unlimited => false,
             Some(Secured::Secured) => !self
