@@ -6,6 +6,7 @@ use crate::conformance::check::{Check, Stop, Verdict};
 use crate::conformance::expect::{ensure, equal, fail, operated};
 use crate::conformance::messages;
 use crate::conformance::session::{CONTROLLERS, Session};
+use crate::sim::controller::Notification;
 use crate::usp::ErrorCode;
 use crate::usp::message::notify::{Notification as Kind, OperationComplete};
 use crate::usp::message::operate_resp::operation_result::OperationResp;
@@ -206,7 +207,12 @@ async fn missing_argument(session: &mut Session) -> Verdict {
         other => return fail(format!("the result of the command is {other:?}")),
     }
     let quiet = session.quiet();
-    session.not_notified(quiet, |it| it.notify.subscription_id == id).await
+    session.not_notified(quiet, |it| it.notify.subscription_id == id && completes(it, "test100")).await
+}
+
+/// Whether it tells the end of the command with this key; timers of earlier days end as well.
+fn completes(notice: &Notification, key: &str) -> bool {
+    matches!(&notice.notify.notification, Some(Kind::OperComplete(it)) if it.command_key == key)
 }
 
 /// What a device may need to restart.

@@ -105,15 +105,11 @@ impl Permission {
         Ok(Self { table, order: highest + 1 })
     }
 
-    /// A row with an order of its own; each is above those that were made before it.
-    fn row(&mut self, target: &str, rights: Letters) -> Row {
+    /// A row with an order of its own, above those that were made before it: what an agent chooses where none is
+    /// given may be below them, or taken.
+    fn row(&mut self, target: &str, [param, obj, instance, command]: Letters) -> Row {
         let order = self.order;
         self.order += 1;
-        self.unordered(target, rights).must("Order", order.to_string())
-    }
-
-    /// A row whose order the agent chooses, so that it takes effect.
-    fn unordered(&self, target: &str, [param, obj, instance, command]: Letters) -> Row {
         Row::at(&self.table)
             .with("Enable", "true")
             .must("Targets", target)
@@ -121,12 +117,13 @@ impl Permission {
             .must("Obj", obj)
             .must("InstantiatedObj", instance)
             .must("CommandEvent", command)
+            .must("Order", order.to_string())
     }
 }
 
-/// Adds one permission to the role of this controller, without an order as the plan does.
+/// Adds one permission to the role of this controller.
 async fn permit(session: &mut Session, target: &str, rights: Letters) -> Verdict {
-    let row = Permission::table(session).await?.unordered(target, rights);
+    let row = Permission::table(session).await?.row(target, rights);
     session.row(row).await.map(|_| ())
 }
 
@@ -245,11 +242,9 @@ async fn overlapping(session: &mut Session) -> Verdict {
 async fn unreadable(session: &mut Session) -> Verdict {
     let row = boot_parameter(session, "true", SOFTWARE_VERSION).await?;
     let name = format!("{row}ParameterName");
-    let permissions = Permission::table(session).await?;
-    let rows = vec![
-        permissions.unordered(&row, ["rw--", ALL, ALL, ALL]),
-        permissions.unordered(&name, ["----", ALL, ALL, ALL]),
-    ];
+    let mut permissions = Permission::table(session).await?;
+    let rows =
+        vec![permissions.row(&row, ["rw--", ALL, ALL, ALL]), permissions.row(&name, ["----", ALL, ALL, ALL])];
     let response = session.add(false, rows).await?;
     let (first, second) = two(&response.created_obj_results, "CreatedObjectResult")?;
     created(first).and(created(second))?;
@@ -282,7 +277,7 @@ async fn one_refused(session: &mut Session) -> Result<[String; 2], Stop> {
 
 async fn search_partial(session: &mut Session) -> Verdict {
     let [mine, other] = one_refused(session).await?;
-    let row = Row::at("Device.LocalAgent.Controller.*.BootParameter").must("Enable", "false");
+    let row = Row::at("Device.LocalAgent.Controller.*.BootParameter.").must("Enable", "false");
     let response = session.add(true, vec![row]).await?;
     let results = &response.created_obj_results;
     ensure(results.len() > 1, || format!("there are {} results, not one for each table", results.len()))?;
@@ -300,7 +295,7 @@ async fn search_refused(session: &mut Session) -> Verdict {
     let [_, other] = one_refused(session).await?;
     let all = "Device.LocalAgent.Controller.*.BootParameter.";
     let before = session.read(all).await?;
-    let row = Row::at("Device.LocalAgent.Controller.*.BootParameter").must("Enable", "false");
+    let row = Row::at("Device.LocalAgent.Controller.*.BootParameter.").must("Enable", "false");
     let mut error = session.refused(messages::add(false, [row])).await?;
     code("the Error", error.err_code, DENIED)?;
     // The plan shows the path without its dot; which parameter it was may be told as well.
