@@ -4,6 +4,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
@@ -30,8 +32,6 @@ use super::verifier::PeerVerifier;
 pub enum KeyringError {
     #[error(transparent)]
     Pem(#[from] TlsError),
-    #[error("failed to read {file}: {why}")]
-    Read { file: String, why: std::io::Error },
     /// R-E2E.31, R-E2E.40b.
     #[error("the key for payload security is not on the curve NIST P-256")]
     NotP256,
@@ -65,11 +65,10 @@ impl Keyring {
         let secret = private_key(key)?;
         let signing = aws_lc_rs::sign::any_ecdsa_type(&secret).map_err(|_| KeyringError::NotP256)?;
         signing.choose_scheme(&[SignatureScheme::ECDSA_NISTP256_SHA256]).ok_or(KeyringError::NotP256)?;
-        let pem = std::fs::read(chain)
-            .map_err(|why| KeyringError::Read { file: chain.display().to_string(), why })?;
+        let chain = certificates(chain)?;
         Ok(Self {
-            chain: certificates(chain)?,
-            pem: pem.into(),
+            pem: pem(&chain),
+            chain,
             key: secret,
             signing,
             roots,
@@ -167,6 +166,21 @@ impl Keyring {
         config.session_storage = Arc::new(NoServerSessionStorage {});
         ServerConnection::new(Arc::new(config))
     }
+}
+
+/// Certificates as records carry them. The file may hold the key as well, which nobody else may see.
+fn pem(chain: &[CertificateDer<'_>]) -> Bytes {
+    let mut text = String::new();
+    for certificate in chain {
+        text.push_str("-----BEGIN CERTIFICATE-----\n");
+        let encoded = STANDARD.encode(certificate);
+        for line in encoded.as_bytes().chunks(64) {
+            text.extend(line.iter().map(|byte| char::from(*byte)));
+            text.push('\n');
+        }
+        text.push_str("-----END CERTIFICATE-----\n");
+    }
+    text.into()
 }
 
 /// R-E2E.40, R-E2E.40a: one cipher, one group.

@@ -51,10 +51,10 @@ impl Pki {
             .push(SanType::URI(Ia5String::try_from(format!("urn:bbf:usp:id:{name}")).unwrap()));
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         let file = |part: &str| self.folder.join(format!("{}.{part}", name.replace([':', '*'], "_")));
-        std::fs::write(file("pem"), certificate.pem()).unwrap();
-        std::fs::write(file("key"), key.serialize_pem()).unwrap();
+        // In one file, as many operators keep them.
+        std::fs::write(file("pem"), key.serialize_pem() + &certificate.pem()).unwrap();
         let ca = self.folder.join("ca.pem");
-        Arc::new(Keyring::load(&ca, &file("pem"), &file("key"), signs).unwrap())
+        Arc::new(Keyring::load(&ca, &file("pem"), &file("pem"), signs).unwrap())
     }
 }
 
@@ -211,6 +211,8 @@ fn r_e2e_29_r_e2e_30_r_e2e_31_records_are_signed_and_what_was_changed_is_found()
     let signed = controller.sign(plain.clone());
     assert!(signed.len() <= plain.len() + controller.signature_room());
     assert_eq!(agent.integrity(&signed), Integrity::Signed);
+    let shown = String::from_utf8(Record::decode(signed.clone()).unwrap().sender_cert.into()).unwrap();
+    assert!(shown.starts_with("-----BEGIN CERTIFICATE-----\n") && !shown.contains("PRIVATE"), "{shown}");
     assert_eq!(agent.integrity(&plain), Integrity::Unproven, "TP-469 3.2");
     let changed = |change: &dyn Fn(&mut Record)| {
         let mut record = Record::decode(signed.clone()).unwrap();
