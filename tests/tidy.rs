@@ -50,8 +50,18 @@ const BESIDE: [&str; 2] = ["sim", "conformance"];
 const SIM_MAY: [&str; 9] =
     ["identity", "datamodel", "durable", "cwmp", "transport", "usp", "net", "payload_security", "sim"];
 /// What `conformance` may import.
-const CONFORMANCE_MAY: [&str; 9] =
-    ["identity", "datamodel", "durable", "cwmp", "transport", "usp", "net", "observe", "sim"];
+const CONFORMANCE_MAY: [&str; 10] = [
+    "identity",
+    "datamodel",
+    "durable",
+    "cwmp",
+    "transport",
+    "usp",
+    "net",
+    "observe",
+    "payload_security",
+    "sim",
+];
 /// Words that mean I/O, a clock, randomness or async; none may stand in layers 0 to 3.
 const IMPURE: [&str; 12] = [
     "tokio::",

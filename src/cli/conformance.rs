@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 
 use crate::conformance::report::{self, Run};
-use crate::conformance::{self, Selection, Setup, SetupConfig};
+use crate::conformance::{self, Secrets, Selection, Setup, SetupConfig};
 use crate::datamodel::WallTime;
 use crate::identity::EndpointId;
 use crate::sim::controller::Controller;
@@ -50,6 +50,18 @@ pub struct ConformanceArgs {
     /// Where that one listens: a topic, a destination or ws://ADDRESS:PORT/PATH.
     #[arg(long, value_name = "PLACE", requires = "second")]
     second_place: Option<String>,
+    /// PEM file with the CAs that signed the agents' certificates for payload security.
+    #[arg(long, value_name = "FILE", requires = "secret")]
+    secret_ca: Option<PathBuf>,
+    /// PEM file with this controller's certificate for payload security and its key, for checks of that.
+    #[arg(long, value_name = "FILE", requires = "secret_ca")]
+    secret: Option<PathBuf>,
+    /// The same of another endpoint: agents must not take it.
+    #[arg(long, value_name = "FILE", requires = "secret")]
+    secret_stranger: Option<PathBuf>,
+    /// The same of this controller, but out of date.
+    #[arg(long, value_name = "FILE", requires = "secret")]
+    secret_expired: Option<PathBuf>,
     /// How long to wait for an answer.
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..))]
     timeout_seconds: u64,
@@ -123,9 +135,16 @@ async fn setup(
         may_clear: args.clear,
         may_reboot: args.reboot,
         slow: args.slow,
+        secrets: secrets(args)?,
     };
     let setup = Setup::learn(config).await;
     setup.map(Arc::new).with_context(|| format!("{agent} does not say what it supports"))
+}
+
+fn secrets(args: &ConformanceArgs) -> anyhow::Result<Option<Secrets>> {
+    let Some((ca, own)) = args.secret_ca.as_ref().zip(args.secret.as_ref()) else { return Ok(None) };
+    let secrets = Secrets::load(ca, own, args.secret_stranger.as_ref(), args.secret_expired.as_ref());
+    Ok(Some(secrets.context("the certificates for payload security are not usable")?))
 }
 
 /// One check after the other, each told when it is through.

@@ -7,6 +7,7 @@ use crate::sim::controller::{Controller, RequestError, requests};
 use crate::usp::message::Response;
 
 use super::check::Mtp;
+use super::secured::Secrets;
 use super::supported::Model;
 
 /// What a run is given.
@@ -28,6 +29,8 @@ pub struct SetupConfig {
     pub may_reboot: bool,
     /// Whether checks that take minutes run.
     pub slow: bool,
+    /// For checks of payload security.
+    pub secrets: Option<Secrets>,
 }
 
 /// A run's surroundings, with what the agent says of itself.

@@ -66,16 +66,7 @@ impl Keyring {
         let signing = aws_lc_rs::sign::any_ecdsa_type(&secret).map_err(|_| KeyringError::NotP256)?;
         signing.choose_scheme(&[SignatureScheme::ECDSA_NISTP256_SHA256]).ok_or(KeyringError::NotP256)?;
         let chain = certificates(chain)?;
-        Ok(Self {
-            pem: pem(&chain),
-            chain,
-            key: secret,
-            signing,
-            roots,
-            chains,
-            provider,
-            signs,
-        })
+        Ok(Self { pem: pem(&chain), chain, key: secret, signing, roots, chains, provider, signs })
     }
 
     /// What a signature and our certificates add to a record at most, in bytes.

@@ -85,6 +85,7 @@ async fn an_agent_that_is_wrong_fails_and_one_that_lacks_something_is_told_so() 
         may_clear: true,
         may_reboot: true,
         slow: false,
+        secrets: None,
     };
     let setup = Arc::new(Setup::learn(config).await.unwrap());
     let mut outcomes = Vec::new();

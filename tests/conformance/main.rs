@@ -5,4 +5,5 @@
 
 mod liar;
 mod numbers;
+mod pki;
 mod world;

@@ -123,6 +123,8 @@ checks! {
     tp469_1_107_getsupporteddm_of_a_parameter: 1, 107;
     tp469_2_1_a_record_from_the_agent_s_own_endpoint_is_not_answered: 2, 1;
     tp469_2_2_a_record_for_another_endpoint_is_not_answered: 2, 2;
+    tp469_2_7_wrong_signatures_of_records: 2, 7;
+    tp469_2_8_expired_certificates: 2, 8;
     tp469_2_9_a_controller_that_is_not_known_has_the_untrusted_role: 2, 9;
     tp469_2_10_a_role_can_be_added: 2, 10;
     tp469_2_11_adding_is_allowed_by_a_permission: 2, 11;
@@ -143,10 +145,14 @@ checks! {
     tp469_2_26_add_with_a_required_parameter_that_may_not_be_written: 2, 26;
     tp469_2_27_secured_values_are_shown_to_secured_roles_alone: 2, 27;
     tp469_3_1_what_is_no_record_does_no_harm: 3, 1;
+    tp469_3_3_a_wrong_signature_at_the_start_of_a_session: 3, 3;
+    tp469_3_4_integrity_of_records_by_tls: 3, 4;
+    tp469_3_7_certificates_of_endpoints: 3, 7;
     tp469_3_8_a_session_context_begins: 3, 8;
     tp469_3_9_a_record_of_another_session_context_begins_that_one: 3, 9;
     tp469_3_11_records_are_taken_in_their_order: 3, 11;
     tp469_3_12_a_record_is_repeated_when_it_is_asked_for_again: 3, 12;
+    tp469_3_13_payload_security_does_not_change_within_a_session: 3, 13;
     tp469_3_14_repetitions_have_an_end: 3, 14;
     tp469_3_15_a_record_that_comes_again_is_not_answered_again: 3, 15;
     tp469_6_1_the_profiles_of_stomp_are_supported: 6, 1;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use dragoman::app::Gateway;
 use dragoman::config::Settings;
-use dragoman::conformance::{self, Mtp, Number, Outcome, Setup, SetupConfig, Tag};
+use dragoman::conformance::{self, Mtp, Number, Outcome, Secrets, Setup, SetupConfig, Tag};
 use dragoman::identity::EndpointId;
 use dragoman::sim::acs::{Acs, AcsConfig};
 use dragoman::sim::broker::{Broker, BrokerConfig};
@@ -19,6 +19,8 @@ use dragoman::transport::mqtt::Version;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
+
+use super::pki::Pki;
 
 /// What all tests share; it lives as long as the process.
 struct World {
@@ -30,20 +32,25 @@ struct World {
     /// Checks under way: waits are to be the agent's, not those of a busy machine.
     room: Semaphore,
     serial: AtomicU64,
+    /// Of the controller over MQTT, and of the other.
+    secrets: Option<[Secrets; 2]>,
     _parts: (Gateway, Broker, Acs),
 }
 
-static WORLD: LazyLock<World> = LazyLock::new(|| {
-    let (sender, receiver) = std::sync::mpsc::channel();
-    std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-        let world = runtime.block_on(World::build(runtime.handle().clone()));
-        sender.send(world).unwrap();
-        runtime.block_on(std::future::pending::<()>());
-    });
-    receiver.recv().expect("the world could not be built")
-});
+static WORLD: LazyLock<World> = LazyLock::new(|| World::start("plain"));
 
+/// One in which contexts have payload security.
+static SECURED: LazyLock<World> = LazyLock::new(|| World::start(SECURED_NAME));
+
+/// The checks that need it.
+const WITH_SECRETS: &[Number] =
+    &[Number(2, 7), Number(2, 8), Number(3, 3), Number(3, 4), Number(3, 7), Number(3, 13)];
+
+fn world_of(number: Number) -> &'static World {
+    if WITH_SECRETS.contains(&number) { &SECURED } else { &WORLD }
+}
+
+const SECURED_NAME: &str = "secured";
 const OVER_MQTT: &str = "self::conformance-mqtt";
 const OVER_WEBSOCKET: &str = "self::conformance-websocket";
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -51,7 +58,18 @@ const QUIET: Duration = Duration::from_millis(1_500);
 const TR_181: &str = include_str!("../../fixtures/models/tr181-small.csv");
 
 impl World {
-    async fn build(runtime: Handle) -> Self {
+    fn start(name: &'static str) -> Self {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+            let world = runtime.block_on(Self::build(runtime.handle().clone(), name));
+            sender.send(world).unwrap();
+            runtime.block_on(std::future::pending::<()>());
+        });
+        receiver.recv().expect("the world could not be built")
+    }
+
+    async fn build(runtime: Handle, name: &str) -> Self {
         let acs = Acs::start(AcsConfig::default()).await.unwrap();
         let broker = Broker::start(BrokerConfig::default()).await.unwrap();
         let at = broker.address();
@@ -68,9 +86,10 @@ impl World {
         let listen = SocketAddr::from(([127, 0, 0, 1], 0));
         let websocket = ControllerMtp::WebSocketServer { listen, path: "/usp".into(), tls: None };
         let websocket = controller(OVER_WEBSOCKET, websocket).await;
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("conformance");
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("conformance").join(name);
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder).unwrap();
+        let pki = (name == SECURED_NAME).then(|| Pki::new(&folder));
         let text = format!(
             "[cwmp]\nlisten = \"127.0.0.1:0\"\n[acs]\nurl = \"{}\"\n[store]\nfile = '{}'\n\
              [device]\npark_seconds = 5\nconnection_request_retry_seconds = [0, 0.2, 0.5, 1, 2]\n\
@@ -78,10 +97,11 @@ impl World {
              [[controller]]\nendpoint_id = \"{OVER_MQTT}\"\n\
              mqtt = {{ broker = \"main\", topic = \"usp/controller/conformance\" }}\n\
              [[controller]]\nendpoint_id = \"{OVER_WEBSOCKET}\"\n\
-             websocket = {{ url = \"ws://{}/usp\", retry_seconds = 1 }}\n",
+             websocket = {{ url = \"ws://{}/usp\", retry_seconds = 1 }}\n{}",
             acs.url(),
             folder.join("dragoman.db").display(),
             websocket.address().unwrap(),
+            pki.as_ref().map(Pki::table).unwrap_or_default(),
         );
         let settings = Settings::parse(&folder.join("dragoman.toml"), &text).unwrap();
         let gateway = Gateway::start(settings).await.unwrap();
@@ -93,6 +113,7 @@ impl World {
             model: Arc::new(Model::parse(TR_181).unwrap()),
             room: Semaphore::new(24),
             serial: AtomicU64::new(1),
+            secrets: pki.map(|pki| [OVER_MQTT, OVER_WEBSOCKET].map(|it| pki.secrets(it))),
             _parts: (gateway, broker, acs),
         }
     }
@@ -130,6 +151,7 @@ impl World {
             may_clear: true,
             may_reboot: true,
             slow: false,
+            secrets: self.secrets.as_ref().map(|it| it[usize::from(mtp == Mtp::WebSocket)].clone()),
         };
         Arc::new(Setup::learn(config).await.expect("the agent does not say what it supports"))
     }
@@ -143,7 +165,7 @@ async fn controller(endpoint_id: &str, mtp: ControllerMtp) -> Controller {
 /// Runs a check over an MTP against a CPE of its own. Only what is conditional may say that it does not apply.
 async fn passes(number: Number, mtp: Mtp) -> Result<(), String> {
     let check = conformance::find(number).expect("no such check");
-    let world = &*WORLD;
+    let world = world_of(number);
     let _room = world.room.acquire().await.unwrap();
     let (fleet, agent) = world.device().await;
     let setup = world.setup(mtp, agent).await;
@@ -185,7 +207,7 @@ static BEGUN: LazyLock<Mutex<HashMap<Number, Begun>>> = LazyLock::new(|| {
 });
 
 fn begin(number: Number) -> Begun {
-    [Mtp::Mqtt5, Mtp::WebSocket].map(|mtp| WORLD.runtime.spawn(passes(number, mtp)))
+    [Mtp::Mqtt5, Mtp::WebSocket].map(|mtp| world_of(number).runtime.spawn(passes(number, mtp)))
 }
 
 /// What the agent is known to lack.

@@ -7,7 +7,7 @@ use crate::conformance::number::Number;
 
 use super::{
     add, bulk_data, contexts, delete, functions, get, instances, mqtt, notifications, onboarding, operate,
-    permissions, records, retries, set, stomp, supported_dm, triggers, trust, websocket,
+    permissions, records, retries, secured, set, stomp, supported_dm, triggers, trust, websocket,
 };
 
 /// Every check there is, by number.
@@ -42,6 +42,7 @@ const GROUPS: &[&[Check]] = &[
     permissions::CHECKS,
     records::CHECKS,
     contexts::CHECKS,
+    secured::CHECKS,
     stomp::CHECKS,
     websocket::CHECKS,
     functions::CHECKS,

@@ -16,6 +16,7 @@ mod permissions;
 mod profiles;
 mod records;
 mod retries;
+mod secured;
 mod set;
 mod stomp;
 mod supported_dm;

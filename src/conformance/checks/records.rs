@@ -10,17 +10,8 @@ use crate::usp::record::Payload;
 
 pub(super) const CHECKS: &[Check] = &[
     Check::mandatory(3, 1, "What is no record does no harm", |s| Box::pin(no_record(s))),
-    Check::never(3, 2, "Integrity of a record without payload security", SECURITY),
-    Check::never(3, 3, "A wrong signature at the start of a session", SECURITY),
-    Check::never(3, 4, "Integrity of records by TLS", SECURITY),
-    Check::never(3, 5, "A handshake that fails", SECURITY),
-    Check::never(3, 6, "Renegotiation", SECURITY),
-    Check::never(3, 7, "Certificates of endpoints", SECURITY),
-    Check::never(3, 13, "Payload security does not change within a session", SECURITY),
     Check::never(4, 1, "Certificates of the transport", "it takes certificates, which are the operator's"),
 ];
-
-const SECURITY: &str = "it takes payload security, which this controller lacks";
 
 /// Bytes that no decoder takes for a record.
 const NO_RECORD: &[u8] = &[0xff, 0x00, 0xff, 0x13, 0x37];

@@ -20,13 +20,6 @@ pub(super) const CHECKS: &[Check] = &[
     Check::never(2, 4, "A certificate of another endpoint", "the plan has it no more").deprecated(),
     Check::never(2, 5, "A self-signed certificate", "the plan has it no more").deprecated(),
     Check::never(2, 6, "Certificates without the time", "it takes a device that has no time"),
-    Check::never(
-        2,
-        7,
-        "Wrong signatures of records",
-        "it takes payload security, which this controller lacks",
-    ),
-    Check::never(2, 8, "Expired certificates", "it takes a controller with certificates of its own making"),
     Check::conditional(
         2,
         9,

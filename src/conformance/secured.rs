@@ -1,0 +1,165 @@
+//! A controller's end of session contexts with payload security, driven record by record, so that a check can
+//! change what goes out and look at what comes in.
+
+use std::collections::VecDeque;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use crate::payload_security::{Keyring, KeyringError, TlsSessions};
+use crate::sim::controller::Arrival;
+use crate::usp::message::{Message, Request};
+use crate::usp::record::session::{Env, Input, Output, Policy, Role};
+use crate::usp::record::{Payload, PayloadSecurity, Record, session};
+
+use super::check::Stop;
+use super::session::Session;
+
+/// What this controller proves itself with in session contexts, and what it pretends to be.
+#[derive(Clone)]
+pub struct Secrets {
+    pub(super) own: Arc<Keyring>,
+    /// Takes what is not signed: an agent may trust its transports.
+    judge: Arc<Keyring>,
+    /// Names another endpoint.
+    pub(super) stranger: Option<Arc<Keyring>>,
+    /// Names this controller, and is out of date.
+    pub(super) expired: Option<Arc<Keyring>>,
+}
+
+impl Secrets {
+    /// Each file holds a certificate chain and its key; `ca` signed those of the agents.
+    pub fn load(
+        ca: &Path,
+        own: &Path,
+        stranger: Option<&PathBuf>,
+        expired: Option<&PathBuf>,
+    ) -> Result<Self, KeyringError> {
+        let load = |file: &Path| Keyring::load(ca, file, file, true).map(Arc::new);
+        let load_if = |file: Option<&PathBuf>| file.map(|file| load(file)).transpose();
+        let judge = Arc::new(Keyring::load(ca, own, own, false)?);
+        Ok(Self { own: load(own)?, judge, stranger: load_if(stranger)?, expired: load_if(expired)? })
+    }
+}
+
+/// One end of a context.
+pub(super) struct Peer {
+    session: session::Session,
+    tls: TlsSessions,
+    keyring: Arc<Keyring>,
+    judge: Arc<Keyring>,
+    policy: Policy,
+    started: Instant,
+    /// Messages that came.
+    pub got: Vec<Bytes>,
+    /// Why contexts ended.
+    pub ended: Vec<&'static str>,
+    /// Records of contexts that came, as they were.
+    pub records: Vec<Record>,
+}
+
+impl Peer {
+    /// Proves itself with this keyring.
+    pub fn new(session: &Session, secrets: &Secrets, keyring: &Arc<Keyring>) -> Self {
+        let own = session.setup.config.endpoint_id.clone();
+        Self {
+            session: session::Session::new(own, session.agent().clone(), Role::Controller),
+            tls: TlsSessions::new(Some(Arc::clone(keyring))),
+            keyring: Arc::clone(keyring),
+            judge: Arc::clone(&secrets.judge),
+            policy: Policy { security: PayloadSecurity::Tls12, ..Policy::default() },
+            started: Instant::now(),
+            got: Vec::new(),
+            ended: Vec::new(),
+            records: Vec::new(),
+        }
+    }
+
+    /// The records by which a request goes out, or a context for it begins.
+    pub fn ask(&mut self, session: &Session, msg_id: &str, request: Request) -> Vec<Record> {
+        self.handle(session, Input::Send(Message::request(msg_id, request).encode()))
+    }
+
+    fn handle(&mut self, session: &Session, input: Input) -> Vec<Record> {
+        let agent = session.agent();
+        let mut inputs = VecDeque::from([input]);
+        let mut sent = Vec::new();
+        while let Some(input) = inputs.pop_front() {
+            let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+            let seed = RandomState::new().build_hasher().finish();
+            let mut out = Vec::new();
+            self.session.handle(&Env { now, seed, policy: &self.policy }, input, &mut out);
+            for output in out {
+                match output {
+                    Output::Send(record) => sent.extend(self.signed(&record)),
+                    Output::Message(message) => self.got.push(message),
+                    Output::Ended { why, .. } => self.ended.push(why),
+                    Output::Secure { session_id, request } => {
+                        let answer = self.tls.answer(agent, session_id, request);
+                        inputs.extend(answer.map(|secured| Input::Secured { session_id, secured }));
+                    }
+                }
+            }
+        }
+        sent
+    }
+
+    fn signed(&self, record: &Record) -> Option<Record> {
+        Record::decode(self.keyring.sign(record.clone().encode())).ok()
+    }
+
+    /// Sends these records and what follows from the agent's, until something is so or the time is over.
+    pub async fn talk(
+        &mut self,
+        session: &mut Session,
+        records: Vec<Record>,
+        within: Duration,
+        enough: impl Fn(&Self) -> bool,
+    ) {
+        let mut due = records;
+        let end = Instant::now() + within;
+        loop {
+            for record in due.drain(..) {
+                session.send_record(record).await;
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            if enough(self) || left.is_zero() {
+                return;
+            }
+            let of_context = |it: &Arrival| matches!(it.record.payload, Payload::Session(_));
+            let arrival = session.arrived(left.min(TICK), of_context).await;
+            due = match arrival {
+                Ok(arrival) => {
+                    session.exchange.received(&arrival.record);
+                    self.records.push(arrival.record.clone());
+                    let integrity = self.judge.integrity(&arrival.record.clone().encode());
+                    self.handle(session, Input::Received { record: arrival.record, integrity })
+                }
+                Err(_) => self.handle(session, Input::Tick),
+            };
+        }
+    }
+
+    /// Says goodbye, so that no context of this check is left.
+    pub async fn leave(self, session: &mut Session) {
+        let payload = Payload::Disconnect { reason: String::new(), reason_code: 0 };
+        let record = Record::of(&session.setup.config.endpoint_id, session.agent(), payload);
+        if let Some(record) = self.signed(&record) {
+            session.send_record(record).await;
+        }
+    }
+}
+
+impl Session {
+    /// The secrets of this run.
+    pub(super) fn secrets(&self) -> Result<Secrets, Stop> {
+        let secrets = self.setup.config.secrets.clone();
+        secrets.ok_or_else(|| Stop::NotApplicable("it takes a certificate for payload security".to_owned()))
+    }
+}
+
+/// How often time is told to a context while nothing comes.
+const TICK: Duration = Duration::from_millis(250);
