@@ -92,9 +92,9 @@ impl Session {
         }
     }
 
-    /// `E2ESession.CurrentRetryCount`.
+    /// `E2ESession.CurrentRetryCount`: the retry of R-E2E.10 that is due, or under way.
     pub fn retry_count(&self) -> u32 {
-        self.retries
+        self.retries.saturating_sub(1)
     }
 
     fn enqueue(&mut self, message: Bytes, out: &mut Vec<Output>) {
@@ -363,12 +363,18 @@ impl Session {
         self.start_at = Some(env.now);
     }
 
-    /// A record could not be taken (R-E2E.21): a new context, at once for the first failure, with growing
-    /// waits for those that follow (R-E2E.10), until it is given up (R-E2E.11).
+    /// A record could not be taken (R-E2E.21): a new context, at once for the first failure of one that was up,
+    /// with growing waits for those that follow and for handshakes (R-E2E.10), until it is given up (R-E2E.11).
     fn fail(&mut self, env: &Env<'_>, why: &'static str, out: &mut Vec<Output>) {
+        let was_up =
+            self.context.as_ref().is_none_or(|context| !matches!(context.tls, Tls::Handshake { .. }));
         self.end(why, out);
         if self.retries == 0 {
             self.failing_since = env.now;
+            // A handshake that failed was the first try already.
+            self.retries = u32::from(!was_up);
+        }
+        if self.retries == 0 {
             self.start_at = Some(env.now);
         } else if env.now - self.failing_since < env.policy.lifetime() {
             self.start_at = Some(env.now + env.policy.retry.wait_ms(self.retries, env.seed));
