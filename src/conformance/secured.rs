@@ -1,5 +1,5 @@
-//! A controller's end of session contexts with payload security, driven record by record, so that a check can
-//! change what goes out and look at what comes in.
+//! A controller's end of session contexts, with payload security or without, driven record by record, so that a
+//! check can change what goes out and look at what comes in.
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
@@ -13,7 +13,7 @@ use crate::payload_security::{Keyring, KeyringError, TlsSessions};
 use crate::sim::controller::Arrival;
 use crate::usp::message::{Message, Request};
 use crate::usp::record::session::{Env, Input, Output, Policy, Role};
-use crate::usp::record::{Payload, PayloadSecurity, Record, session};
+use crate::usp::record::{Integrity, Payload, PayloadSecurity, Record, session};
 
 use super::check::Stop;
 use super::session::Session;
@@ -49,12 +49,13 @@ impl Secrets {
 pub(super) struct Peer {
     session: session::Session,
     tls: TlsSessions,
-    keyring: Arc<Keyring>,
-    judge: Arc<Keyring>,
+    /// None without payload security.
+    keyring: Option<Arc<Keyring>>,
+    judge: Option<Arc<Keyring>>,
     policy: Policy,
     started: Instant,
-    /// Messages that came.
-    pub got: Vec<Bytes>,
+    /// Messages that came, each with its context.
+    pub got: Vec<(u64, Bytes)>,
     /// Why contexts ended.
     pub ended: Vec<&'static str>,
     /// Records of contexts that came, as they were.
@@ -62,15 +63,27 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    /// Proves itself with this keyring.
+    /// Proves itself with this keyring within TLS; its records are signed by who they say they are from.
     pub fn new(session: &Session, secrets: &Secrets, keyring: &Arc<Keyring>) -> Self {
+        let peer = Self::plain(session);
+        Self {
+            tls: TlsSessions::new(Some(Arc::clone(keyring))),
+            keyring: Some(Arc::clone(&secrets.own)),
+            judge: Some(Arc::clone(&secrets.judge)),
+            policy: Policy { security: PayloadSecurity::Tls12, ..Policy::default() },
+            ..peer
+        }
+    }
+
+    /// Without payload security.
+    pub fn plain(session: &Session) -> Self {
         let own = session.setup.config.endpoint_id.clone();
         Self {
             session: session::Session::new(own, session.agent().clone(), Role::Controller),
-            tls: TlsSessions::new(Some(Arc::clone(keyring))),
-            keyring: Arc::clone(keyring),
-            judge: Arc::clone(&secrets.judge),
-            policy: Policy { security: PayloadSecurity::Tls12, ..Policy::default() },
+            tls: TlsSessions::new(None),
+            keyring: None,
+            judge: None,
+            policy: Policy::default(),
             started: Instant::now(),
             got: Vec::new(),
             ended: Vec::new(),
@@ -85,6 +98,12 @@ impl Peer {
 
     fn handle(&mut self, session: &Session, input: Input) -> Vec<Record> {
         let agent = session.agent();
+        let context = match &input {
+            Input::Received { record: Record { payload: Payload::Session(context), .. }, .. } => {
+                context.session_id
+            }
+            _ => 0,
+        };
         let mut inputs = VecDeque::from([input]);
         let mut sent = Vec::new();
         while let Some(input) = inputs.pop_front() {
@@ -95,7 +114,7 @@ impl Peer {
             for output in out {
                 match output {
                     Output::Send(record) => sent.extend(self.signed(&record)),
-                    Output::Message(message) => self.got.push(message),
+                    Output::Message(message) => self.got.push((context, message)),
                     Output::Ended { why, .. } => self.ended.push(why),
                     Output::Secure { session_id, request } => {
                         let answer = self.tls.answer(agent, session_id, request);
@@ -108,7 +127,10 @@ impl Peer {
     }
 
     fn signed(&self, record: &Record) -> Option<Record> {
-        Record::decode(self.keyring.sign(record.clone().encode())).ok()
+        match &self.keyring {
+            Some(keyring) => Record::decode(keyring.sign(record.clone().encode())).ok(),
+            None => Some(record.clone()),
+        }
     }
 
     /// Sends these records and what follows from the agent's, until something is so or the time is over.
@@ -135,7 +157,10 @@ impl Peer {
                 Ok(arrival) => {
                     session.exchange.received(&arrival.record);
                     self.records.push(arrival.record.clone());
-                    let integrity = self.judge.integrity(&arrival.record.clone().encode());
+                    let integrity = match &self.judge {
+                        Some(judge) => judge.integrity(&arrival.record.clone().encode()),
+                        None => Integrity::Trusted,
+                    };
                     self.handle(session, Input::Received { record: arrival.record, integrity })
                 }
                 Err(_) => self.handle(session, Input::Tick),

@@ -147,9 +147,11 @@ checks! {
     tp469_3_1_what_is_no_record_does_no_harm: 3, 1;
     tp469_3_3_a_wrong_signature_at_the_start_of_a_session: 3, 3;
     tp469_3_4_integrity_of_records_by_tls: 3, 4;
+    tp469_3_5_a_handshake_that_fails: 3, 5;
     tp469_3_7_certificates_of_endpoints: 3, 7;
     tp469_3_8_a_session_context_begins: 3, 8;
     tp469_3_9_a_record_of_another_session_context_begins_that_one: 3, 9;
+    tp469_3_10_a_session_context_ends: 3, 10;
     tp469_3_11_records_are_taken_in_their_order: 3, 11;
     tp469_3_12_a_record_is_repeated_when_it_is_asked_for_again: 3, 12;
     tp469_3_13_payload_security_does_not_change_within_a_session: 3, 13;

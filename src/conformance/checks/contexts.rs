@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::conformance::check::{Check, Running, Stop, Verdict};
 use crate::conformance::expect::{ensure, equal, fail};
+use crate::conformance::secured::Peer;
 use crate::conformance::session::Session;
 use crate::sim::controller::{Arrival, requests};
 use crate::usp::message::{Message, MessageBody, Request, Response};
@@ -14,16 +15,19 @@ use crate::usp::record::{Payload, Record, SarState, SessionContextRecord};
 pub(super) const CHECKS: &[Check] = &[
     context(8, "A session context begins", |s| Box::pin(ended(s, begins))),
     context(9, "A record of another session context begins that one", |s| Box::pin(ended(s, another))),
-    Check::never(
-        3,
-        10,
-        "A session context ends",
-        "it takes notifications in a context, which this controller lacks",
-    ),
+    Check::conditional(3, 10, "A session context ends", LIFE, |s| Box::pin(ended(s, lives))),
     context(11, "Records are taken in their order", |s| Box::pin(ended(s, in_order))),
     context(12, "A record is repeated when it is asked for again", |s| Box::pin(ended(s, kept))),
     context(14, "Repetitions have an end", |s| Box::pin(ended(s, repetitions))),
     context(15, "A record that comes again is not answered again", |s| Box::pin(ended(s, duplicates))),
+];
+
+/// What it takes to see contexts end: times of theirs, and notifications that come by themselves.
+const LIFE: &[&str] = &[
+    "Device.LocalAgent.Controller.{i}.E2ESession.SessionExpiration",
+    "Device.LocalAgent.Controller.{i}.E2ESession.SessionMode",
+    "Device.LocalAgent.Controller.{i}.PeriodicNotifInterval",
+    "Device.LocalAgent.Periodic!",
 ];
 
 const fn context(place: u16, title: &'static str, body: fn(&mut Session) -> Running<'_>) -> Check {
@@ -207,6 +211,79 @@ fn repetitions(session: &mut Session) -> Running<'_> {
             _ => fail("the record was repeated once more"),
         }
     })
+}
+
+/// Notifications come in one context as long as it lives, and each in one of its own where it does not.
+fn lives(session: &mut Session) -> Running<'_> {
+    Box::pin(async move {
+        let me = session.me().await?;
+        for param in ["E2ESession.SessionExpiration", "PeriodicNotifInterval"] {
+            session.keep(&format!("{me}{param}")).await?;
+        }
+        let id = session.name("notify310");
+        let periodic =
+            [("ID", id.as_str()), ("NotifType", "Event"), ("ReferenceList", "Device.LocalAgent.Periodic!")];
+        session.subscription(&periodic).await?;
+        session.forget_arrivals();
+        let mut peer = Peer::plain(session);
+        let verdict = lives_with(session, &mut peer, &me).await;
+        let back = configure(session, &mut peer, &me, &[("E2ESession.SessionMode", "Allow")]).await;
+        verdict.and(back)
+    })
+}
+
+async fn lives_with(session: &mut Session, peer: &mut Peer, me: &str) -> Verdict {
+    // Seconds: the plan's, or such as make a short run.
+    let [every, short, rarely] = if session.setup.config.slow { ["10", "5", "10"] } else { ["2", "1", "3"] };
+    let life = "E2ESession.SessionExpiration";
+    let begin = [("E2ESession.SessionMode", "Require"), (life, "60"), ("PeriodicNotifInterval", every)];
+    configure(session, peer, me, &begin).await?;
+    let contexts = three_notifications(session, peer).await?;
+    ensure(contexts.iter().all(|it| *it == contexts[0]), || {
+        format!("notifications came in the contexts {contexts:?} while one lives")
+    })?;
+    configure(session, peer, me, &[(life, short), ("PeriodicNotifInterval", rarely)]).await?;
+    let contexts = three_notifications(session, peer).await?;
+    let [one, two, three] = contexts;
+    ensure(one != two && two != three && one != three, || {
+        format!("notifications came in the contexts {contexts:?} although each was over")
+    })
+}
+
+/// Sets parameters of this controller's row within a context.
+pub(super) async fn configure(
+    session: &mut Session,
+    peer: &mut Peer,
+    me: &str,
+    values: &[(&str, &str)],
+) -> Verdict {
+    let values: Vec<_> = values.iter().map(|(name, value)| (format!("{me}{name}"), *value)).collect();
+    let values: Vec<_> = values.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+    let records = peer.ask(session, &session.name("configure"), requests::set(&values, false));
+    let patience = session.patience();
+    peer.got.clear();
+    let is_set = |message: &Message| matches!(message.body, MessageBody::Response(Response::SetResp(_)));
+    peer.talk(session, records, patience, |peer| came(peer, is_set).next().is_some()).await;
+    let done = came(peer, is_set).next().is_some();
+    peer.got.clear();
+    ensure(done, || "the Set has no answer in the context".to_owned())
+}
+
+/// The contexts of the next three notifications.
+async fn three_notifications(session: &mut Session, peer: &mut Peer) -> Result<[u64; 3], Stop> {
+    let is_notify = |message: &Message| matches!(message.body, MessageBody::Request(Request::Notify(_)));
+    let patience = session.patience().max(Duration::from_secs(45));
+    peer.talk(session, Vec::new(), patience, |peer| came(peer, is_notify).count() >= 3).await;
+    let contexts: Vec<u64> = came(peer, is_notify).take(3).collect();
+    let count = contexts.len();
+    contexts.try_into().or_else(|_| fail(format!("{count} notifications came in contexts, not three")))
+}
+
+/// The contexts of the messages that came and are such.
+fn came(peer: &Peer, is_such: impl Fn(&Message) -> bool) -> impl Iterator<Item = u64> {
+    let such =
+        peer.got.iter().filter(move |(_, bytes)| Message::decode(bytes.clone()).is_ok_and(|it| is_such(&it)));
+    such.map(|(context, _)| *context)
 }
 
 fn duplicates(session: &mut Session) -> Running<'_> {

@@ -1,6 +1,7 @@
 //! Payload security and signatures: TP-469 2.7, 2.8, 3.2 to 3.7 and 3.13.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -11,7 +12,9 @@ use crate::conformance::session::Session;
 use crate::payload_security::Keyring;
 use crate::sim::controller::{Arrival, requests};
 use crate::usp::message::{Message, MessageBody, Request, Response};
-use crate::usp::record::{Payload, PayloadSecurity, Record};
+use crate::usp::record::{Payload, PayloadSecurity, Record, SessionContextRecord};
+
+use super::contexts::configure;
 
 pub(super) const CHECKS: &[Check] = &[
     Check::conditional(2, 7, "Wrong signatures of records", &[], |s| Box::pin(wrong_signature(s))),
@@ -26,12 +29,7 @@ pub(super) const CHECKS: &[Check] = &[
         Box::pin(wrong_start(s))
     }),
     Check::conditional(3, 4, "Integrity of records by TLS", CONTEXTS, |s| Box::pin(macs(s))),
-    Check::never(
-        3,
-        5,
-        "A handshake that fails",
-        "it takes an agent that begins contexts, which the plan does not say how to bring about",
-    ),
+    Check::conditional(3, 5, "A handshake that fails", HANDSHAKES, |s| Box::pin(handshake_fails(s))),
     Check::never(3, 6, "Renegotiation", "it takes a TLS library that can be made to renegotiate"),
     Check::conditional(3, 7, "Certificates of endpoints", CONTEXTS, |s| Box::pin(certificates(s))),
     Check::conditional(3, 13, "Payload security does not change within a session", CONTEXTS, |s| {
@@ -40,6 +38,14 @@ pub(super) const CHECKS: &[Check] = &[
 ];
 
 const CONTEXTS: &[&str] = &["Device.LocalAgent.Controller.{i}.E2ESession."];
+
+/// What makes an agent begin contexts of its own.
+const HANDSHAKES: &[&str] = &[
+    "Device.LocalAgent.Controller.{i}.E2ESession.PayloadSecurity",
+    "Device.LocalAgent.Controller.{i}.E2ESession.SessionMode",
+    "Device.LocalAgent.Controller.{i}.E2ESession.SessionRetryMinimumWaitInterval",
+    "Device.LocalAgent.Periodic!",
+];
 
 /// A request for the agent's endpoint id, which needs no device.
 fn request() -> Request {
@@ -122,7 +128,7 @@ async fn up(session: &mut Session, secrets: &Secrets) -> Result<Peer, Stop> {
     let records = peer.ask(session, "secured", request());
     let patience = session.patience();
     peer.talk(session, records, patience, |peer| !peer.got.is_empty()).await;
-    match peer.got.first().map(|message| Message::decode(message.clone())) {
+    match peer.got.first().map(|(_, message)| Message::decode(message.clone())) {
         Some(Ok(Message { body: MessageBody::Response(Response::GetResp(_)), .. })) => Ok(peer),
         Some(_) => fail("what came in the context is no GetResp"),
         None => fail(format!("no answer came in the context; it ended with {:?}", peer.ended)),
@@ -152,20 +158,95 @@ async fn certificates(session: &mut Session) -> Verdict {
     refused_by_tls(session, &secrets, &stranger).await
 }
 
+async fn handshake_fails(session: &mut Session) -> Verdict {
+    let secrets = session.secrets()?;
+    let Some(stranger) = secrets.stranger.clone() else { return lacks("a certificate of another endpoint") };
+    refused_by_tls(session, &secrets, &stranger).await?;
+    let me = session.me().await?;
+    for param in ["PeriodicNotifInterval", "E2ESession.SessionRetryMinimumWaitInterval"] {
+        session.keep(&format!("{me}{param}")).await?;
+    }
+    session.keep(&format!("{me}E2ESession.PayloadSecurity")).await?;
+    let id = session.name("notify35");
+    let periodic =
+        [("ID", id.as_str()), ("NotifType", "Event"), ("ReferenceList", "Device.LocalAgent.Periodic!")];
+    session.subscription(&periodic).await?;
+    let mut peer = up(session, &secrets).await?;
+    let verdict = waits_after_alerts(session, peer, &me).await;
+    // It is let in again, so that what was changed can be set back.
+    peer = Peer::new(session, &secrets, &secrets.own);
+    let back = configure(session, &mut peer, &me, &[("E2ESession.SessionMode", "Allow")]).await;
+    peer.leave(session).await;
+    verdict.and(back)
+}
+
+/// The agent begins a context, has it refused, and waits before it tries again.
+async fn waits_after_alerts(session: &mut Session, mut peer: Peer, me: &str) -> Verdict {
+    // Seconds: the plan's, or such as make a short run.
+    let [every, least] = if session.setup.config.slow { ["60", "5"] } else { ["2", "2"] };
+    let wanted = [
+        ("E2ESession.SessionMode", "Require"),
+        ("E2ESession.PayloadSecurity", "TLS"),
+        ("E2ESession.SessionRetryMinimumWaitInterval", least),
+        ("PeriodicNotifInterval", every),
+    ];
+    configure(session, &mut peer, me, &wanted).await?;
+    peer.leave(session).await;
+    session.forget_arrivals();
+    let (first, _) = begun(session, Duration::from_secs(90), 0).await?;
+    refuse(session, first).await;
+    let refused = Instant::now();
+    let (second, at) = begun(session, Duration::from_secs(30), first).await?;
+    refuse(session, second).await;
+    let waited = at.saturating_duration_since(refused).as_secs_f64();
+    let least: f64 = least.parse().unwrap_or_default();
+    ensure((least - EARLY..=2.0 * least + LATE).contains(&waited), || {
+        format!("the agent tried again after {waited:.1} s, not after {least} to {} s", 2.0 * least)
+    })
+}
+
+/// The next context, other than this one, that the agent begins by a handshake.
+async fn begun(session: &mut Session, within: Duration, other: u64) -> Result<(u64, Instant), Stop> {
+    let hello = |it: &Arrival| match &it.record.payload {
+        Payload::Session(context) => {
+            context.session_id != other && context.sequence_id == 1 && has_payload(&it.record)
+        }
+        _ => false,
+    };
+    let arrival = session.arrived(within, hello).await?;
+    session.exchange.received(&arrival.record);
+    match arrival.record.payload {
+        Payload::Session(context) => Ok((context.session_id, Instant::now())),
+        _ => fail("the record is of no session context"),
+    }
+}
+
+/// Sends a fatal TLS alert, handshake_failure, in place of the answer to the agent's hello.
+async fn refuse(session: &mut Session, session_id: u64) {
+    let context = SessionContextRecord {
+        session_id,
+        sequence_id: 1,
+        expected_id: 2,
+        payload: vec![Bytes::from_static(&[21, 3, 3, 0, 2, 2, 40])],
+        ..Default::default()
+    };
+    let mut record =
+        Record::of(&session.setup.config.endpoint_id, session.agent(), Payload::Session(context));
+    record.payload_security = PayloadSecurity::Tls12;
+    session.send_record(record).await;
+}
+
 /// The agent ends the handshake by a TLS alert.
 async fn refused_by_tls(session: &mut Session, secrets: &Secrets, keyring: &Arc<Keyring>) -> Verdict {
     session.forget_arrivals();
     let mut peer = Peer::new(session, secrets, keyring);
-    // Its records are signed by who they say they are from; what is wrong is within TLS.
     let records = peer.ask(session, "refused", request());
     let quiet = session.quiet();
     peer.talk(session, records, quiet, |peer| !peer.got.is_empty() || peer.records.iter().any(alerts)).await;
     let (answered, alerted) = (!peer.got.is_empty(), peer.records.iter().any(alerts));
-    let unheard = !peer.records.iter().any(has_payload);
     peer.leave(session).await;
     ensure(!answered, || "the agent answers the request".to_owned())?;
-    // An agent that does not trust its transports takes no record of such an endpoint in the first place.
-    ensure(alerted || unheard, || "the agent ends the handshake without a TLS alert".to_owned())
+    ensure(alerted, || "the agent ends the handshake without a TLS alert".to_owned())
 }
 
 /// Whether it carries a TLS alert.
@@ -182,7 +263,7 @@ async fn security_changes(session: &mut Session) -> Verdict {
     let Some(Payload::Session(last)) = last else { return fail("no record came") };
     let id = last.session_id;
     // The number that the agent expects, with a payload that anybody can read.
-    let context = crate::usp::record::SessionContextRecord {
+    let context = SessionContextRecord {
         session_id: id,
         sequence_id: last.expected_id,
         expected_id: last.sequence_id + 1,
@@ -209,5 +290,8 @@ fn lacks(what: &str) -> Verdict {
     Err(Stop::NotApplicable(format!("it takes {what}")))
 }
 
+/// Seconds that a wait may seem shorter, and longer by a network and a busy machine.
+const EARLY: f64 = 0.3;
+const LATE: f64 = 2.0;
 /// Length of a MAC in bytes (R-E2E.37).
 const MAC: usize = 32;
