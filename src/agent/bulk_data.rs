@@ -1,5 +1,6 @@
 //! `Device.BulkData.`: collects what profiles select when they say so, and hands the reports on (TR-369
-//! Annex A): as `Push!` events, or to a collector over HTTP, again and again until it has them (R-BULK.2).
+//! Annex A): as `Push!` events, to a collector over HTTP, again and again until it has them (R-BULK.2), or to
+//! a broker over MQTT.
 //!
 //! Reports are metrics: those that wait for their collector do not survive a restart of the gateway.
 
@@ -14,9 +15,10 @@ use crate::translation::{Models, Sample, readable_params};
 use crate::usp::path::PathExpr;
 
 use super::core::Agent;
-use super::io::{Env, Output, Shadow, Upload, UploadId};
-use super::local::{Delivery, Http, Profile, Subscription};
+use super::io::{Env, HttpUpload, Output, Publication, Shadow, Undelivered, Upload, UploadId, UploadWay};
+use super::local::{Delivery, Http, Mqtt, Profile, Subscription};
 use super::queue::{Job, Work};
+use super::ways::LinkKey;
 
 /// Reports on their way to collectors, by the instance of their profile.
 #[derive(Debug, Default)]
@@ -28,6 +30,8 @@ pub(super) struct BulkData {
 #[derive(Debug)]
 struct Going {
     waiting: Vec<Report>,
+    /// Of the encoding that they were collected for.
+    media_type: &'static str,
     upload: Sending,
 }
 
@@ -36,8 +40,14 @@ struct Going {
 enum Sending {
     /// Given up until the next interval.
     Idle,
-    /// Under way; the number of tries before it.
-    Sent { id: UploadId, tries: u32 },
+    /// Under way: so many of what waits, after so many tries.
+    Sent {
+        id: UploadId,
+        count: usize,
+        tries: u32,
+        /// The connection that it was to go over has come up since.
+        came_up: bool,
+    },
     /// To be tried again at this monotonic time.
     Again { at: u64, tries: u32 },
 }
@@ -112,7 +122,7 @@ impl Agent {
                 let told = self.about_event(shadow, &object, "Push!", params);
                 self.tell(env, told, out);
             }
-            Delivery::Http(_) => self.keep_report(env, shadow, &profile, report, out),
+            Delivery::Http(_) | Delivery::Mqtt(_) => self.keep_report(env, shadow, &profile, report, out),
         }
     }
 
@@ -162,20 +172,33 @@ impl Agent {
         report: Report,
         out: &mut Vec<Output>,
     ) {
+        let media_type = profile.encoding.media_type();
         let going = self.bulk.going.entry(profile.instance);
-        let going = going.or_insert_with(|| Going { waiting: Vec::new(), upload: Sending::Idle });
+        let going = going.or_insert_with(|| Going { waiting: Vec::new(), media_type, upload: Sending::Idle });
+        // What is with MQTT stays there until the broker has it, or never will: sending it once more would only
+        // bring it twice.
+        let under_way = match (going.upload, &profile.delivery) {
+            (Sending::Sent { count, .. }, Delivery::Mqtt(_)) => count,
+            _ => 0,
+        };
+        if going.media_type != media_type && under_way == 0 {
+            // Reports of another encoding are given up.
+            going.waiting.clear();
+        }
+        going.media_type = media_type;
         // Reports of earlier intervals that were not taken are kept as far as the profile wants them.
         let most = profile.retained.map_or(MAX_RETAINED, |wanted| wanted.min(MAX_RETAINED));
-        let surplus = going.waiting.len().saturating_sub(most);
-        going.waiting.drain(..surplus);
+        let surplus = going.waiting.len().saturating_sub(under_way + most);
+        going.waiting.drain(under_way..under_way + surplus);
         going.waiting.push(report);
-        // R-BULK.4: a new interval begins to count anew.
-        going.upload = Sending::Again { at: env.now, tries: 0 };
-        self.send_reports(env, shadow, profile, out);
+        if under_way == 0 {
+            // R-BULK.4: a new interval begins to count anew.
+            going.upload = Sending::Again { at: env.now, tries: 0 };
+            self.send_reports(env, shadow, profile, out);
+        }
     }
 
     fn send_reports(&mut self, env: &Env, shadow: &Shadow, profile: &Profile, out: &mut Vec<Output>) {
-        let Delivery::Http(http) = &profile.delivery else { return };
         let Some(Going { upload: Sending::Again { at, tries }, .. }) = self.bulk.going.get(&profile.instance)
         else {
             return;
@@ -184,22 +207,49 @@ impl Agent {
         if *at > env.now {
             return;
         }
-        let url = self.upload_url(shadow, profile, http);
+        let way = match &profile.delivery {
+            Delivery::Push => return,
+            Delivery::Http(http) => UploadWay::Http(HttpUpload {
+                url: self.upload_url(shadow, profile, http),
+                method: http.method,
+                media_type: profile.encoding.media_type(),
+                layout: profile.encoding.layout(),
+                gzip: http.gzip,
+                date: http.date,
+                credentials: http.credentials.clone(),
+            }),
+            Delivery::Mqtt(mqtt) => UploadWay::Mqtt(Publication {
+                link: mqtt.link,
+                topic: mqtt.topic.clone(),
+                qos: mqtt.qos,
+                retain: mqtt.retain,
+                media_type: profile.encoding.media_type(),
+            }),
+        };
         self.next += 1;
         let id = UploadId(self.next);
         let Some(going) = self.bulk.going.get_mut(&profile.instance) else { return };
-        going.upload = Sending::Sent { id, tries };
-        out.push(Output::Upload(Upload {
-            id,
-            url,
-            method: http.method,
-            media_type: profile.encoding.media_type(),
-            layout: profile.encoding.layout(),
-            gzip: http.gzip,
-            date: http.date,
-            credentials: http.credentials.clone(),
-            body: Bytes::from(profile.encoding.encode(&going.waiting)),
-        }));
+        going.upload = Sending::Sent { id, count: going.waiting.len(), tries, came_up: false };
+        let body = Bytes::from(profile.encoding.encode(&going.waiting));
+        out.push(Output::Upload(Upload { id, way, body }));
+    }
+
+    /// These connections came up: what could not be sent over them is sent now.
+    pub(super) fn send_over(&mut self, env: &Env, shadow: &Shadow, links: &[LinkKey], out: &mut Vec<Output>) {
+        if links.is_empty() || self.bulk.is_empty() {
+            return;
+        }
+        for profile in self.local.profiles() {
+            let Delivery::Mqtt(Mqtt { link, .. }) = &profile.delivery else { continue };
+            let going = self.bulk.going.get_mut(&profile.instance).filter(|_| links.contains(link));
+            match going.map(|going| &mut going.upload) {
+                Some(upload @ Sending::Idle) => *upload = Sending::Again { at: env.now, tries: 0 },
+                // That it failed may be heard of after this.
+                Some(Sending::Sent { came_up, .. }) => *came_up = true,
+                Some(Sending::Again { .. }) | None => continue,
+            }
+            self.send_reports(env, shadow, &profile, out);
+        }
     }
 
     /// Tries again what is due, and forgets what nobody wants any more.
@@ -219,31 +269,44 @@ impl Agent {
         &mut self,
         env: &Env,
         id: UploadId,
-        result: Result<(), String>,
+        result: Result<(), Undelivered>,
         out: &mut Vec<Output>,
     ) {
         let mut going = self.bulk.going.iter_mut();
         let sent = |it: &Going| matches!(it.upload, Sending::Sent { id: sent, .. } if sent == id);
         let Some((instance, going)) = going.find(|(_, it)| sent(it)) else { return };
-        let (instance, Sending::Sent { tries, .. }) = (*instance, going.upload) else { return };
+        let (instance, Sending::Sent { count, tries, came_up, .. }) = (*instance, going.upload) else {
+            return;
+        };
         let Err(why) = result else {
-            self.bulk.going.remove(&instance);
+            going.waiting.drain(..count.min(going.waiting.len()));
+            // What was collected meanwhile follows.
+            going.upload = Sending::Again { at: env.now, tries: 0 };
+            if going.waiting.is_empty() {
+                self.bulk.going.remove(&instance);
+            }
             return;
         };
         out.push(Output::Log(format!("bulk data profile {instance}: a report was not taken: {why}")));
         let profile = self.local.profile(instance);
-        let retry = profile.as_ref().and_then(|profile| match &profile.delivery {
-            Delivery::Http(http) => http.retry,
-            Delivery::Push => None,
-        });
-        let kept = profile.is_some_and(|profile| profile.retained != Some(0));
-        going.upload = match retry {
-            Some(retry) => {
+        let delivery = profile.as_ref().map(|profile| &profile.delivery);
+        let over_mqtt = matches!(delivery, Some(Delivery::Mqtt(_)));
+        going.upload = match (delivery, why) {
+            // The oldest are given up until the newest can be sent.
+            (Some(_), Undelivered::TooLarge(_)) if going.waiting.len() > 1 => {
+                going.waiting.remove(0);
+                Sending::Again { at: env.now, tries }
+            }
+            (Some(Delivery::Http(Http { retry: Some(retry), .. })), _) => {
                 Sending::Again { at: env.now + retry.wait_ms(tries + 1, env.seed), tries: tries + 1 }
             }
-            None => Sending::Idle,
+            (Some(Delivery::Mqtt(_)), _) if came_up => Sending::Again { at: env.now, tries },
+            _ => Sending::Idle,
         };
-        if retry.is_none() && !kept {
+        // Over MQTT the report of this interval waits for the connection; without retries over HTTP it is kept
+        // for the next interval, or not at all.
+        let kept = profile.is_some_and(|profile| over_mqtt || profile.retained != Some(0));
+        if going.upload == Sending::Idle && !kept {
             self.bulk.going.remove(&instance);
         }
     }

@@ -161,7 +161,8 @@ impl Agent {
             Input::Persisted(token) => self.persisted(token),
             Input::StoreFailed(token) => self.store_failed(token, out),
             Input::Links { links } => {
-                self.local.set_links(links);
+                let came = self.local.set_links(links);
+                self.send_over(env, shadow, &came, out);
                 self.tell_news(env, shadow, out);
             }
         }

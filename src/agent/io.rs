@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use thiserror::Error;
 
 use crate::cwmp::rpc::{Fault, Inform, Request, Response};
 use crate::datamodel::{Firmware, FirmwareId, Instantiated, WallTime};
@@ -99,7 +100,7 @@ pub enum Input<'a> {
     /// A collector has taken a report, or why it has not.
     Uploaded {
         id: UploadId,
-        result: Result<(), String>,
+        result: Result<(), Undelivered>,
     },
     Persisted(Token),
     StoreFailed(Token),
@@ -110,10 +111,46 @@ pub enum Input<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UploadId(pub u64);
 
-/// Bulk data reports for a collector (TR-369 A.2).
+/// Bulk data reports for a collector (TR-369 Annex A).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Upload {
     pub id: UploadId,
+    pub way: UploadWay,
+    pub body: Bytes,
+}
+
+/// How they go there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UploadWay {
+    Http(HttpUpload),
+    Mqtt(Publication),
+}
+
+/// A message to the broker of one of the agent's connections.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Publication {
+    pub link: LinkKey,
+    pub topic: String,
+    /// 0, 1 or 2.
+    pub qos: u8,
+    pub retain: bool,
+    /// The content type, which MQTT 3.1.1 has not.
+    pub media_type: &'static str,
+}
+
+/// Why reports are not with their collector.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Undelivered {
+    /// Fewer of them may do.
+    #[error("{0}")]
+    TooLarge(String),
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// A request to an HTTP server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpUpload {
     /// With its query.
     pub url: String,
     /// `POST` or `PUT`.
@@ -127,7 +164,6 @@ pub struct Upload {
     /// Whether a `Date` header goes along.
     pub date: bool,
     pub credentials: Option<(String, String)>,
-    pub body: Bytes,
 }
 
 /// What the world must do.

@@ -32,7 +32,9 @@ pub use config::{
     RoleConfig, StompConnection, UNTRUSTED, WebSocketListener,
 };
 pub use core::Agent;
-pub use io::{Env, Input, Output, Rpc, RpcId, Shadow, Upload, UploadId};
+pub use io::{
+    Env, HttpUpload, Input, Output, Publication, Rpc, RpcId, Shadow, Undelivered, Upload, UploadId, UploadWay,
+};
 pub use quick::{Question, has_news, news};
 pub use stored::{RestoreError, stored_device_id};
 pub use ways::{LinkKey, LinkState, Met, MqttWay, Phase, Retry, StompWay, Ways, WebSocketWay};

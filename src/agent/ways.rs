@@ -28,10 +28,12 @@ impl Ways {
         left.used() == self.clone().used()
     }
 
-    /// Without connections that lead to nobody.
+    /// Without connections that lead to nobody. Reports over a connection that is there anyway make no
+    /// difference to it.
     fn used(mut self) -> Self {
-        self.mqtt.retain(|way| !way.met.is_empty());
+        self.mqtt.retain(|way| !way.met.is_empty() || way.has_reports);
         self.stomp.retain(|way| !way.met.is_empty());
+        self.mqtt.iter_mut().for_each(|way| way.has_reports = way.met.is_empty());
         self
     }
 }
@@ -90,6 +92,8 @@ pub struct MqttWay {
     pub reply_topic: String,
     pub qos: u8,
     pub met: Vec<Met>,
+    /// Whether bulk data reports go there: then it is wanted though nobody is met there.
+    pub has_reports: bool,
 }
 
 /// A connection to a STOMP broker; times in milliseconds.

@@ -10,7 +10,7 @@ use flate2::write::GzEncoder;
 use thiserror::Error;
 use tokio::sync::Semaphore;
 
-use crate::agent::Upload;
+use crate::agent::{HttpUpload, Undelivered};
 use crate::net::{HttpClient, HttpError, HttpLimits, HttpReply, HttpRequest, HttpUrl, TlsClient, UrlError};
 use crate::policy::Egress;
 use crate::transport::http::{Challenge, Credentials, basic_answer};
@@ -30,6 +30,16 @@ pub enum CollectorError {
     Status(u16),
     #[error("{0} uploads wait already")]
     Busy(usize),
+}
+
+impl From<CollectorError> for Undelivered {
+    fn from(error: CollectorError) -> Self {
+        match error {
+            // RFC 9110 15.5.14.
+            CollectorError::Status(413) => Self::TooLarge(error.to_string()),
+            _ => Self::Failed(error.to_string()),
+        }
+    }
 }
 
 /// Sends uploads; cloning shares its limits.
@@ -57,14 +67,14 @@ impl Collector {
     }
 
     /// Sends a report; done when the collector has said that it has it (a status of 200 to 299).
-    pub async fn send(&self, upload: &Upload) -> Result<(), CollectorError> {
+    pub async fn send(&self, upload: &HttpUpload, body: &Bytes) -> Result<(), CollectorError> {
         let url = self.place(&upload.url)?;
         let Ok(_place) = self.places.acquire().await else { return Err(CollectorError::Busy(AT_ONCE)) };
-        let reply = self.exchange(&url, upload, None).await?;
+        let reply = self.exchange(&url, upload, body, None).await?;
         let reply = match reply.status {
             401 => {
                 let answer = answer(&reply, &url, upload).ok_or(CollectorError::Unauthorized)?;
-                self.exchange(&url, upload, Some(answer)).await?
+                self.exchange(&url, upload, body, Some(answer)).await?
             }
             _ => reply,
         };
@@ -78,7 +88,8 @@ impl Collector {
     async fn exchange(
         &self,
         url: &HttpUrl,
-        upload: &Upload,
+        upload: &HttpUpload,
+        body: &Bytes,
         authorization: Option<String>,
     ) -> Result<HttpReply, CollectorError> {
         let limits = HttpLimits { connect: CONNECT, answer: ANSWER, body: MAX_ANSWER };
@@ -96,9 +107,9 @@ impl Collector {
         let body = match upload.gzip {
             true => {
                 headers.push(("Content-Encoding".into(), "gzip".into()));
-                gzip(&upload.body)
+                gzip(body)
             }
-            false => upload.body.clone(),
+            false => body.clone(),
         };
         if upload.method != "POST" {
             headers.push(("Content-Length".into(), body.len().to_string()));
@@ -116,7 +127,7 @@ fn gzip(body: &[u8]) -> Bytes {
 }
 
 /// Digest if it is offered, else basic.
-fn answer(reply: &HttpReply, url: &HttpUrl, upload: &Upload) -> Option<String> {
+fn answer(reply: &HttpReply, url: &HttpUrl, upload: &HttpUpload) -> Option<String> {
     let (user, password) = upload.credentials.as_ref()?;
     let offers = reply.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("www-authenticate"));
     let offers: Vec<&str> = offers.map(|(_, value)| value.as_str()).collect();

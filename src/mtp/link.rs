@@ -173,7 +173,7 @@ impl<C: Command> Own<C> {
         self.links.get(agent).map(|link| link.state())
     }
 
-    fn link(&self, agent: &EndpointId) -> Link<C> {
+    pub(super) fn link(&self, agent: &EndpointId) -> Link<C> {
         let slot = self.links.entry(agent.clone());
         slot.or_insert_with(|| C::connect(&self.shared, Arc::clone(&self.config), agent)).clone()
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::agent::{LinkKey, LinkState, Upload, UploadId, Ways};
+use crate::agent::{LinkKey, LinkState, Undelivered, Upload, UploadId, Ways};
 use crate::datamodel::{Firmware, FirmwareId};
 use crate::durable::{Change, Token};
 use crate::identity::EndpointId;
@@ -114,7 +114,7 @@ pub enum Input {
     /// A collector has taken a report, or why it has not.
     Uploaded {
         id: UploadId,
-        result: Result<(), String>,
+        result: Result<(), Undelivered>,
     },
     /// A shell with TLS has done what [`Output::Secure`] asked for.
     Secured {

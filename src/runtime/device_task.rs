@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, info, warn};
 
-use crate::agent::Upload;
+use crate::agent::{Undelivered, Upload, UploadWay};
 use crate::connection_request;
 use crate::datamodel::FirmwareId;
 use crate::durable::{Change, Token};
@@ -285,14 +285,27 @@ impl<'s, S: Store> DeviceTask<'s, S> {
         }
     }
 
-    fn upload(&self, upload: Upload) {
-        let (mailbox, collector) = (self.mailbox.clone(), self.shared.config.collector.clone());
-        let metrics = Arc::clone(&self.shared.config.metrics);
+    fn upload(&self, Upload { id, way, body }: Upload) {
+        let config = &self.shared.config;
+        let metrics = Arc::clone(&config.metrics);
+        let end: Pin<Box<dyn Future<Output = Result<(), Undelivered>> + Send>> = match way {
+            UploadWay::Http(request) => {
+                let collector = config.collector.clone();
+                Box::pin(async move { collector.send(&request, &body).await.map_err(Undelivered::from) })
+            }
+            UploadWay::Mqtt(publication) => match config.mtps.report(self.endpoint, publication, body) {
+                Some(delivery) => Box::pin(delivery.end()),
+                None => {
+                    let why = "there is no connection for the MQTT client that the profile names";
+                    Box::pin(std::future::ready(Err(Undelivered::Failed(why.to_owned()))))
+                }
+            },
+        };
+        let mailbox = self.mailbox.clone();
         tokio::spawn(async move {
-            let result = collector.send(&upload).await;
+            let result = end.await;
             metrics.bulk_data_report(result.is_ok());
             if let Some(mailbox) = mailbox.upgrade() {
-                let (id, result) = (upload.id, result.map_err(|error| error.to_string()));
                 let _ = mailbox.send(Letter::Input(Input::Uploaded { id, result })).await;
             }
         });

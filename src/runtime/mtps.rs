@@ -7,9 +7,9 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use dashmap::{DashMap, DashSet};
 
-use crate::agent::{LinkKey, LinkState, Ways};
+use crate::agent::{LinkKey, LinkState, Publication, Ways};
 use crate::identity::EndpointId;
-use crate::mtp::mqtt::Mqtt;
+use crate::mtp::mqtt::{Delivery, Mqtt};
 use crate::mtp::stomp::Stomp;
 use crate::mtp::websocket::{Listener, WebSocket};
 use crate::observe::Metrics;
@@ -147,6 +147,18 @@ impl Mtps {
             Some((_, Mtp::WebSocket(websocket))) => websocket.send(agent, controller, record),
             Some((_, Mtp::InProcess(hand))) => hand(agent, controller, record),
             None => self.inner.metrics.usp_dropped(agent.as_str(), "no MTP leads to the controller"),
+        }
+    }
+
+    /// Publishes a bulk data report over one of the agent's connections, or one that it shares; `None` where
+    /// there is no such connection.
+    pub fn report(&self, agent: &EndpointId, publication: Publication, body: Bytes) -> Option<Delivery> {
+        if let Some(own) = self.inner.own.get(agent) {
+            return own.report(publication, body);
+        }
+        match self.configured().iter().find(|(key, _)| *key == publication.link) {
+            Some((_, Mtp::Mqtt(mqtt))) => Some(mqtt.report(agent, publication, body)),
+            _ => None,
         }
     }
 

@@ -7,10 +7,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
-use crate::agent::{LinkKey, LinkState, Met, MqttWay, StompWay, Ways, WebSocketWay};
+use crate::agent::{LinkKey, LinkState, Met, MqttWay, Publication, StompWay, Ways, WebSocketWay};
 use crate::identity::EndpointId;
 use crate::mtp::AgentSide;
-use crate::mtp::mqtt::{MqttConfig, MqttLink, OwnNames, Sharing};
+use crate::mtp::mqtt::{Delivery, MqttConfig, MqttLink, OwnNames, Sharing};
 use crate::mtp::stomp::{StompConfig, StompLink};
 use crate::mtp::websocket::{WebSocketConfig, WebSocketLink};
 use crate::net::{HttpUrl, TlsClient};
@@ -163,6 +163,14 @@ impl OwnWays {
         })
     }
 
+    /// Publishes a bulk data report, if there is such a connection.
+    pub fn report(&self, publication: Publication, body: Bytes) -> Option<Delivery> {
+        match self.links.get(&publication.link) {
+            Some(Link::Mqtt(link)) => Some(link.report(publication, body)),
+            _ => None,
+        }
+    }
+
     /// A connection to which too much is told already to be told this comes to it later, if at all.
     pub fn restart(&self, agent: &EndpointId) {
         for link in self.links.values() {
@@ -209,6 +217,7 @@ impl Workshop {
                 filters: way.filters.clone(),
                 reply_topic: way.reply_topic.clone(),
                 qos: way.qos,
+                for_reports: way.met.is_empty(),
             }),
         });
         match link {
@@ -322,6 +331,7 @@ mod tests {
             reply_topic: String::new(),
             qos: 1,
             met: vec![met(controller, 1)],
+            has_reports: false,
         };
         let websocket = WebSocketWay {
             key: LinkKey::WebSocket(1, 2),

@@ -14,7 +14,7 @@ pub(super) fn check(object: &str, name: &str, value: &str, egress: &Egress) -> R
         ("Device.BulkData.Profile.{i}.HTTP.", "URL") => url(value, egress),
         ("Device.BulkData.Profile.{i}.HTTP.", "Compression") => one_of(value, &["None", "GZIP"]),
         ("Device.BulkData.Profile.{i}.HTTP.", "Method") => one_of(value, &["POST", "PUT"]),
-        ("Device.BulkData.Profile.{i}.", "Protocol") => one_of(value, &["", "HTTP", "USPEventNotif"]),
+        ("Device.BulkData.Profile.{i}.", "Protocol") => one_of(value, &["", "HTTP", "MQTT", "USPEventNotif"]),
         ("Device.BulkData.Profile.{i}.", "EncodingType") => one_of(value, &["", "JSON", "CSV"]),
         ("Device.MQTT.Client.{i}.", "ProtocolVersion") => one_of(value, &["3.1.1", "5.0"]),
         ("Device.MQTT.Client.{i}.", "TransportProtocol") => one_of(value, &["TCP/IP", "TLS"]),
@@ -24,7 +24,8 @@ pub(super) fn check(object: &str, name: &str, value: &str, egress: &Egress) -> R
         ("Device.LocalAgent.MTP.{i}.MQTT.", "PublishQoS")
         | ("Device.MQTT.Client.{i}.Subscription.{i}.", "QoS") => one_of(value, &["0", "1"]),
         ("Device.LocalAgent.MTP.{i}.MQTT.", "ResponseTopicConfigured")
-        | ("Device.LocalAgent.Controller.{i}.MTP.{i}.MQTT.", "Topic") => topic(value),
+        | ("Device.LocalAgent.Controller.{i}.MTP.{i}.MQTT.", "Topic")
+        | ("Device.BulkData.Profile.{i}.MQTT.", "PublishTopic") => topic(value),
         ("Device.MQTT.Client.{i}.Subscription.{i}.", "Topic") => filter(value),
         (_, "Destination" | "VirtualHost" | "Path" | "ClientID" | "Username" | "Password") => line(value),
         _ => Ok(()),
@@ -58,6 +59,9 @@ fn one_of(value: &str, known: &[&str]) -> Result<(), String> {
 
 fn topic(value: &str) -> Result<(), String> {
     line(value)?;
+    if value.len() > MAX_TOPIC {
+        return Err(format!("a topic has {MAX_TOPIC} bytes at most"));
+    }
     if value.contains(['+', '#']) { Err("a topic to publish to has no wildcards".into()) } else { Ok(()) }
 }
 
@@ -82,6 +86,9 @@ fn line(value: &str) -> Result<(), String> {
     if value.contains(char::is_control) { Err("it has control characters".into()) } else { Ok(()) }
 }
 
+/// Longest topic, in bytes: of MQTT's 65,535 what a sensible one needs.
+const MAX_TOPIC: usize = 1_024;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -104,6 +111,11 @@ mod tests {
             (subscription, "Topic", "a+", false),
             ("Device.LocalAgent.Controller.{i}.MTP.{i}.MQTT.", "Topic", "a/#", false),
             ("Device.LocalAgent.MTP.{i}.", "Protocol", "CoAP", false),
+            ("Device.BulkData.Profile.{i}.MQTT.", "PublishTopic", "reports/+/x", false),
+            ("Device.BulkData.Profile.{i}.MQTT.", "PublishTopic", &"t".repeat(1_025), false),
+            ("Device.BulkData.Profile.{i}.MQTT.", "PublishTopic", "reports/x", true),
+            ("Device.BulkData.Profile.{i}.", "Protocol", "MQTT", true),
+            ("Device.BulkData.Profile.{i}.", "Protocol", "Streaming", false),
         ] {
             assert_eq!(check(object, name, value, &egress).is_ok(), fine, "{object}{name}={value}");
         }

@@ -309,8 +309,11 @@ impl LocalAgent {
         Some(own.then_some(now))
     }
 
-    /// What is known of the connections has changed.
-    pub fn set_links(&mut self, links: BTreeMap<LinkKey, LinkState>) {
+    /// What is known of the connections has changed. Gives those that came up.
+    pub fn set_links(&mut self, links: BTreeMap<LinkKey, LinkState>) -> Vec<LinkKey> {
+        let was_up = |key: &LinkKey| self.links.get(key).is_some_and(LinkState::is_up);
+        let came = links.iter().filter(|(key, state)| state.is_up() && !was_up(key)).map(|(key, _)| *key);
+        let came = came.collect();
         for (key, state) in &links {
             if let (LinkKey::Mqtt(number), Some(assigned)) = (key, &state.client_id) {
                 // R-MQTT.9.
@@ -325,6 +328,7 @@ impl LocalAgent {
             self.tree.model.watch(false);
         }
         self.show_links();
+        came
     }
 
     /// Whether there is such a connection.

@@ -18,7 +18,7 @@ mod tree;
 mod ways;
 
 pub(super) use local_agent::{LocalAgent, THRESHOLDS};
-pub(super) use profile::{Delivery, Http, Profile};
+pub(super) use profile::{Delivery, Http, Mqtt, Profile};
 pub(super) use request::Operation;
 pub(super) use subscription::{NotifType, Subscription};
 pub use template::Template;

@@ -1,6 +1,7 @@
 //! `Device.BulkData.Profile.{i}.`: what is collected, when, and where the reports go.
 
-use crate::datamodel::WallTime;
+use crate::agent::ways::LinkKey;
+use crate::datamodel::{WallTime, path};
 use crate::telemetry::{
     CsvEncoding, CsvLayout, Encoding, JsonEncoding, JsonLayout, Schedule, Selection, Timestamp,
 };
@@ -8,7 +9,7 @@ use crate::usp::Retry;
 use crate::usp::path::PathExpr;
 
 use super::local_agent::LocalAgent;
-use super::tree::Tree;
+use super::tree::{Tree, as_object};
 
 /// A profile that is enabled and complete.
 #[derive(Debug, Clone)]
@@ -29,6 +30,16 @@ pub(in crate::agent) enum Delivery {
     /// `Protocol` USPEventNotif: as `Push!` events.
     Push,
     Http(Http),
+    Mqtt(Mqtt),
+}
+
+/// `Profile.{i}.MQTT.`
+#[derive(Debug, Clone)]
+pub(in crate::agent) struct Mqtt {
+    pub link: LinkKey,
+    pub topic: String,
+    pub qos: u8,
+    pub retain: bool,
 }
 
 /// `Profile.{i}.HTTP.`
@@ -50,7 +61,7 @@ impl Profile {
     pub fn uri_references(&self) -> impl Iterator<Item = &str> {
         let parameters = match &self.delivery {
             Delivery::Http(http) => http.uri_parameters.as_slice(),
-            Delivery::Push => &[],
+            Delivery::Push | Delivery::Mqtt(_) => &[],
         };
         parameters.iter().map(|(_, reference)| reference.as_str())
     }
@@ -69,6 +80,7 @@ impl Profile {
         let delivery = match value("Protocol")? {
             "USPEventNotif" => Delivery::Push,
             "HTTP" => Delivery::Http(Http::read(tree, &row)?),
+            "MQTT" => Delivery::Mqtt(Mqtt::read(tree, &row)?),
             _ => return None,
         };
         Some(Self {
@@ -107,6 +119,19 @@ impl Http {
             credentials: user.map(|user| (user.to_owned(), value("Password").unwrap_or("").to_owned())),
             retry: tree.is(&format!("{row}HTTP.RetryEnable")).then_some(retry),
             uri_parameters: parameters.collect(),
+        })
+    }
+}
+
+impl Mqtt {
+    fn read(tree: &Tree, row: &str) -> Option<Self> {
+        let value = |name: &str| tree.value(&format!("{row}MQTT.{name}"));
+        let client = path::instance(&as_object(value("Reference").filter(|client| !client.is_empty())?))?;
+        Some(Self {
+            link: LinkKey::Mqtt(client),
+            topic: value("PublishTopic").filter(|topic| !topic.is_empty())?.to_owned(),
+            qos: value("PublishQoS")?.parse().ok()?,
+            retain: tree.is(&format!("{row}MQTT.PublishRetain")),
         })
     }
 }
@@ -162,4 +187,4 @@ fn encoding(tree: &Tree, row: &str) -> Option<Encoding> {
     })
 }
 
-const PROFILES: &str = "Device.BulkData.Profile.";
+pub(super) const PROFILES: &str = "Device.BulkData.Profile.";

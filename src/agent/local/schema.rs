@@ -36,7 +36,7 @@ struct Owned {
 const PLAIN: Owned = Owned { path: "", rows: Rows::One, without: &[], fixed: &[], kept: &[], defaults: &[] };
 
 /// In byte order of their paths, so that an object stands before what is below it.
-const OWNED: [Owned; 31] = [
+const OWNED: [Owned; 32] = [
     Owned {
         path: "Device.BulkData.",
         defaults: &[
@@ -45,7 +45,7 @@ const OWNED: [Owned; 31] = [
             ("MaxNumberOfProfiles", "16"),
             ("MinReportingInterval", "1"),
             ("ParameterWildCardSupported", "true"),
-            ("Protocols", "HTTP,USPEventNotif"),
+            ("Protocols", "HTTP,MQTT,USPEventNotif"),
         ],
         without: &["Status"],
         ..PLAIN
@@ -75,6 +75,7 @@ const OWNED: [Owned; 31] = [
         ..PLAIN
     },
     Owned { path: "Device.BulkData.Profile.{i}.JSONEncoding.", ..PLAIN },
+    Owned { path: "Device.BulkData.Profile.{i}.MQTT.", ..PLAIN },
     Owned { path: "Device.BulkData.Profile.{i}.Parameter.{i}.", rows: Rows::Controllers(256), ..PLAIN },
     Owned {
         path: "Device.LocalAgent.",

@@ -9,6 +9,7 @@ use crate::identity::EndpointId;
 use crate::policy::Egress;
 
 use super::local_agent::CONTROLLERS;
+use super::profile::PROFILES;
 use super::tree::{Tree, as_object};
 
 /// Whether a row or parameter has to do with how controllers are met.
@@ -20,8 +21,16 @@ pub(super) fn concerns(name: &str) -> bool {
     };
     match name.strip_prefix(CONTROLLERS) {
         Some(below) => in_controller(below),
-        None => AREAS.iter().any(|area| name.starts_with(area)),
+        None => AREAS.iter().any(|area| name.starts_with(area)) || is_of_reports(name),
     }
+}
+
+/// Whether it has to do with which connections bulk data reports go over.
+fn is_of_reports(name: &str) -> bool {
+    let decides = |below: &str| {
+        below.ends_with('.') || ["Enable", "Protocol", "Reference"].contains(&path::name(below))
+    };
+    name == COLLECTS || name.strip_prefix(PROFILES).is_some_and(decides)
 }
 
 /// What the rows of a tree mean. Rows that are not enabled, not complete or not allowed mean nothing.
@@ -42,14 +51,32 @@ pub(super) fn read(tree: &Tree, egress: &Egress) -> Ways {
         }
     }
     keep_first(&mut ways.mqtt, |way| way.key);
+    lead_reports(tree, &mut ways.mqtt);
     keep_first(&mut ways.stomp, |way| way.key);
     ways.mqtt.retain(|way| egress.allows(scheme("mqtt", way.tls), &way.host, way.port, ""));
     ways.stomp.retain(|way| egress.allows(scheme("stomp", way.tls), &way.host, way.port, ""));
     ways.websocket.retain(|way| egress.allows(scheme("ws", way.tls), &way.host, way.port, &way.path));
     // A connection on which nobody is met would be for nothing.
-    ways.mqtt.retain(|way| !way.met.is_empty());
+    ways.mqtt.retain(|way| !way.met.is_empty() || way.has_reports);
     ways.stomp.retain(|way| !way.met.is_empty());
     ways
+}
+
+/// Bulk data profiles name the clients whose brokers get their reports.
+fn lead_reports(tree: &Tree, ways: &mut Vec<MqttWay>) {
+    if !tree.is(COLLECTS) {
+        return;
+    }
+    for profile in tree.rows(PROFILES).iter().filter(|profile| tree.is(&format!("{profile}Enable"))) {
+        if tree.value(&format!("{profile}Protocol")) != Some("MQTT") {
+            continue;
+        }
+        let Some((row, number)) = referenced(tree, profile, "MQTT") else { continue };
+        match ways.iter_mut().find(|way| way.key == LinkKey::Mqtt(number)) {
+            Some(way) => way.has_reports = true,
+            None => ways.extend(client(tree, &row, number).map(|way| MqttWay { has_reports: true, ..way })),
+        }
+    }
 }
 
 /// The controllers that are enabled, with their rows.
@@ -111,6 +138,16 @@ fn referenced(tree: &Tree, mtp: &str, protocol: &str) -> Option<(String, u32)> {
 
 fn mqtt(tree: &Tree, mtp: &str) -> Option<MqttWay> {
     let (row, number) = referenced(tree, mtp, "MQTT")?;
+    let own = |name: &str| format!("{mtp}MQTT.{name}");
+    Some(MqttWay {
+        reply_topic: tree.value(&own("ResponseTopicConfigured")).unwrap_or("").to_owned(),
+        qos: tree.number(&own("PublishQoS")).and_then(|qos| u8::try_from(qos).ok()).unwrap_or(0),
+        ..client(tree, &row, number)?
+    })
+}
+
+/// The connection that a row of `Device.MQTT.Client.` is, before anything is said over it.
+fn client(tree: &Tree, row: &str, number: u32) -> Option<MqttWay> {
     let text = |name: &str| tree.value(&format!("{row}{name}")).unwrap_or("").to_owned();
     let number_of = |name: &str| tree.number(&format!("{row}{name}")).unwrap_or(0);
     let v5 = text("ProtocolVersion") != "3.1.1";
@@ -122,7 +159,6 @@ fn mqtt(tree: &Tree, mtp: &str) -> Option<MqttWay> {
         let qos = tree.number(&format!("{it}QoS")).unwrap_or(0);
         Some((topic.to_owned(), u8::try_from(qos).unwrap_or(1)))
     });
-    let own = |name: &str| format!("{mtp}MQTT.{name}");
     Some(MqttWay {
         key: LinkKey::Mqtt(number),
         host: Some(text("BrokerAddress")).filter(|host| !host.is_empty())?,
@@ -140,9 +176,10 @@ fn mqtt(tree: &Tree, mtp: &str) -> Option<MqttWay> {
             most_ms: number_of("ConnectRetryMaxInterval") * 1_000,
         },
         filters: filters.collect(),
-        reply_topic: tree.value(&own("ResponseTopicConfigured")).unwrap_or("").to_owned(),
-        qos: tree.number(&own("PublishQoS")).and_then(|qos| u8::try_from(qos).ok()).unwrap_or(0),
+        reply_topic: String::new(),
+        qos: 0,
         met: Vec::new(),
+        has_reports: false,
     })
 }
 
@@ -297,6 +334,7 @@ fn named(state: Option<&LinkState>) -> String {
 pub(super) const CLIENTS: &str = "Device.MQTT.Client.";
 pub(super) const CONNECTIONS: &str = "Device.STOMP.Connection.";
 pub(super) const MTPS: &str = "Device.LocalAgent.MTP.";
+const COLLECTS: &str = "Device.BulkData.Enable";
 const AREAS: [&str; 3] = [CLIENTS, CONNECTIONS, MTPS];
 /// The tenth wait of the standard's table with its defaults, at which waits grow no more (R-WS.19).
 const MOST_WEBSOCKET_WAIT_MS: u64 = 5_120_000;

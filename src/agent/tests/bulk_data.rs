@@ -1,7 +1,7 @@
 //! Bulk data collection, from profiles to reports (TR-369 Annex A).
 
 use super::*;
-use crate::agent::UploadId;
+use crate::agent::{HttpUpload, LinkState, Publication, Undelivered, UploadId, UploadWay};
 
 const PROFILES: &str = "Device.BulkData.Profile.";
 const UP_TIME: &str = "Device.DeviceInfo.UpTime";
@@ -48,7 +48,13 @@ fn report(upload: &Upload) -> serde_json::Value {
 }
 
 fn end(story: &mut Story, id: UploadId, result: Result<(), &str>) {
-    story.handle(Input::Uploaded { id, result: result.map_err(str::to_owned) });
+    let result = result.map_err(|why| Undelivered::Failed(why.to_owned()));
+    story.handle(Input::Uploaded { id, result });
+}
+
+fn request(upload: &Upload) -> &HttpUpload {
+    let UploadWay::Http(request) = &upload.way else { panic!("{upload:?}") };
+    request
 }
 
 #[test]
@@ -59,12 +65,13 @@ fn tp469_10_1_r_bulk_1_a_report_goes_to_the_collector_each_interval_and_names_th
         interval(&mut story);
         assert_eq!(story.uploads.len(), reports, "{:?}", story.log);
         let upload = story.uploads.last().unwrap().clone();
-        assert_eq!((upload.method, upload.media_type), ("POST", "application/json; charset=UTF-8"));
+        let request = request(&upload);
+        assert_eq!((request.method, request.media_type), ("POST", "application/json; charset=UTF-8"));
         let said = &report(&upload)["Report"][0];
         assert!(said["UpTime"].is_u64() && said["CollectionTime"].is_u64(), "{said}");
         let id = story.cpe.id();
-        assert!(upload.url.starts_with(&format!("http://127.0.0.1:9/bulk?x=1&oui={}&pc=", id.oui)));
-        assert!(upload.url.contains("&eid="), "{}", upload.url);
+        assert!(request.url.starts_with(&format!("http://127.0.0.1:9/bulk?x=1&oui={}&pc=", id.oui)));
+        assert!(request.url.contains("&eid="), "{}", request.url);
         end(&mut story, upload.id, Ok(()));
     }
     assert!(story.agent.is_idle(), "a report that was taken is held on to");
@@ -79,7 +86,7 @@ fn tp469_10_5_uri_parameters_tell_what_the_profile_adds() {
     story.ask(add(&format!("{row}HTTP.RequestURIParameter."), &more)).unwrap();
     interval(&mut story);
     let endpoint = story.cpe.id().endpoint_id().to_string().replace(':', "%3A").replace('%', "%25");
-    let url = &story.uploads[0].url;
+    let url = &request(&story.uploads[0]).url;
     assert!(url.contains("&id=") && !url.contains(' '), "{url} {endpoint}");
 }
 
@@ -193,4 +200,128 @@ fn a_collector_that_the_operator_does_not_allow_is_refused_when_it_is_written() 
         let error = refused.expect_err(url);
         assert!(error.err_msg.contains("egress policy"), "{}", error.err_msg);
     }
+}
+
+const CLIENTS: &str = "Device.MQTT.Client.";
+
+/// A profile over MQTT, with a client of its own at a broker that the operator allows.
+fn over_mqtt(more: &[(&str, &str)]) -> (Story, LinkKey) {
+    let egress = Arc::new(crate::policy::Egress::of(["mqtt://broker.example"]).unwrap());
+    let mut story = Story::with(AgentConfig { egress, ..AgentConfig::default() });
+    story.session();
+    story.session();
+    story.said.clear();
+    let client = [("Enable", "true"), ("BrokerAddress", "broker.example"), ("BrokerPort", "1883")];
+    let client = created(&story.ask(add(CLIENTS, &client)).unwrap());
+    let number = crate::datamodel::path::instance(&client).unwrap();
+    let topic = [("Protocol", "MQTT"), ("MQTT.Reference", &client[..]), ("MQTT.PublishTopic", "reports/x")];
+    let mut all = topic.to_vec();
+    all.extend(more);
+    profile(&mut story, &all, "UpTime", UP_TIME);
+    (story, LinkKey::Mqtt(number))
+}
+
+fn links(story: &mut Story, key: LinkKey, phase: Phase) {
+    story.handle(Input::Links { links: [(key, LinkState { phase, ..LinkState::default() })].into() });
+}
+
+/// The collection times in what was said last.
+fn times(story: &Story) -> usize {
+    report(story.uploads.last().unwrap())["Report"].as_array().unwrap().len()
+}
+
+#[test]
+fn tp469_10_13_r_bulk_8a_a_report_is_published_with_the_profile_s_topic_qos_and_content_type() {
+    let (mut story, link) = over_mqtt(&[("MQTT.PublishQoS", "2"), ("MQTT.PublishRetain", "true")]);
+    let ways = story.met.last().unwrap().clone().unwrap();
+    let way = ways.mqtt.iter().find(|way| way.key == link).expect("no connection is made for the profile");
+    assert!(way.met.is_empty() && way.has_reports, "{way:?}");
+    links(&mut story, link, Phase::Up);
+    for reports in 1..=2 {
+        interval(&mut story);
+        assert_eq!(story.uploads.len(), reports, "{:?}", story.log);
+        let upload = story.uploads.last().unwrap().clone();
+        let media_type = "application/json; charset=UTF-8";
+        let wanted = Publication { link, topic: "reports/x".into(), qos: 2, retain: true, media_type };
+        assert_eq!(upload.way, UploadWay::Mqtt(wanted));
+        assert!(report(&upload)["Report"][0]["UpTime"].is_u64());
+        end(&mut story, upload.id, Ok(()));
+    }
+    assert!(story.agent.is_idle(), "a report that was delivered is held on to");
+    // Without the profile nobody needs the connection.
+    story.ask(set("Device.BulkData.", &[("Enable", "false")])).unwrap();
+    assert!(story.met.last().unwrap().as_ref().is_none_or(|ways| ways.mqtt.iter().all(|it| it.key != link)));
+}
+
+#[test]
+fn over_mqtt_a_report_waits_for_the_connection_and_for_the_next_interval_as_the_profile_wants() {
+    for (retained, wanted) in [("0", 1), ("1", 2), ("-1", 3)] {
+        let (mut story, link) = over_mqtt(&[("NumberOfRetainedFailedReports", retained)]);
+        for _ in 0..3 {
+            interval(&mut story);
+            let id = story.uploads.last().unwrap().id;
+            end(&mut story, id, Err("there is no connection to the broker"));
+        }
+        assert_eq!(times(&story), wanted, "retained: {retained}");
+        let before = story.uploads.len();
+        story.pass(INTERVAL / 4);
+        assert_eq!(story.uploads.len(), before, "it is tried without a connection");
+        links(&mut story, link, Phase::Up);
+        assert_eq!((story.uploads.len(), times(&story)), (before + 1, wanted), "it does not wait to be up");
+        let id = story.uploads.last().unwrap().id;
+        end(&mut story, id, Ok(()));
+        assert!(story.agent.is_idle());
+    }
+}
+
+#[test]
+fn over_mqtt_what_is_with_the_broker_is_not_sent_twice_and_a_failure_heard_late_is_made_good() {
+    let (mut story, link) = over_mqtt(&[("NumberOfRetainedFailedReports", "-1")]);
+    links(&mut story, link, Phase::Up);
+    interval(&mut story);
+    let first = story.uploads[0].id;
+    interval(&mut story);
+    interval(&mut story);
+    assert_eq!(story.uploads.len(), 1, "a report in flight is sent again");
+    end(&mut story, first, Ok(()));
+    story.pass(1);
+    assert_eq!((story.uploads.len(), times(&story)), (2, 2), "what was collected meanwhile is lost");
+    let second = story.uploads[1].id;
+    links(&mut story, link, Phase::Connecting);
+    links(&mut story, link, Phase::Up);
+    end(&mut story, second, Err("the connection to the broker was lost"));
+    story.pass(1);
+    assert_eq!((story.uploads.len(), times(&story)), (3, 2));
+    // What is too large goes without the oldest.
+    let third = story.uploads[2].id;
+    story.handle(Input::Uploaded { id: third, result: Err(Undelivered::TooLarge("too large".into())) });
+    story.pass(1);
+    assert_eq!((story.uploads.len(), times(&story)), (4, 1));
+}
+
+#[test]
+fn reports_that_failed_are_given_up_when_the_encoding_changes() {
+    let mut story = begin();
+    let row = over_http(&mut story, &[("NumberOfRetainedFailedReports", "-1")], "UpTime", UP_TIME);
+    for encoding in ["JSON", "CSV"] {
+        story.ask(set(&row, &[("EncodingType", encoding)])).unwrap();
+        interval(&mut story);
+        let id = story.uploads.last().unwrap().id;
+        end(&mut story, id, Err("refused"));
+    }
+    let body = String::from_utf8(story.uploads.last().unwrap().body.to_vec()).unwrap();
+    assert_eq!(body.lines().count(), 2, "a header and the row of this interval: {body}");
+}
+
+#[test]
+fn reports_over_mqtt_go_to_topics_and_clients_that_are_there() {
+    let (mut story, _) = over_mqtt(&[]);
+    let row = "Device.BulkData.Profile.1.";
+    for (name, value) in
+        [("MQTT.PublishTopic", "a/#"), ("MQTT.PublishQoS", "3"), ("MQTT.Reference", "Device.MQTT.Client.77")]
+    {
+        story.ask(set(row, &[(name, value)])).expect_err(value);
+    }
+    let protocols = story.get("Device.BulkData.Protocols").unwrap();
+    assert_eq!(protocols["Device.BulkData.Protocols"], "HTTP,MQTT,USPEventNotif");
 }

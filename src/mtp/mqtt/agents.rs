@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
-use crate::agent::LinkState;
+use crate::agent::{LinkState, Publication};
 use crate::identity::EndpointId;
 use crate::mtp::AgentSide;
 use crate::mtp::link::{Command as _, Link, Own, Shared};
@@ -13,6 +13,7 @@ use crate::observe::Metrics;
 
 use super::config::{MqttConfig, Sharing};
 use super::connection::{Command, Connection};
+use super::reports::Delivery;
 
 /// The agents at one broker.
 pub struct Mqtt {
@@ -87,6 +88,12 @@ impl Mqtt {
             Some(link) => self.tell(link, agent, Command::send(agent, controller, record)),
             None => self.own.send(agent, controller, record),
         }
+    }
+
+    /// Publishes a bulk data report; what becomes of it comes later.
+    pub fn report(&self, agent: &EndpointId, publication: Publication, body: Bytes) -> Delivery {
+        let shared = self.share_of(agent).map(|link| link.report(publication.clone(), body.clone()));
+        shared.unwrap_or_else(|| self.own.link(agent).report(publication, body))
     }
 
     /// This agent has restarted: it connects anew before it says anything more. On a shared connection only

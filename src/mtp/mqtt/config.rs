@@ -56,6 +56,8 @@ pub struct OwnNames {
     pub reply_topic: String,
     /// Of what is published.
     pub qos: u8,
+    /// Nobody is met there: the connection is for bulk data reports alone.
+    pub for_reports: bool,
 }
 
 /// What the client has to know, of the agent's own objects or of the prefixes for all.
@@ -91,12 +93,14 @@ pub(super) fn client_config(
         user_properties,
         max_packet: u32::try_from(MAX_PACKET).unwrap_or(u32::MAX),
         max_waiting: if owner.is_some() { OWN_WAITING } else { SHARED_WAITING },
+        must_subscribe: true,
     };
     if let (Some(own), Some(agent)) = (&config.own, owner) {
         let unnamed = own.client_id.is_empty() && config.version == Version::V311;
         client.client_id = if unnamed { agent.as_str().to_owned() } else { own.client_id.clone() };
         client.clean = own.clean;
         client.session_expiry = own.session_expiry;
+        client.must_subscribe = !own.for_reports;
         client.filters.clone_from(&own.filters);
         let reply = Some(own.reply_topic.clone()).filter(|topic| !topic.is_empty());
         client.reply_topic = match config.version {

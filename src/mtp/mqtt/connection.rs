@@ -20,6 +20,7 @@ use crate::transport::mqtt::{Client, Codec, Event, Up};
 use crate::usp::record::MAX_RECORD;
 
 use super::config::{MqttConfig, client_config};
+use super::reports::{Report, Reports};
 use super::wire::Wire;
 
 /// What a connection is told.
@@ -37,6 +38,7 @@ pub enum Command {
         record: Bytes,
     },
     Adapt(Arc<MqttConfig>),
+    Report(Report),
 }
 
 impl link::Command for Command {
@@ -85,6 +87,8 @@ pub(super) struct Connection {
     again: bool,
     /// What was told after that, for the other connection.
     later: Vec<Command>,
+    /// Bulk data reports whose end somebody waits for.
+    reports: Reports,
 }
 
 impl Connection {
@@ -127,6 +131,7 @@ impl Connection {
             response_information: None,
             again: false,
             later: Vec::new(),
+            reports: Reports::default(),
         };
         tokio::spawn(connection.run());
         link
@@ -143,6 +148,7 @@ impl Connection {
             // It ends by itself when it is stopped: a goodbye takes a moment.
             let lived = self.live().await;
             self.client.disconnected();
+            self.reports.settle(&mut self.client);
             self.greet.clear();
             if lived.was_up {
                 backoff.reset();
@@ -255,6 +261,7 @@ impl Connection {
         let now = self.now();
         self.greet_some();
         wire.fill(&mut self.client, now)?;
+        self.reports.settle(&mut self.client);
         if wire.is_flushed() {
             *stuck_since = None;
         }

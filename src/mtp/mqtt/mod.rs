@@ -3,6 +3,7 @@
 mod agents;
 mod config;
 mod connection;
+mod reports;
 mod topics;
 mod wire;
 
@@ -10,5 +11,6 @@ use super::link::Link;
 
 pub use agents::Mqtt;
 pub use config::{MqttConfig, OwnNames, SESSION_EXPIRY, Sharing};
+pub use reports::Delivery;
 
 pub type MqttLink = Link<connection::Command>;

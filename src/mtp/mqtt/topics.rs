@@ -21,6 +21,11 @@ pub(super) fn agent_filter(config: &MqttConfig, agent: &EndpointId) -> String {
     if config.version == Version::V311 { format!("{topic}/#") } else { topic }
 }
 
+/// Whether a topic stands below another one.
+pub(super) fn is_below(prefix: &str, topic: &str) -> bool {
+    !prefix.is_empty() && topic.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('/'))
+}
+
 /// The agent that a topic of ours names.
 pub(super) fn agent_of(prefix: &str, topic: &str) -> Option<EndpointId> {
     let rest = topic.strip_prefix(prefix)?.strip_prefix('/')?;

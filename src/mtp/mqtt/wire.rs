@@ -23,6 +23,7 @@ impl Wire {
             if let Err(error) = self.codec.encode(packet, self.limit, &mut self.io.outgoing) {
                 // A message that the broker cannot take is dropped; the connection lives on.
                 tracing::warn!(%error, "a message is not sent");
+                client.unsent(error.to_string());
             }
         }
         Ok(())

@@ -115,6 +115,7 @@ impl Visitor {
             session_present: attached.present,
             assigned_client_id: assigned,
             max_packet_size: u32::try_from(MAX_PACKET).ok(),
+            max_qos: Some(1),
             ..ConnAck::default()
         };
         wire.push(Packet::ConnAck(ack)).map_err(broken)?;

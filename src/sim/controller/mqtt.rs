@@ -58,6 +58,7 @@ pub(super) async fn start(hub: Arc<Hub>, settings: MqttSettings) -> io::Result<m
         user_properties: vec![("usp-endpoint-id".to_owned(), hub.endpoint_id.as_str().to_owned())],
         max_packet: u32::try_from(MAX_PACKET).unwrap_or(u32::MAX),
         max_waiting: MAX_WAITING,
+        must_subscribe: true,
     });
     let own_topic = settings.topic.clone();
     let link = Link { hub: Arc::clone(&hub), settings, client, outgoing, own_topic, started: Instant::now() };

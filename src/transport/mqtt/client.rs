@@ -7,6 +7,7 @@
 
 use std::collections::VecDeque;
 
+use super::outgoing::{Ended, Limits, Outgoing, Undelivered};
 use super::packet::{ConnAck, Connect, Packet, Publish, Version};
 
 /// What a client needs to know.
@@ -30,6 +31,8 @@ pub struct ClientConfig {
     pub max_packet: u32,
     /// Messages that may wait, acknowledged or not.
     pub max_waiting: usize,
+    /// Whether a connection without a subscription is of no use (R-MQTT.16, R-MQTT.17).
+    pub must_subscribe: bool,
 }
 
 /// The connection is usable.
@@ -70,13 +73,8 @@ pub struct Client {
     state: State,
     /// Control packets that go before any message.
     control: VecDeque<Packet>,
-    waiting: VecDeque<Publish>,
-    /// Sent and not acknowledged, oldest first.
-    in_flight: VecDeque<Publish>,
-    /// Of `in_flight`, how many of the newest are to be sent again after a reconnection.
-    again: usize,
-    window: usize,
-    next_id: u16,
+    outgoing: Outgoing,
+    limits: Limits,
     /// Topics that the server named in `subscribe-topic`.
     named: Vec<String>,
     /// What has been asked for, and what of it is granted.
@@ -108,11 +106,8 @@ impl Client {
             config,
             state: State::Down,
             control: VecDeque::new(),
-            waiting: VecDeque::new(),
-            in_flight: VecDeque::new(),
-            again: 0,
-            window: WINDOW,
-            next_id: 0,
+            outgoing: Outgoing::default(),
+            limits: Limits { window: WINDOW, max_qos: 2, retain: true },
             named: Vec::new(),
             asked: Vec::new(),
             granted: Vec::new(),
@@ -151,15 +146,36 @@ impl Client {
     pub fn disconnected(&mut self) {
         self.state = State::Down;
         self.control.clear();
+        self.outgoing.disconnected();
     }
 
     /// Queues a message.
     pub fn publish(&mut self, publish: Publish) -> Result<(), Refused> {
-        if self.waiting.len() + self.in_flight.len() >= self.config.max_waiting {
+        self.queue(publish, None)
+    }
+
+    /// Queues a message whose end [`Client::take_ended`] tells under this number. While it is not sent it does
+    /// not outlive the connection.
+    pub fn publish_with(&mut self, publish: Publish, ticket: u64) -> Result<(), Refused> {
+        self.queue(publish, Some(ticket))
+    }
+
+    fn queue(&mut self, publish: Publish, ticket: Option<u64>) -> Result<(), Refused> {
+        if self.outgoing.len() >= self.config.max_waiting {
             return Err(Refused);
         }
-        self.waiting.push_back(publish);
+        self.outgoing.push(publish, ticket);
         Ok(())
+    }
+
+    /// The messages that have come to their end since this was last asked.
+    pub fn take_ended(&mut self) -> Vec<Ended> {
+        self.outgoing.take_ended()
+    }
+
+    /// The message that [`Client::transmit`] gave last could not be written: the server takes none so large.
+    pub fn unsent(&mut self, why: String) {
+        self.outgoing.unsent(why);
     }
 
     /// Says goodbye in order (R-MQTT.35): after all messages that there is room for, since the server reads
@@ -174,7 +190,7 @@ impl Client {
 
     /// Messages that are not acknowledged yet.
     pub fn pending(&self) -> usize {
-        self.waiting.len() + self.in_flight.len()
+        self.outgoing.len()
     }
 
     /// The next packet to write.
@@ -194,33 +210,7 @@ impl Client {
     }
 
     fn next_message(&mut self) -> Option<Packet> {
-        if self.state != State::Up {
-            return None;
-        }
-        if self.again > 0 {
-            let publish = self.in_flight.get(self.in_flight.len() - self.again)?.clone();
-            self.again -= 1;
-            return Some(Packet::Publish(Publish { dup: true, ..publish }));
-        }
-        if self.in_flight.len() >= self.window && self.waiting.front()?.qos > 0 {
-            return None;
-        }
-        let mut publish = self.waiting.pop_front()?;
-        if publish.qos > 0 {
-            publish.packet_id = self.fresh_id();
-            self.in_flight.push_back(publish.clone());
-        }
-        Some(Packet::Publish(publish))
-    }
-
-    fn fresh_id(&mut self) -> u16 {
-        loop {
-            self.next_id = self.next_id.checked_add(1).unwrap_or(1);
-            let used = self.in_flight.iter().any(|publish| publish.packet_id == self.next_id);
-            if !used {
-                return self.next_id;
-            }
-        }
+        if self.state == State::Up { self.outgoing.next(self.limits) } else { None }
     }
 
     /// Takes in a packet of the server's.
@@ -232,17 +222,21 @@ impl Client {
                 self.subscribed(id, &granted, out);
             }
             (_, Packet::Publish(publish)) if self.state != State::Connecting => self.message(publish, out),
-            (_, Packet::PubAck { id, refused }) => {
-                if let Some(reason) = refused {
+            (_, Packet::PubRec { id, refused: None }) => {
+                self.outgoing.received(id);
+                self.control.push_back(Packet::PubRel { id });
+            }
+            (_, Packet::PubAck { id, refused } | Packet::PubRec { id, refused }) => {
+                if let Some(reason) = refused.clone() {
                     // The server will not take it now nor later: repeating it would only block the rest.
                     out.push(Event::Rejected(reason));
                 }
-                self.acknowledged(id);
+                self.outgoing.acknowledged(id, refused.map_or(Ok(()), |why| Err(Undelivered::Refused(why))));
             }
+            (_, Packet::PubComp { id }) => self.outgoing.acknowledged(id, Ok(())),
             (_, Packet::PubRel { id }) => self.control.push_back(Packet::PubComp { id }),
             (_, Packet::PingResp) => self.ping_sent = None,
-            (_, Packet::SubAck { .. } | Packet::UnsubAck { .. } | Packet::PubRec { .. }) => {}
-            (_, Packet::PubComp { .. }) => {}
+            (_, Packet::SubAck { .. } | Packet::UnsubAck { .. }) => {}
             (_, Packet::Disconnect { reason }) => {
                 let reason = reason.unwrap_or_else(|| "without a reason".into());
                 out.push(Event::Close(format!("the broker disconnected: {reason}")));
@@ -265,22 +259,24 @@ impl Client {
         if let Some(seconds) = ack.server_keep_alive {
             self.keep_alive_ms = u64::from(seconds) * 1_000;
         }
-        self.window = usize::from(ack.receive_maximum.unwrap_or(u16::MAX)).min(WINDOW);
+        self.limits = Limits {
+            window: usize::from(ack.receive_maximum.unwrap_or(u16::MAX)).min(WINDOW),
+            max_qos: ack.max_qos.unwrap_or(2),
+            retain: ack.retain_available.unwrap_or(true),
+        };
         self.response_information = ack.response_information;
         self.server_max_packet = ack.max_packet_size;
         let named = ack.user_properties.into_iter().filter(|(name, _)| name == "subscribe-topic");
         self.named = named.map(|(_, topic)| topic).take(MAX_FILTERS).collect();
-        if !ack.session_present {
-            // The server has forgotten what was under way: all of it is new to it.
-            for mut publish in self.in_flight.drain(..).rev() {
-                publish.packet_id = 0;
-                self.waiting.push_front(publish);
-            }
-        }
-        self.again = self.in_flight.len();
+        self.outgoing.connected(ack.session_present);
         (self.asked, self.granted) = (Vec::new(), Vec::new());
         self.pending_filters.clear();
-        if self.named.is_empty() && self.response_information.is_none() && self.config.filters.is_empty() {
+        let nothing =
+            self.named.is_empty() && self.response_information.is_none() && self.config.filters.is_empty();
+        if nothing && !self.config.must_subscribe {
+            return self.up(out);
+        }
+        if nothing {
             // R-MQTT.16: without a subscription nothing could ever be answered.
             return self.give_up("there is no topic to subscribe to", out);
         }
@@ -315,11 +311,11 @@ impl Client {
         self.granted.retain(|filter| !gone.contains(filter));
         self.asked = wanted.into_iter().map(|(filter, _)| filter).collect();
         if !gone.is_empty() {
-            let id = self.fresh_id();
+            let id = self.outgoing.fresh_id();
             self.control.push_back(Packet::Unsubscribe { id, filters: gone });
         }
         if !fresh.is_empty() {
-            let id = self.fresh_id();
+            let id = self.outgoing.fresh_id();
             self.pending_filters.push((id, fresh.iter().map(|(filter, _)| filter.clone()).collect()));
             self.control.push_back(Packet::Subscribe { id, filters: fresh });
         }
@@ -341,7 +337,7 @@ impl Client {
     pub fn unsubscribe(&mut self) {
         let filters = std::mem::take(&mut self.asked);
         if self.state == State::Up && !filters.is_empty() {
-            let id = self.fresh_id();
+            let id = self.outgoing.fresh_id();
             self.control.push_back(Packet::Unsubscribe { id, filters });
         }
     }
@@ -368,10 +364,14 @@ impl Client {
         if self.state == State::Up {
             return out.push(Event::Subscribed(self.granted.clone()));
         }
-        if self.granted.is_empty() {
+        if self.granted.is_empty() && self.config.must_subscribe {
             // R-MQTT.17.
             return self.give_up("the broker granted no subscription", out);
         }
+        self.up(out);
+    }
+
+    fn up(&mut self, out: &mut Vec<Event>) {
         self.state = State::Up;
         out.push(Event::Up(Up {
             response_information: self.response_information.clone(),
@@ -386,16 +386,9 @@ impl Client {
             0 => {}
             1 => self.control.push_back(Packet::PubAck { id: publish.packet_id, refused: None }),
             // We subscribe with QoS 1 at most, so this is a server's error that we can bear.
-            _ => self.control.push_back(Packet::PubRec { id: publish.packet_id }),
+            _ => self.control.push_back(Packet::PubRec { id: publish.packet_id, refused: None }),
         }
         out.push(Event::Message(publish));
-    }
-
-    fn acknowledged(&mut self, id: u16) {
-        if let Some(at) = self.in_flight.iter().position(|publish| publish.packet_id == id) {
-            self.in_flight.remove(at);
-            self.again = self.again.min(self.in_flight.len());
-        }
     }
 
     /// When [`Client::tick`] is next needed.

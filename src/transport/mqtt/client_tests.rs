@@ -15,6 +15,7 @@ fn client() -> Client {
         user_properties: Vec::new(),
         max_packet: 1 << 20,
         max_waiting: 64,
+        must_subscribe: true,
     })
 }
 
@@ -195,4 +196,89 @@ fn tp469_11_4_an_assigned_client_id_is_told_and_used_again() {
     client.disconnected();
     client.connected(1);
     assert!(matches!(client.transmit(1), Some(Packet::Connect(it)) if it.client_id == "given"));
+}
+
+/// The packets that the client wants to write.
+fn packets(client: &mut Client) -> Vec<Packet> {
+    std::iter::from_fn(|| client.transmit(1)).collect()
+}
+
+fn of_qos(qos: u8) -> Publish {
+    Publish { topic: "reports".into(), payload: "r".into(), qos, retain: true, ..Publish::default() }
+}
+
+#[test]
+fn a_message_counts_as_delivered_when_its_qos_says_so() {
+    let mut client = client();
+    up(&mut client, ConnAck::default());
+    for qos in 0..3 {
+        client.publish_with(of_qos(qos), u64::from(qos)).unwrap();
+    }
+    let ids: Vec<u16> = sent(&mut client).iter().map(|publish| publish.packet_id).collect();
+    let ended = |client: &mut Client| client.take_ended().iter().map(|it| it.ticket).collect::<Vec<_>>();
+    assert_eq!(ended(&mut client), [0], "QoS 0 is delivered when it is sent");
+    client.handle(1, Packet::PubAck { id: ids[1], refused: None }, &mut Vec::new());
+    client.handle(1, Packet::PubRec { id: ids[2], refused: None }, &mut Vec::new());
+    assert_eq!(ended(&mut client), [1], "QoS 2 takes a PUBCOMP");
+    assert_eq!(packets(&mut client), [Packet::PubRel { id: ids[2] }]);
+    // What the server has is not sent once more: only that it may forget the packet id (MQTT 5.0 4.4).
+    client.disconnected();
+    up(&mut client, ConnAck { session_present: true, ..ConnAck::default() });
+    assert_eq!(packets(&mut client), [Packet::PubRel { id: ids[2] }]);
+    client.handle(1, Packet::PubComp { id: ids[2] }, &mut Vec::new());
+    assert_eq!(client.take_ended(), [Ended { ticket: 2, result: Ok(()) }]);
+    assert_eq!(client.pending(), 0);
+}
+
+#[test]
+fn what_was_not_sent_when_the_connection_broke_is_given_back_and_a_refusal_is_told() {
+    let mut client = client();
+    up(&mut client, ConnAck { receive_maximum: Some(1), ..ConnAck::default() });
+    client.publish(message("a record")).unwrap();
+    client.publish(message("another")).unwrap();
+    client.publish_with(of_qos(1), 7).unwrap();
+    assert_eq!(sent(&mut client).len(), 1);
+    client.disconnected();
+    assert_eq!(client.take_ended(), [Ended { ticket: 7, result: Err(Undelivered::Lost) }]);
+    assert_eq!(client.pending(), 2, "records wait for the next connection");
+    up(&mut client, ConnAck::default());
+    sent(&mut client);
+    client.publish_with(of_qos(2), 8).unwrap();
+    let id = sent(&mut client)[0].packet_id;
+    let mut out = Vec::new();
+    client.handle(1, Packet::PubRec { id, refused: Some("QuotaExceeded".into()) }, &mut out);
+    assert_eq!(out, [Event::Rejected("QuotaExceeded".into())]);
+    let refused = Err(Undelivered::Refused("QuotaExceeded".into()));
+    assert_eq!(client.take_ended(), [Ended { ticket: 8, result: refused }]);
+}
+
+#[test]
+fn a_server_gets_no_more_than_it_said_that_it_takes() {
+    let mut client = client();
+    let ack = ConnAck { max_qos: Some(1), retain_available: Some(false), ..ConnAck::default() };
+    up(&mut client, ack);
+    client.publish(of_qos(2)).unwrap();
+    let publish = &sent(&mut client)[0];
+    assert_eq!((publish.qos, publish.retain), (1, false));
+    // A message that is too large for the server keeps no place among those in flight.
+    client.unsent("too large".into());
+    assert_eq!(client.pending(), 0);
+    for (qos, ticket) in [(0, 1), (1, 2)] {
+        client.publish_with(of_qos(qos), ticket).unwrap();
+        sent(&mut client);
+        client.unsent("too large".into());
+        let result = Err(Undelivered::TooLarge("too large".into()));
+        assert_eq!(client.take_ended(), [Ended { ticket, result }], "QoS {qos}");
+    }
+}
+
+#[test]
+fn a_connection_for_reports_alone_needs_no_subscription() {
+    let mut client = client();
+    let config = ClientConfig { filters: Vec::new(), must_subscribe: false, ..client.config.clone() };
+    client.adapt(config, &mut Vec::new());
+    let events = up(&mut client, ConnAck::default());
+    assert!(matches!(&events[..], [Event::Up(_)]), "{events:?}");
+    client.publish(of_qos(1)).unwrap();
+    assert_eq!(sent(&mut client).len(), 1);
 }

@@ -4,10 +4,12 @@
 
 mod client;
 mod codec;
+mod outgoing;
 mod packet;
 mod v3;
 mod v5;
 
 pub use client::{Client, ClientConfig, Event, Refused, Up};
 pub use codec::{Codec, MqttError};
+pub use outgoing::{Ended, Undelivered};
 pub use packet::{ConnAck, Connect, Packet, Properties, Publish, Version};

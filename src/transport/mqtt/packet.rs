@@ -59,6 +59,9 @@ pub struct ConnAck {
     pub server_keep_alive: Option<u16>,
     pub receive_maximum: Option<u16>,
     pub max_packet_size: Option<u32>,
+    /// The highest QoS of messages that the server takes.
+    pub max_qos: Option<u8>,
+    pub retain_available: Option<bool>,
     pub user_properties: Vec<(String, String)>,
 }
 
@@ -73,8 +76,10 @@ pub enum Packet {
         id: u16,
         refused: Option<String>,
     },
+    /// `refused` as with PUBACK.
     PubRec {
         id: u16,
+        refused: Option<String>,
     },
     PubRel {
         id: u16,

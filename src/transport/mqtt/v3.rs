@@ -31,7 +31,7 @@ pub(super) fn to_plain(packet: wire::Packet) -> Option<Packet> {
             properties: Properties::default(),
         }),
         wire::Packet::PubAck(it) => Packet::PubAck { id: it.pkid, refused: None },
-        wire::Packet::PubRec(it) => Packet::PubRec { id: it.pkid },
+        wire::Packet::PubRec(it) => Packet::PubRec { id: it.pkid, refused: None },
         wire::Packet::PubRel(it) => Packet::PubRel { id: it.pkid },
         wire::Packet::PubComp(it) => Packet::PubComp { id: it.pkid },
         wire::Packet::Subscribe(it) => {
@@ -80,7 +80,7 @@ pub(super) fn from_plain(packet: Packet) -> Option<wire::Packet> {
             payload: publish.payload,
         }),
         Packet::PubAck { id, .. } => wire::Packet::PubAck(wire::PubAck::new(id)),
-        Packet::PubRec { id } => wire::Packet::PubRec(wire::PubRec::new(id)),
+        Packet::PubRec { id, .. } => wire::Packet::PubRec(wire::PubRec::new(id)),
         Packet::PubRel { id } => wire::Packet::PubRel(wire::PubRel::new(id)),
         Packet::PubComp { id } => wire::Packet::PubComp(wire::PubComp::new(id)),
         Packet::Subscribe { id, filters } => {

@@ -19,7 +19,13 @@ pub(super) fn to_plain(packet: wire::Packet) -> Option<Packet> {
             };
             Packet::PubAck { id: ack.pkid, refused }
         }
-        wire::Packet::PubRec(it) => Packet::PubRec { id: it.pkid },
+        wire::Packet::PubRec(it) => {
+            let refused = match it.reason {
+                wire::PubRecReason::Success | wire::PubRecReason::NoMatchingSubscribers => None,
+                reason => Some(format!("{reason:?}")),
+            };
+            Packet::PubRec { id: it.pkid, refused }
+        }
         wire::Packet::PubRel(it) => Packet::PubRel { id: it.pkid },
         wire::Packet::PubComp(it) => Packet::PubComp { id: it.pkid },
         wire::Packet::Subscribe(it) => {
@@ -57,7 +63,13 @@ pub(super) fn from_plain(packet: Packet) -> wire::Packet {
             }
             wire::Packet::PubAck(ack)
         }
-        Packet::PubRec { id } => wire::Packet::PubRec(wire::PubRec::new(id, None)),
+        Packet::PubRec { id, refused } => {
+            let mut received = wire::PubRec::new(id, None);
+            if refused.is_some() {
+                received.reason = wire::PubRecReason::UnspecifiedError;
+            }
+            wire::Packet::PubRec(received)
+        }
         Packet::PubRel { id } => wire::Packet::PubRel(wire::PubRel::new(id, None)),
         Packet::PubComp { id } => wire::Packet::PubComp(wire::PubComp::new(id, None)),
         Packet::Subscribe { id, filters } => {
@@ -162,6 +174,8 @@ fn ack_to_plain(ack: wire::ConnAck) -> ConnAck {
         plain.server_keep_alive = properties.server_keep_alive;
         plain.receive_maximum = properties.receive_max;
         plain.max_packet_size = properties.max_packet_size;
+        plain.max_qos = properties.max_qos;
+        plain.retain_available = properties.retain_available.map(|available| available != 0);
         plain.user_properties = properties.user_properties;
     }
     plain
@@ -175,8 +189,8 @@ fn ack_from_plain(ack: ConnAck) -> wire::ConnAck {
     let properties = wire::ConnAckProperties {
         session_expiry_interval: None,
         receive_max: ack.receive_maximum,
-        max_qos: None,
-        retain_available: None,
+        max_qos: ack.max_qos,
+        retain_available: ack.retain_available.map(u8::from),
         max_packet_size: ack.max_packet_size,
         assigned_client_identifier: ack.assigned_client_id,
         topic_alias_max: None,

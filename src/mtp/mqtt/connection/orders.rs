@@ -44,6 +44,7 @@ impl Connection {
             }
             Command::Send { agent, controller, record } => self.publish(&agent, &controller, record),
             Command::Adapt(config) => self.adapt(config),
+            Command::Report(report) => self.report(report),
         }
     }
 

@@ -9,6 +9,7 @@ use crate::mtp::contract::farewell;
 use crate::transport::mqtt::{Properties, Publish, Version};
 use crate::usp::record::{Payload, Record};
 
+use super::super::reports::Report;
 use super::super::topics;
 use super::{Connection, QUEUE_AHEAD};
 
@@ -78,6 +79,22 @@ impl Connection {
         } else {
             self.shared.metrics.usp_sent();
         }
+    }
+
+    /// Publishes a bulk data report, if the connection is up and the topic is none of USP's: a report must not
+    /// come to an agent or a controller that takes it for a record.
+    pub(super) fn report(&mut self, report: Report) {
+        let topic = &report.publication.topic;
+        let ours = topic == &self.config.topic_prefix
+            || topics::is_below(&self.config.topic_prefix, topic)
+            || self.config.controllers.iter().any(|(_, known)| known == topic);
+        if !is_topic(topic) || ours {
+            return report.refuse("its topic is one of USP's, or none that can be published to");
+        }
+        if !self.client.is_up() {
+            return report.refuse("there is no connection to the broker");
+        }
+        self.reports.publish(&mut self.client, report, self.config.version);
     }
 
     fn own_topic(&self, agent: &EndpointId) -> String {
