@@ -1,6 +1,11 @@
-//! Bulk data over HTTP to a collector that asks for credentials, with a real CPE's values.
+//! Bulk data over HTTP to a collector that asks for credentials, with a real CPE's values, and over MQTT to a client
+//! that is not ours.
 
-use dragoman::sim::controller::requests;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use dragoman::identity::EndpointId;
+use dragoman::sim::controller::{Controller, requests};
 use dragoman::transport::mqtt::Version;
 use dragoman::usp::message::Response;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -56,14 +61,7 @@ async fn tp469_10_1_reports_reach_a_collector_that_is_allowed_and_no_other() {
         requests::add(table, &settings)
     };
     let Response::AddResp(resp) = ask(profile(format!("{place}x"))).await.unwrap() else { panic!() };
-    let row = format!("{resp:?}")
-        .split("instantiated_path: \"")
-        .nth(1)
-        .unwrap()
-        .split('"')
-        .next()
-        .unwrap()
-        .to_owned();
+    let row = created(&Response::AddResp(resp));
     let parameter = [("Name", "Host"), ("Reference", "Device.DeviceInfo.ManufacturerOUI")];
     ask(requests::add(&format!("{row}Parameter."), &parameter)).await.unwrap();
     ask(requests::set(&[("Device.BulkData.Enable", "true")], false)).await.unwrap();
@@ -92,4 +90,105 @@ async fn tp469_10_1_reports_reach_a_collector_that_is_allowed_and_no_other() {
     assert!(refused.to_string().contains("egress policy does not allow"), "{refused}");
     fleet.stop().await;
     controller.stop().await;
+}
+
+/// The path of the one object that was created.
+fn created(response: &Response) -> String {
+    let text = format!("{response:?}");
+    text.split("instantiated_path: \"").nth(1).unwrap().split('"').next().unwrap().to_owned()
+}
+
+/// mosquitto_sub, which prints so many messages and ends, or ends when nothing comes. `Retained` ones of before are
+/// among them.
+struct Subscriber(Child);
+
+impl Subscriber {
+    fn start(port: u16, count: u32) -> Self {
+        let (port, count) = (port.to_string(), count.to_string());
+        let seconds = PATIENCE.as_secs().to_string();
+        let program = Command::new("mosquitto_sub")
+            .args(["-V", "mqttv5", "-h", "127.0.0.1", "-p", &port, "-C", &count, "-W", &seconds])
+            .args(["-t", "reports/#", "-q", "2", "-F", "%t|%q|%r|%C|%p"])
+            .stdout(Stdio::piped())
+            .spawn();
+        Self(program.expect("mosquitto_sub is not installed: see scripts/test"))
+    }
+
+    /// The messages: topic, QoS, retain, content type and payload.
+    async fn end(self) -> Vec<Vec<String>> {
+        let output = tokio::task::spawn_blocking(|| self.0.wait_with_output().unwrap()).await.unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.lines().map(|line| line.splitn(5, '|').map(str::to_owned).collect()).collect()
+    }
+}
+
+/// Reports every second over an MQTT client to a topic.
+async fn report_over(controller: &Controller, agent: &EndpointId, settings: &[(&str, &str)]) -> String {
+    let ask = |request| async { controller.request(agent, request, PATIENCE).await.unwrap() };
+    let mut all = vec![("Protocol", "MQTT"), ("ReportingInterval", "1")];
+    all.extend(settings);
+    let row = created(&ask(requests::add("Device.BulkData.Profile.", &all)).await);
+    let parameter = [("Name", "Who"), ("Reference", "Device.LocalAgent.EndpointID")];
+    ask(requests::add(&format!("{row}Parameter."), &parameter)).await;
+    ask(requests::set(&[("Device.BulkData.Enable", "true")], false)).await;
+    ask(requests::set(&[(&format!("{row}Enable"), "true")], false)).await;
+    row
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tp469_10_13_reports_reach_an_mqtt_client_over_a_shared_connection_and_over_one_of_their_own() {
+    let (broker, other) = (Mosquitto::start(), Mosquitto::start());
+    let port = other.port;
+    let egress = format!("[egress]\nallow = [\"mqtt://127.0.0.1:{port}\"]\n");
+    let setup = Setup::new(0, &format!("{egress}{}", mqtt(broker.port, "shared_connections = 1\n")));
+    let gateway = setup.start();
+    let controller = controller(broker.port, Version::V5).await;
+    let fleet = fleet(&gateway, 1).await;
+    assert!(controller.wait_for_agents(1, PATIENCE).await, "agents did not onboard");
+    let agent = fleet.device_ids()[0].endpoint_id();
+    let said = |name: &str| format!("\"{name}\":\"{agent}\"");
+    // Over the connection that all agents share.
+    let here = Subscriber::start(broker.port, 2);
+    let shared = [("MQTT.Reference", "Device.MQTT.Client.1"), ("MQTT.PublishTopic", "reports/shared")];
+    let encoding = [("MQTT.PublishQoS", "1"), ("EncodingType", "JSON")];
+    let row = report_over(&controller, &agent, &[shared, encoding].concat()).await;
+    let messages = here.end().await;
+    assert_eq!(messages.len(), 2, "{}", setup.log());
+    for message in &messages {
+        assert_eq!(&message[..4], ["reports/shared", "1", "0", "application/json; charset=UTF-8"]);
+        assert!(message[4].contains(&said("Who")), "{message:?}");
+    }
+    // A topic at which agents listen is none for reports.
+    let theirs = [(&*format!("{row}MQTT.PublishTopic"), "usp/agent/0/os::somebody")];
+    controller.request(&agent, requests::set(&theirs, false), PATIENCE).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    assert!(setup.log().contains("its topic is one of USP's"), "{}", setup.log());
+    controller.request(&agent, requests::delete(&[&row], false), PATIENCE).await.unwrap();
+    // Over a client of its own, whose broker goes away for a while.
+    let client = [("Enable", "true"), ("BrokerAddress", "127.0.0.1"), ("BrokerPort", &port.to_string())];
+    let client = requests::add("Device.MQTT.Client.", &[&client[..], &[("ConnectRetryTime", "1")]].concat());
+    let client = created(&controller.request(&agent, client, PATIENCE).await.unwrap());
+    let there = Subscriber::start(port, 1);
+    let own = [("MQTT.Reference", &*client), ("MQTT.PublishTopic", "reports/own"), ("MQTT.PublishQoS", "2")];
+    let more = [("MQTT.PublishRetain", "true"), ("NumberOfRetainedFailedReports", "-1")];
+    report_over(&controller, &agent, &[&own[..], &more].concat()).await;
+    let messages = there.end().await;
+    assert_eq!(messages.len(), 1, "{}", setup.log());
+    assert_eq!(&messages[0][..3], ["reports/own", "2", "0"], "{messages:?}");
+    drop(other);
+    tokio::time::sleep(Duration::from_millis(3_500)).await;
+    let other = Mosquitto::at(port, "");
+    let there = Subscriber::start(port, 1);
+    let messages = there.end().await;
+    assert_eq!(messages.len(), 1, "{}", setup.log());
+    let reports = messages[0][4].matches(&said("Who")).count();
+    assert!(reports >= 3, "reports of the outage are lost: {messages:?}");
+    // It is retained: who comes later has it as well.
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    let late = Subscriber::start(port, 1).end().await;
+    assert_eq!(late[0][2], "1", "{late:?}");
+    fleet.stop().await;
+    controller.stop().await;
+    assert_eq!(gateway.terminate(), Some(0));
+    drop((broker, other));
 }

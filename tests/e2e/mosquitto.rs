@@ -19,7 +19,11 @@ impl Mosquitto {
 
     /// With more lines in its configuration.
     pub fn with(more: &str) -> Self {
-        let port = free_port();
+        Self::at(free_port(), more)
+    }
+
+    /// At a port, where one was before it.
+    pub fn at(port: u16, more: &str) -> Self {
         let folder = folder("mosquitto");
         let file = folder.join("mosquitto.conf");
         let common = "allow_anonymous true\nmax_inflight_messages 0\nmax_queued_messages 0";
