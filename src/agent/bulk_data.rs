@@ -109,10 +109,7 @@ impl Agent {
     /// The values are there, as far as the CPE gave them: the report goes on its way.
     pub(super) fn collected(&mut self, env: &Env, shadow: &Shadow, instance: u32, out: &mut Vec<Output>) {
         let Some(profile) = self.local.profile(instance) else { return };
-        let since = WallTime(env.wall.0.saturating_sub(profile.schedule.interval.saturating_mul(1_000)));
-        let selected = self.selected(shadow, &profile);
-        let items = selected.into_iter().filter_map(|(param, name)| self.item(shadow, &param, name, since));
-        let report = Report { collected_at: env.wall, items: items.collect() };
+        let report = self.report(env, shadow, &profile);
         match &profile.delivery {
             Delivery::Push => {
                 let data = profile.encoding.encode(std::slice::from_ref(&report));
@@ -124,6 +121,18 @@ impl Agent {
             }
             Delivery::Http(_) | Delivery::Mqtt(_) => self.keep_report(env, shadow, &profile, report, out),
         }
+    }
+
+    fn report(&self, env: &Env, shadow: &Shadow, profile: &Profile) -> Report {
+        let since = WallTime(env.wall.0.saturating_sub(profile.schedule.interval.saturating_mul(1_000)));
+        let selected = self.selected(shadow, profile);
+        let withheld = self.withheld(shadow, profile);
+        let items = selected.into_iter().filter_map(|(param, name)| {
+            let item = self.item(shadow, &param, name, since)?;
+            // It reads as empty, as in the answer to a Get.
+            Some(if withheld(&param) { Item { value: String::new(), ..item } } else { item })
+        });
+        Report { collected_at: env.wall, items: items.collect() }
     }
 
     fn item(&self, shadow: &Shadow, param: &str, name: String, since: WallTime) -> Option<Item> {
@@ -157,6 +166,13 @@ impl Agent {
             names.retain(|param, _| selection.name_of(param).is_none());
         }
         names.into_iter().collect()
+    }
+
+    /// Whether the value of a parameter that may be read is withheld from the profile's controller.
+    fn withheld<'a>(&'a self, shadow: &'a Shadow, profile: &Profile) -> impl Fn(&str) -> bool + use<'a> {
+        let models = Models { cpe: &shadow.cpe, local: &self.local.tree().model };
+        let access = self.local.access_of_row(&profile.controller);
+        move |param| access.hides(param, models)
     }
 
     fn readable(&self, shadow: &Shadow, profile: &Profile, expr: &PathExpr) -> Vec<String> {
@@ -325,11 +341,13 @@ impl Agent {
         add("pc", &device.product_class);
         add("sn", &device.serial_number);
         add("eid", self.endpoint.as_str());
+        let withheld = self.withheld(shadow, profile);
         for (name, reference) in &http.uri_parameters {
             let Ok(expr) = PathExpr::parse(reference) else { continue };
             for param in self.readable(shadow, profile, &expr) {
                 let value = self.local.tree().value(&param).or_else(|| shadow.cpe.value(&param));
-                add(if name.is_empty() { &param } else { name }, value.unwrap_or(""));
+                let value = value.filter(|_| !withheld(&param)).unwrap_or("");
+                add(if name.is_empty() { &param } else { name }, value);
             }
         }
         url

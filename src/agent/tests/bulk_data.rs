@@ -325,3 +325,22 @@ fn reports_over_mqtt_go_to_topics_and_clients_that_are_there() {
     let protocols = story.get("Device.BulkData.Protocols").unwrap();
     assert_eq!(protocols["Device.BulkData.Protocols"], "HTTP,MQTT,USPEventNotif");
 }
+
+#[test]
+fn tp469_2_27_secrets_are_in_the_reports_of_secured_roles_alone() {
+    let (mut story, link) = over_mqtt(&[]);
+    let LinkKey::Mqtt(number) = link else { panic!() };
+    let password = format!("{CLIENTS}{number}.Password");
+    story.ask(set(&format!("{CLIENTS}{number}."), &[("Password", "secret")])).unwrap();
+    let parameter = [("Name", "P"), ("Reference", &*password)];
+    story.ask(add("Device.BulkData.Profile.1.Parameter.", &parameter)).unwrap();
+    let said = |story: &mut Story| {
+        interval(story);
+        let upload = story.uploads.last().unwrap().clone();
+        end(story, upload.id, Ok(()));
+        report(&upload)["Report"][0]["P"].clone()
+    };
+    assert_eq!(said(&mut story), "secret");
+    story.ask(set("Device.LocalAgent.ControllerTrust.", &[("SecuredRoles", "")])).unwrap();
+    assert_eq!(said(&mut story), "");
+}
