@@ -1,10 +1,11 @@
-//! Simulated CPEs, a stub ACS, a USP controller and an MQTT broker, to try the gateway without the world
+//! Simulated CPEs, a stub ACS, a USP controller, a collector of bulk data and an MQTT broker, to try the gateway without the world
 //! around it: for tests, demonstrations and load.
 //!
 //! Stands beside the layers: uses the protocols and the base of the shells, and nothing that decides.
 
 pub mod acs;
 pub mod broker;
+pub mod collector;
 pub mod controller;
 pub mod cpe;
 mod digest;

@@ -14,7 +14,7 @@ use crate::transport::mqtt::Version;
 use crate::usp::message::{Message, Request, Response};
 
 use super::frames::{Frame, Sign};
-use super::hub::{Arrival, Disconnect, Hub, Notification, Outgoing, RequestError, Way};
+use super::hub::{Arrival, Disconnect, Hub, Notification, Outgoing, Overheard, RequestError, Way};
 use super::mqtt::{self, MqttSettings};
 use super::sessions::{SessionConfig, SessionStatistics};
 use super::stomp::{self, StompSettings};
@@ -262,6 +262,17 @@ impl Controller {
         self.dispatch(agent, record, None).await
     }
 
+    /// Subscribes to a topic where no records come, and tells what comes to it: over MQTT alone. Once the broker
+    /// has granted the subscription, which takes a moment.
+    pub async fn listen(&self, topic: &str) -> broadcast::Receiver<Overheard> {
+        let overheard = self.hub.overheard();
+        if let Door::Broker { outgoing, .. } = &self.door {
+            // A controller that has stopped hears nothing.
+            let _ = outgoing.send(Outgoing::Listen(topic.to_owned())).await;
+        }
+        overheard
+    }
+
     async fn dispatch(
         &self,
         agent: &EndpointId,
@@ -275,7 +286,7 @@ impl Controller {
             Some(Way::Topic(topic)) => topic,
             _ => format!("{prefix}{agent}"),
         };
-        let sending = outgoing.send(Outgoing { topic, record, content_type });
+        let sending = outgoing.send(Outgoing::Record { topic, record, content_type });
         sending.await.map_err(|_| RequestError::Stopped)
     }
 }

@@ -95,12 +95,25 @@ struct State {
 /// How a request was answered.
 pub(super) type Answer = Result<Response, message::Error>;
 
-/// A record for a topic or destination at the broker.
-pub(super) struct Outgoing {
+/// What the task of a connection to a broker is told.
+pub(super) enum Outgoing {
+    /// A record for a topic or destination.
+    Record {
+        topic: String,
+        record: Bytes,
+        /// Over MQTT 5, another content type than the usual.
+        content_type: Option<&'static str>,
+    },
+    /// Over MQTT: what comes to this topic is no record, and is to be told as it is.
+    Listen(String),
+}
+
+/// A message at a broker that is no record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Overheard {
     pub topic: String,
-    pub record: Bytes,
-    /// Over MQTT 5, another content type than the usual.
-    pub content_type: Option<&'static str>,
+    pub content_type: Option<String>,
+    pub payload: Bytes,
 }
 
 /// What a record brought.
@@ -122,6 +135,7 @@ pub(super) struct Hub {
     onboarded: watch::Sender<usize>,
     notifications: broadcast::Sender<Notification>,
     arrivals: broadcast::Sender<Arrival>,
+    overheard: broadcast::Sender<Overheard>,
     answers_notify: AtomicBool,
     /// Agents whose notifications are not answered.
     unanswered: Mutex<HashSet<EndpointId>>,
@@ -144,6 +158,7 @@ impl Hub {
             onboarded: watch::Sender::new(0),
             notifications: broadcast::Sender::new(MAX_UNREAD),
             arrivals: broadcast::Sender::new(MAX_UNREAD),
+            overheard: broadcast::Sender::new(MAX_UNREAD),
             answers_notify: AtomicBool::new(true),
             unanswered: Mutex::default(),
             turned_away: Mutex::default(),
@@ -180,6 +195,15 @@ impl Hub {
 
     pub fn notifications(&self) -> broadcast::Receiver<Notification> {
         self.notifications.subscribe()
+    }
+
+    pub fn overheard(&self) -> broadcast::Receiver<Overheard> {
+        self.overheard.subscribe()
+    }
+
+    pub fn overhear(&self, message: Overheard) {
+        // Nobody may be listening any more.
+        let _ = self.overheard.send(message);
     }
 
     pub fn answer_notify(&self, on: bool) {

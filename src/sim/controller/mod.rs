@@ -21,5 +21,5 @@ mod websocket_tests;
 
 pub use frames::{Frame, Sign};
 pub use handle::{Controller, ControllerConfig, ControllerMtp};
-pub use hub::{Arrival, Disconnect, Envelope, Notification, RequestError};
+pub use hub::{Arrival, Disconnect, Envelope, Notification, Overheard, RequestError};
 pub use sessions::{SessionConfig, SessionStatistics};

@@ -12,7 +12,7 @@ use crate::sim::wire::Wire;
 use crate::transport::mqtt::{Client, ClientConfig, Codec, Event, Properties, Publish, Up, Version};
 use crate::usp::record::MAX_RECORD;
 
-use super::hub::{Envelope, Hub, Outgoing, Received, Way};
+use super::hub::{Envelope, Hub, Outgoing, Overheard, Received, Way};
 use super::returning::{self, First, Returning};
 use super::topics;
 
@@ -31,6 +31,9 @@ struct Link {
     hub: Arc<Hub>,
     settings: MqttSettings,
     client: Client,
+    config: ClientConfig,
+    /// Topics where no records come.
+    listening: Vec<String>,
     outgoing: mpsc::Receiver<Outgoing>,
     /// Where answers shall go: what the broker says (R-MQTT.21), else the configured topic.
     own_topic: String,
@@ -45,7 +48,7 @@ pub(super) async fn start(hub: Arc<Hub>, settings: MqttSettings) -> io::Result<m
         // There the topic for answers is part of the topic (R-MQTT.25).
         filters.push((format!("{}/+", settings.topic), 1));
     }
-    let client = Client::new(ClientConfig {
+    let config = ClientConfig {
         version: settings.version,
         // Two controllers with one endpoint id, say `get` beside `watch`, must not throw each other out.
         client_id: format!("{}-{}", hub.endpoint_id, hub.unique()),
@@ -59,9 +62,18 @@ pub(super) async fn start(hub: Arc<Hub>, settings: MqttSettings) -> io::Result<m
         max_packet: u32::try_from(MAX_PACKET).unwrap_or(u32::MAX),
         max_waiting: MAX_WAITING,
         must_subscribe: true,
-    });
+    };
     let own_topic = settings.topic.clone();
-    let link = Link { hub: Arc::clone(&hub), settings, client, outgoing, own_topic, started: Instant::now() };
+    let link = Link {
+        hub: Arc::clone(&hub),
+        settings,
+        client: Client::new(config.clone()),
+        config,
+        listening: Vec::new(),
+        outgoing,
+        own_topic,
+        started: Instant::now(),
+    };
     returning::start(hub, link).await?;
     Ok(sender)
 }
@@ -91,7 +103,8 @@ impl Returning for Link {
                     Round::Read => self.read(&mut wire, &mut events)?,
                 },
                 outgoing = self.outgoing.recv(), if room => match outgoing {
-                    Some(Outgoing { topic, record, content_type }) => {
+                    Some(Outgoing::Listen(topic)) => self.listen(topic, &mut events),
+                    Some(Outgoing::Record { topic, record, content_type }) => {
                         self.publish(&topic, record, content_type.unwrap_or(CONTENT_TYPE));
                     }
                     // The last handle is gone.
@@ -194,7 +207,21 @@ impl Link {
         }
     }
 
+    fn listen(&mut self, topic: String, events: &mut Vec<Event>) {
+        if self.listening.contains(&topic) || self.listening.len() >= MAX_LISTENING {
+            return;
+        }
+        self.config.filters.push((topic.clone(), 1));
+        self.listening.push(topic);
+        self.client.adapt(self.config.clone(), events);
+    }
+
     fn message(&mut self, publish: Publish) {
+        if self.listening.contains(&publish.topic) {
+            let content_type = publish.properties.content_type;
+            let (topic, payload) = (publish.topic, publish.payload);
+            return self.hub.overhear(Overheard { topic, content_type, payload });
+        }
         self.hub.show(&publish.payload, || Envelope::Mqtt {
             topic: publish.topic.clone(),
             content_type: publish.properties.content_type.clone(),
@@ -220,6 +247,8 @@ impl Link {
 const CONTENT_TYPE: &str = "usp.msg";
 /// Largest packet taken: a record and its topic.
 const MAX_PACKET: usize = MAX_RECORD + (64 << 10);
+/// Topics where no records come.
+const MAX_LISTENING: usize = 64;
 /// Records that may wait for the task.
 const WAITING: usize = 1_024;
 /// Records that may wait in the client: answers to notifications mostly.

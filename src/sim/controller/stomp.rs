@@ -78,7 +78,8 @@ impl Returning for Link {
                     }
                 },
                 outgoing = self.outgoing.recv(), if room => match outgoing {
-                    Some(Outgoing { topic, record, .. }) => self.send(topic, record),
+                    Some(Outgoing::Record { topic, record, .. }) => self.send(topic, record),
+                    Some(Outgoing::Listen(_)) => {}
                     // The last handle is gone.
                     None => return self.goodbye(io).await,
                 },
