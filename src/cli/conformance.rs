@@ -13,6 +13,7 @@ use crate::datamodel::WallTime;
 use crate::identity::EndpointId;
 use crate::sim::controller::Controller;
 
+use super::collecting::{Collecting, Collectors};
 use super::meeting::{self, Meeting, endpoint};
 
 /// What to check, how, and where the result goes.
@@ -35,7 +36,7 @@ pub struct ConformanceArgs {
     /// List the checks, and do nothing else.
     #[arg(long)]
     list: bool,
-    /// Run the checks that take minutes as well.
+    /// Have intervals as long as the plan has them, and not as short as the agent allows: takes minutes.
     #[arg(long)]
     slow: bool,
     /// Checks may remove subscriptions and boot parameters that are there already.
@@ -62,6 +63,8 @@ pub struct ConformanceArgs {
     /// The same of this controller, but out of date.
     #[arg(long, value_name = "FILE", requires = "secret")]
     secret_expired: Option<PathBuf>,
+    #[command(flatten)]
+    collecting: Collecting,
     /// How long to wait for an answer.
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..))]
     timeout_seconds: u64,
@@ -86,9 +89,10 @@ pub async fn run(args: ConformanceArgs) -> anyhow::Result<()> {
         print!("{}", report::list(wanted));
         return Ok(());
     };
+    let collectors = args.collecting.start().await?;
     let controller = args.meeting.start().await?;
     let second = second(&args).await?;
-    let setup = setup(&args, &controller, second.clone(), agent.clone()).await;
+    let setup = setup(&args, &controller, second.clone(), collectors, agent.clone()).await;
     let result = match setup {
         Ok(setup) => Ok(check_all(&args, &setup, &agent).await),
         Err(error) => Err(error),
@@ -120,6 +124,7 @@ async fn setup(
     args: &ConformanceArgs,
     controller: &Controller,
     second: Option<(Controller, EndpointId)>,
+    (collector, secure_collector): Collectors,
     agent: EndpointId,
 ) -> anyhow::Result<Arc<Setup>> {
     let patience = Duration::from_secs(args.timeout_seconds);
@@ -136,6 +141,8 @@ async fn setup(
         may_reboot: args.reboot,
         slow: args.slow,
         secrets: secrets(args)?,
+        collector,
+        secure_collector,
     };
     let setup = Setup::learn(config).await;
     setup.map(Arc::new).with_context(|| format!("{agent} does not say what it supports"))

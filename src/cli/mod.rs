@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod collecting;
 mod config;
 mod conformance;
 mod meeting;

@@ -17,8 +17,6 @@ pub struct Check {
     pub needs: &'static [&'static str],
     /// The transport that it is about, if it is about one.
     pub mtp: Option<Mtp>,
-    /// Whether it takes so long that it runs only when it is asked for.
-    pub slow: bool,
     pub(super) body: Body,
 }
 
@@ -86,7 +84,7 @@ impl Check {
         body: fn(&mut Session) -> Running<'_>,
     ) -> Self {
         let number = Number(section, place);
-        Self { number, title, tag: Tag::Mandatory, needs: &[], mtp: None, slow: false, body: Body::Run(body) }
+        Self { number, title, tag: Tag::Mandatory, needs: &[], mtp: None, body: Body::Run(body) }
     }
 
     pub(super) const fn conditional(
@@ -107,7 +105,6 @@ impl Check {
             tag: Tag::Conditional,
             needs: &[],
             mtp: None,
-            slow: false,
             body: Body::Never(why),
         }
     }
@@ -119,10 +116,6 @@ impl Check {
 
     pub(super) const fn over(self, mtp: Mtp) -> Self {
         Self { mtp: Some(mtp), ..self }
-    }
-
-    pub(super) const fn slow(self) -> Self {
-        Self { slow: true, ..self }
     }
 
     pub(super) const fn deprecated(self) -> Self {

@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::identity::EndpointId;
+use crate::sim::collector::Collector;
 use crate::sim::controller::{Controller, RequestError, requests};
 use crate::usp::message::Response;
 
@@ -27,10 +28,13 @@ pub struct SetupConfig {
     pub may_clear: bool,
     /// Whether checks may restart the device.
     pub may_reboot: bool,
-    /// Whether checks that take minutes run.
+    /// Whether intervals are as long as the plan has them, and not the shortest that the agent can be told.
     pub slow: bool,
     /// For checks of payload security.
     pub secrets: Option<Secrets>,
+    /// Where the agent can bring bulk data over HTTP, and over HTTPS.
+    pub collector: Option<Collector>,
+    pub secure_collector: Option<Collector>,
 }
 
 /// A run's surroundings, with what the agent says of itself.

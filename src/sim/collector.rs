@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -42,6 +42,7 @@ struct Shared {
     url: String,
     tls: bool,
     places: Mutex<HashMap<String, Door>>,
+    opened: AtomicU64,
     stop: CancellationToken,
 }
 
@@ -90,7 +91,7 @@ impl Collector {
         let url = config.url.unwrap_or_else(|| format!("http{}://{address}/", if tls { "s" } else { "" }));
         let url = format!("{}/", url.trim_end_matches('/'));
         let (places, stop) = (Mutex::default(), CancellationToken::new());
-        let shared = Arc::new(Shared { url, tls, places, stop });
+        let shared = Arc::new(Shared { url, tls, places, opened: AtomicU64::new(0), stop });
         tokio::spawn(serve(Arc::clone(&shared), incoming));
         Ok(Self(shared))
     }
@@ -100,13 +101,14 @@ impl Collector {
         &self.0.url
     }
 
-    /// Opens a place of this name, which nobody else may use meanwhile.
+    /// Opens a place whose name begins so; a number follows, so that no two are the same.
     pub fn open(&self, name: &str) -> Place {
+        let name = format!("{name}-{}", self.0.opened.fetch_add(1, Ordering::Relaxed));
         let (sender, deliveries) = mpsc::channel(MAX_UNREAD);
         let status = Arc::new(AtomicU16::new(200));
         let door = Door { deliveries: sender, status: Arc::clone(&status) };
-        self.0.places().insert(name.to_owned(), door);
-        Place { collector: Arc::clone(&self.0), name: name.to_owned(), deliveries, status }
+        self.0.places().insert(name.clone(), door);
+        Place { collector: Arc::clone(&self.0), name, deliveries, status }
     }
 
     /// Ends it, with all its connections.

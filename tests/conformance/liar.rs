@@ -1,5 +1,6 @@
-//! Checks must fail where an agent is wrong: an agent that answers every Get with nothing, supports hardly
-//! anything, and deletes what it is told to without saying so.
+//! Checks must fail where an agent is wrong: an agent that answers Gets with nothing, supports hardly
+//! anything, and deletes what it is told to without saying so. It reports bulk data, but does not say in
+//! which format, and after a failure it does not try again.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -7,9 +8,11 @@ use std::time::Duration;
 
 use dragoman::conformance::{self, Mtp, Number, Outcome, Setup, SetupConfig};
 use dragoman::identity::EndpointId;
+use dragoman::net::{HttpClient, HttpLimits, HttpRequest, HttpUrl};
 use dragoman::sim::controller::{Controller, ControllerConfig, ControllerMtp};
 use dragoman::usp::message::{
-    DeleteResp, GetResp, GetSupportedDmResp, Message, MessageBody, Request, Response, get_supported_dm_resp,
+    self, AddResp, DeleteResp, GetResp, GetSupportedDmResp, Message, MessageBody, Request, Response, SetResp,
+    add_resp, get_resp, get_supported_dm_resp, set_resp,
 };
 use dragoman::usp::record::{Payload, Record};
 use futures_util::{SinkExt, StreamExt};
@@ -39,18 +42,112 @@ async fn agent(at: SocketAddr) {
     }
 }
 
+const PROFILE: &str = "Device.BulkData.Profile.1.";
+
+/// What a Get of bulk data tells.
+fn told(path: &str) -> &'static [(&'static str, &'static str)] {
+    match path {
+        "Device.BulkData.Protocols" => &[("Protocols", "HTTP")],
+        "Device.BulkData.EncodingTypes" => &[("EncodingTypes", "JSON")],
+        "Device.BulkData.Enable" => &[("Enable", "false")],
+        "Device.BulkData.Profile.1.JSONEncoding." => &[("ReportFormat", "NameValuePair")],
+        _ => &[],
+    }
+}
+
+fn get(path: &str) -> GetResp {
+    let params = told(path).iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let object = get_resp::ResolvedPathResult {
+        resolved_path: format!("{}.", path.rsplit_once('.').unwrap().0),
+        result_params: params,
+    };
+    let result = get_resp::RequestedPathResult {
+        requested_path: path.to_owned(),
+        resolved_path_results: vec![object],
+        ..<_>::default()
+    };
+    GetResp { req_path_results: vec![result] }
+}
+
+/// Adds whatever is wanted; a profile's URL gets reports from then on.
+fn add(request: &message::Add) -> AddResp {
+    use add_resp::created_object_result::{OperationStatus, operation_status as status};
+    let created = request.create_objs.iter().map(|object| {
+        let url = object.param_settings.iter().find(|setting| setting.param == "HTTP.URL");
+        if let Some(url) = url {
+            tokio::spawn(report(url.value.clone()));
+        }
+        let path = if object.obj_path.ends_with("Profile.") {
+            PROFILE.to_owned()
+        } else {
+            format!("{}1.", object.obj_path)
+        };
+        let success = status::OperationSuccess { instantiated_path: path, ..<_>::default() };
+        let status = OperationStatus { oper_status: Some(status::OperStatus::OperSuccess(success)) };
+        add_resp::CreatedObjectResult { requested_path: object.obj_path.clone(), oper_status: Some(status) }
+    });
+    AddResp { created_obj_results: created.collect() }
+}
+
+fn set(request: &message::Set) -> SetResp {
+    use set_resp::updated_object_result::{OperationStatus, operation_status as status};
+    let updated = request.update_objs.iter().map(|object| {
+        let success = status::OperationSuccess { updated_inst_results: Vec::new() };
+        let status = OperationStatus { oper_status: Some(status::OperStatus::OperSuccess(success)) };
+        set_resp::UpdatedObjectResult { requested_path: object.obj_path.clone(), oper_status: Some(status) }
+    });
+    SetResp { updated_obj_results: updated.collect() }
+}
+
+/// Sends one report after a while, without a word of its format.
+async fn report(url: String) {
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let url = HttpUrl::parse(&url).unwrap();
+    let patience = Duration::from_secs(5);
+    let limits = HttpLimits { connect: patience, answer: patience, body: 1 << 10 };
+    let mut client = HttpClient::connect(&url, None, limits).await.unwrap();
+    let headers = vec![("Content-Type".to_owned(), "application/json; charset=UTF-8".to_owned())];
+    let body = r#"{"Report":[{"CollectionTime":1,"UpTime":2}]}"#.into();
+    let request =
+        HttpRequest { method: "POST", target: format!("{}?eid={AGENT}", url.target), headers, body };
+    // The check may be over.
+    let _ = client.send(request).await;
+}
+
 fn answer(request: &Request) -> Option<Response> {
     Some(match request {
+        Request::Get(get_) if get_.param_paths.iter().any(|path| path.starts_with("Device.BulkData.")) => {
+            Response::GetResp(get(&get_.param_paths[0]))
+        }
         Request::Get(_) => Response::GetResp(GetResp::default()),
+        Request::Add(request) => Response::AddResp(add(request)),
+        Request::Set(request) => Response::SetResp(set(request)),
         Request::Delete(_) => Response::DeleteResp(DeleteResp::default()),
-        Request::GetSupportedDm(_) => {
+        Request::GetSupportedDm(wanted) => {
             let object = get_supported_dm_resp::SupportedObjectResult {
                 supported_obj_path: "Device.LocalAgent.".into(),
                 ..<_>::default()
             };
+            let supported = |path: &str, param: &str| get_supported_dm_resp::SupportedObjectResult {
+                supported_obj_path: path.to_owned(),
+                supported_params: wanted
+                    .return_params
+                    .then(|| get_supported_dm_resp::SupportedParamResult {
+                        param_name: param.to_owned(),
+                        ..<_>::default()
+                    })
+                    .into_iter()
+                    .collect(),
+                ..<_>::default()
+            };
+            let profile = "Device.BulkData.Profile.{i}.";
             let result = get_supported_dm_resp::RequestedObjectResult {
                 req_obj_path: "Device.".into(),
-                supported_objs: vec![object],
+                supported_objs: vec![
+                    object,
+                    supported(profile, "Enable"),
+                    supported(&format!("{profile}HTTP."), "URL"),
+                ],
                 ..<_>::default()
             };
             Response::GetSupportedDmResp(GetSupportedDmResp { req_obj_results: vec![result] })
@@ -74,6 +171,7 @@ async fn an_agent_that_is_wrong_fails_and_one_that_lacks_something_is_told_so() 
     while !controller.agents().contains(&agent) {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
+    let collector = super::world::collector(None).await;
     let config = SetupConfig {
         controller: controller.clone(),
         endpoint_id,
@@ -86,6 +184,8 @@ async fn an_agent_that_is_wrong_fails_and_one_that_lacks_something_is_told_so() 
         may_reboot: true,
         slow: false,
         secrets: None,
+        collector: Some(collector.clone()),
+        secure_collector: None,
     };
     let setup = Arc::new(Setup::learn(config).await.unwrap());
     let mut outcomes = Vec::new();
@@ -105,6 +205,19 @@ async fn an_agent_that_is_wrong_fails_and_one_that_lacks_something_is_told_so() 
         exchange.contains("\"Device.LocalAgent.EndpointID\"") && exchange.contains("GetResp"),
         "{exchange}"
     );
+    for (number, wanted) in [
+        (Number(10, 1), "there is no header BBF-Report-Format (R-BULK.8)"),
+        (Number(10, 7), "no report came to"),
+    ] {
+        let finished = conformance::run(conformance::find(number).unwrap(), &setup).await;
+        let Outcome::Fail { why, exchange } = finished.outcome else { panic!("{:?}", finished.outcome) };
+        assert!(why.contains(wanted), "{number}: {why}");
+        assert!(
+            exchange.contains("Delivery") && exchange.contains("UpTime"),
+            "the report is not shown: {exchange}"
+        );
+    }
+    collector.stop();
     controller.stop().await;
     lying.await.unwrap();
 }

@@ -11,11 +11,14 @@ use dragoman::app::Gateway;
 use dragoman::config::Settings;
 use dragoman::conformance::{self, Mtp, Number, Outcome, Secrets, Setup, SetupConfig, Tag};
 use dragoman::identity::EndpointId;
+use dragoman::net::TlsServer;
 use dragoman::sim::acs::{Acs, AcsConfig};
 use dragoman::sim::broker::{Broker, BrokerConfig};
+use dragoman::sim::collector::{Collector, CollectorConfig};
 use dragoman::sim::controller::{Controller, ControllerConfig, ControllerMtp};
 use dragoman::sim::cpe::{Fleet, FleetConfig, Model};
 use dragoman::transport::mqtt::Version;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
@@ -29,6 +32,8 @@ struct World {
     mqtt: Controller,
     websocket: Controller,
     model: Arc<Model>,
+    collector: Collector,
+    secure_collector: Collector,
     /// Checks under way: waits are to be the agent's, not those of a busy machine.
     room: Semaphore,
     serial: AtomicU64,
@@ -90,14 +95,17 @@ impl World {
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder).unwrap();
         let pki = (name == SECURED_NAME).then(|| Pki::new(&folder));
+        let collector = collector(None).await;
+        let secure_collector = collector_with_tls(&folder).await;
         let text = format!(
-            "[cwmp]\nlisten = \"127.0.0.1:0\"\n[acs]\nurl = \"{}\"\n[store]\nfile = '{}'\n\
+            "{}[cwmp]\nlisten = \"127.0.0.1:0\"\n[acs]\nurl = \"{}\"\n[store]\nfile = '{}'\n\
              [device]\npark_seconds = 5\nconnection_request_retry_seconds = [0, 0.2, 0.5, 1, 2]\n\
              [mqtt.main]\nbroker = \"mqtt://{at}\"\nretry_seconds = 0.2\nshared_connections = 2\n\
              [[controller]]\nendpoint_id = \"{OVER_MQTT}\"\n\
              mqtt = {{ broker = \"main\", topic = \"usp/controller/conformance\" }}\n\
              [[controller]]\nendpoint_id = \"{OVER_WEBSOCKET}\"\n\
              websocket = {{ url = \"ws://{}/usp\", retry_seconds = 1 }}\n{}",
+            egress(&folder, [&collector, &secure_collector]),
             acs.url(),
             folder.join("dragoman.db").display(),
             websocket.address().unwrap(),
@@ -111,6 +119,8 @@ impl World {
             mqtt,
             websocket,
             model: Arc::new(Model::parse(TR_181).unwrap()),
+            collector,
+            secure_collector,
             room: Semaphore::new(24),
             serial: AtomicU64::new(1),
             secrets: pki.map(|pki| [OVER_MQTT, OVER_WEBSOCKET].map(|it| pki.secrets(it))),
@@ -152,9 +162,37 @@ impl World {
             may_reboot: true,
             slow: false,
             secrets: self.secrets.as_ref().map(|it| it[usize::from(mtp == Mtp::WebSocket)].clone()),
+            collector: Some(self.collector.clone()),
+            secure_collector: Some(self.secure_collector.clone()),
         };
         Arc::new(Setup::learn(config).await.expect("the agent does not say what it supports"))
     }
+}
+
+pub async fn collector(tls: Option<TlsServer>) -> Collector {
+    let listen = SocketAddr::from(([127, 0, 0, 1], 0));
+    Collector::start(CollectorConfig { listen, tls, url: None }).await.unwrap()
+}
+
+/// Where agents may report to.
+fn egress(folder: &Path, [plain, secure]: [&Collector; 2]) -> String {
+    let ca = folder.join("collector-ca.pem");
+    format!("[egress]\nallow = [\"{}\", \"{}\"]\nca = '{}'\n", plain.url(), secure.url(), ca.display())
+}
+
+/// One whose certificate is signed by a CA that is left in the folder.
+async fn collector_with_tls(folder: &Path) -> Collector {
+    let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.distinguished_name.push(DnType::CommonName, "test CA");
+    let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    std::fs::write(folder.join("collector-ca.pem"), issuer.pem()).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    let (chain, key_file) = (folder.join("collector.pem"), folder.join("collector-key.pem"));
+    std::fs::write(&chain, params.signed_by(&key, &issuer).unwrap().pem()).unwrap();
+    std::fs::write(&key_file, key.serialize_pem()).unwrap();
+    collector(Some(TlsServer::new(&chain, &key_file, None, false).unwrap())).await
 }
 
 async fn controller(endpoint_id: &str, mtp: ControllerMtp) -> Controller {

@@ -15,6 +15,7 @@ mod operate;
 mod permissions;
 mod profiles;
 mod records;
+mod reports;
 mod retries;
 mod secured;
 mod set;

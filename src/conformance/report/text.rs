@@ -32,9 +32,8 @@ pub fn table(run: &Run) -> String {
 /// What checks there are.
 pub fn list<'c>(checks: impl Iterator<Item = &'c Check>) -> String {
     let lines = checks.map(|check| {
-        let slow = if check.slow { ", slow" } else { "" };
         let never = if check.can_run() { "" } else { ", not from a controller" };
-        format!("{:<7} {} ({}{slow}{never})\n", check.number.to_string(), check.title, check.tag.name())
+        format!("{:<7} {} ({}{never})\n", check.number.to_string(), check.title, check.tag.name())
     });
     lines.collect()
 }
