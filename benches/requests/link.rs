@@ -33,6 +33,7 @@ impl Link {
             user_properties: Vec::new(),
             max_packet: 1 << 20,
             max_waiting: 65_536,
+            must_subscribe: true,
         });
         let codec = Codec { version: Version::V5, max_packet: 1 << 20 };
         let (incoming, outgoing) = (BytesMut::new(), BytesMut::new());

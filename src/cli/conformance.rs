@@ -22,7 +22,9 @@ use super::meeting::{self, Meeting, endpoint};
     after_help = "Example: dragoman conformance --agent os::00256D-1 --only 1.3,2.* --html report.html\n\n\
                         Checks remove what they add and set back what they change. Without --clear and \
                         --reboot they neither remove subscriptions of others nor restart the device; checks \
-                        that need it say that they do not apply."
+                        that need it say that they do not apply. Those of bulk data over HTTP take \
+                        --collector, an address that the agent reaches and is allowed to report to; over \
+                        HTTPS --collector-tls with a certificate that it trusts."
 )]
 pub struct ConformanceArgs {
     #[command(flatten)]

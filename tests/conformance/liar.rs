@@ -130,6 +130,7 @@ fn answer(request: &Request) -> Option<Response> {
             };
             let supported = |path: &str, param: &str| get_supported_dm_resp::SupportedObjectResult {
                 supported_obj_path: path.to_owned(),
+                is_multi_instance: path.ends_with("{i}."),
                 supported_params: wanted
                     .return_params
                     .then(|| get_supported_dm_resp::SupportedParamResult {

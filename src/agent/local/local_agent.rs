@@ -84,6 +84,7 @@ impl LocalAgent {
         local.rerouted = marked || rows.iter().any(concerns);
         rows.into_iter().for_each(|row| local.restore_row(row));
         local.end_orphans();
+        local.show_collecting();
         local.follow_changes();
         local
     }
@@ -288,6 +289,9 @@ impl LocalAgent {
                 self.new_controllers.insert(format!("{CONTROLLERS}{number}."));
             }
         }
+        if name == ways::COLLECTS {
+            self.show_collecting();
+        }
         self.rerouted |= ways::concerns(name);
         if name.starts_with(CONTROLLERS) || name.starts_with("Device.LocalAgent.ControllerTrust.") {
             self.access.get_mut().clear();
@@ -346,6 +350,11 @@ impl LocalAgent {
         for (name, value) in ways::statuses(&self.tree, &self.links) {
             self.tree.put(&name, &value);
         }
+    }
+
+    fn show_collecting(&mut self) {
+        let status = if self.tree.is(ways::COLLECTS) { "Enabled" } else { "Disabled" };
+        self.tree.put("Device.BulkData.Status", status);
     }
 
     fn follow_changes(&mut self) {

@@ -46,8 +46,8 @@ const OWNED: [Owned; 32] = [
             ("MinReportingInterval", "1"),
             ("ParameterWildCardSupported", "true"),
             ("Protocols", "HTTP,MQTT,USPEventNotif"),
+            ("Status", "Disabled"),
         ],
-        without: &["Status"],
         ..PLAIN
     },
     Owned {

@@ -334,7 +334,7 @@ fn named(state: Option<&LinkState>) -> String {
 pub(super) const CLIENTS: &str = "Device.MQTT.Client.";
 pub(super) const CONNECTIONS: &str = "Device.STOMP.Connection.";
 pub(super) const MTPS: &str = "Device.LocalAgent.MTP.";
-const COLLECTS: &str = "Device.BulkData.Enable";
+pub(super) const COLLECTS: &str = "Device.BulkData.Enable";
 const AREAS: [&str; 3] = [CLIENTS, CONNECTIONS, MTPS];
 /// The tenth wait of the standard's table with its defaults, at which waits grow no more (R-WS.19).
 const MOST_WEBSOCKET_WAIT_MS: u64 = 5_120_000;

@@ -344,3 +344,16 @@ fn tp469_2_27_secrets_are_in_the_reports_of_secured_roles_alone() {
     story.ask(set("Device.LocalAgent.ControllerTrust.", &[("SecuredRoles", "")])).unwrap();
     assert_eq!(said(&mut story), "");
 }
+
+#[test]
+fn the_status_of_bulk_data_follows_its_enable_and_is_told() {
+    let mut story = begin();
+    let status = "Device.BulkData.Status";
+    story.subscribe("ValueChange", status, &[]);
+    assert_eq!(story.get(status).unwrap()[status], "Disabled");
+    story.ask(set("Device.BulkData.", &[("Enable", "true")])).unwrap();
+    assert_eq!(story.get(status).unwrap()[status], "Enabled");
+    assert_eq!(story.notifications().len(), 1, "the change is not told");
+    story.restart();
+    assert_eq!(story.get(status).unwrap()[status], "Enabled", "after a restart");
+}

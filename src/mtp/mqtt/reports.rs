@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use crate::agent::{Publication, Undelivered};
 use crate::mtp::link::Link;
 use crate::transport::mqtt::{self, Client, Properties, Publish, Version};
+use crate::usp::record::MAX_RECORD;
 
 use super::connection::Command;
 
@@ -20,9 +21,14 @@ pub struct Report {
 }
 
 impl Report {
-    pub(super) fn refuse(self, why: &str) {
+    /// Whether it is too large to go between the records of agents.
+    pub(super) fn is_too_large(&self) -> bool {
+        self.body.len() > MAX_RECORD
+    }
+
+    pub(super) fn refuse(self, why: Undelivered) {
         // Who does not wait any more does not care.
-        let _ = self.done.send(Err(Undelivered::Failed(why.to_owned())));
+        let _ = self.done.send(Err(why));
     }
 }
 

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::agent::Undelivered;
 use crate::identity::EndpointId;
 use crate::mtp::contract::farewell;
 use crate::transport::mqtt::{Properties, Publish, Version};
-use crate::usp::record::{Payload, Record};
+use crate::usp::record::{MAX_RECORD, Payload, Record};
 
 use super::super::reports::Report;
 use super::super::topics;
@@ -88,13 +89,16 @@ impl Connection {
         let ours = topic == &self.config.topic_prefix
             || topics::is_below(&self.config.topic_prefix, topic)
             || self.config.controllers.iter().any(|(_, known)| known == topic);
-        if !is_topic(topic) || ours {
-            return report.refuse("its topic is one of USP's, or none that can be published to");
-        }
-        if !self.client.is_up() {
-            return report.refuse("there is no connection to the broker");
-        }
-        self.reports.publish(&mut self.client, report, self.config.version);
+        let refused = if !is_topic(topic) || ours {
+            Undelivered::Failed("its topic is one of USP's, or none that can be published to".to_owned())
+        } else if !self.client.is_up() {
+            Undelivered::Failed("there is no connection to the broker".to_owned())
+        } else if report.is_too_large() {
+            Undelivered::TooLarge(format!("it has more than {MAX_RECORD} bytes"))
+        } else {
+            return self.reports.publish(&mut self.client, report, self.config.version);
+        };
+        report.refuse(refused);
     }
 
     fn own_topic(&self, agent: &EndpointId) -> String {
