@@ -79,8 +79,9 @@ const OWNED: [Owned; 32] = [
     Owned { path: "Device.BulkData.Profile.{i}.Parameter.{i}.", rows: Rows::Controllers(256), ..PLAIN },
     Owned {
         path: "Device.LocalAgent.",
+        // Nothing is advertised by mDNS.
+        fixed: &["AdvertisedDeviceSubtypes"],
         without: &[
-            "AdvertisedDeviceSubtypes",
             "CertificateNumberOfEntries",
             "MonitorNumberOfEntries",
             "SupportedFingerprintAlgorithms",
