@@ -22,6 +22,7 @@ use super::{
 
 mod boot;
 mod bulk_data;
+mod certificates;
 mod clockwork;
 mod commands;
 mod mapped;

@@ -16,7 +16,7 @@ mod url;
 
 pub use backoff::Backoff;
 pub use buffered::{Buffered, Round};
-pub use certificate::{certificate, is_of_endpoint};
+pub use certificate::certificate;
 pub use coding::{CodingError, decode_body};
 pub use http::{HttpClient, HttpError, HttpLimits, HttpReply, HttpRequest};
 pub use listen::{Incoming, OpenError, Opening, Place, listen};

@@ -22,9 +22,9 @@ use webpki::EndEntityCert;
 
 use crate::identity::EndpointId;
 use crate::net::{TlsError, certificates, private_key, roots};
+use crate::usp::is_of_endpoint;
 use crate::usp::record::{Integrity, Record};
 
-use super::names::is_of;
 use super::verifier::PeerVerifier;
 
 /// Why payload security cannot be set up.
@@ -115,7 +115,7 @@ impl Keyring {
         let Ok(chain) = read else { return false };
         let Some((first, others)) = chain.split_first() else { return false };
         let trusted = self.chains.verify_client_cert(first, others, UnixTime::now()).is_ok();
-        if !trusted || !is_of(first, &record.from_id) {
+        if !trusted || !is_of_endpoint(first, &record.from_id) {
             return false;
         }
         let Ok(certificate) = EndEntityCert::try_from(first) else { return false };

@@ -2,12 +2,14 @@
 //!
 //! Layer 1. Never imports `cwmp`. Only this module encodes and decodes protobuf.
 
+mod certificate;
 mod errors;
 pub mod message;
 pub mod path;
 pub mod record;
 mod retry;
 
+pub use certificate::{Certificate, CertificateError, FINGERPRINTS, MAX_DER, is_of_endpoint, urn};
 pub use errors::ErrorCode;
 pub use retry::Retry;
 

@@ -11,10 +11,11 @@ use crate::durable::{Change, Entry, Kind};
 use crate::identity::EndpointId;
 use crate::policy::Egress;
 use crate::translation::{Access, Local};
-use crate::usp::Retry;
 use crate::usp::record::session::Policy;
+use crate::usp::{Certificate, Retry};
 
 use super::access;
+use super::certificates;
 use super::schema::Object;
 use super::session;
 use super::stored;
@@ -44,6 +45,8 @@ pub(in crate::agent) struct LocalAgent {
     /// Where agents may be sent.
     pub(super) egress: Arc<Egress>,
     endpoint: EndpointId,
+    /// By their rows.
+    pub(super) certificates: BTreeMap<String, Certificate>,
     /// Whether something about controllers and their ways may have changed.
     rerouted: bool,
     /// What is known of the connections.
@@ -67,6 +70,7 @@ impl LocalAgent {
             payload_security: config.payload_security,
             egress: Arc::clone(&config.egress),
             endpoint: endpoint.clone(),
+            certificates: BTreeMap::new(),
             rerouted: false,
             links: BTreeMap::new(),
         };
@@ -90,9 +94,13 @@ impl LocalAgent {
     }
 
     fn restore_row(&mut self, restored: stored::Restored) {
-        let stored::Restored { row, own, gone, params } = restored;
+        let stored::Restored { row, own, gone, mut params, certificate } = restored;
         if gone {
             return self.tree.remove_row(&row);
+        }
+        if let Some(certificate) = certificate {
+            params.extend(certificates::described(&certificate));
+            self.certificates.insert(row.clone(), certificate);
         }
         if !self.tree.model.has_object(&row) {
             let holder = crate::datamodel::path::parent(&row);
@@ -222,7 +230,9 @@ impl LocalAgent {
     /// Takes the changes that are to be made durable.
     pub fn take_changes(&mut self) -> Vec<Change> {
         let touched = std::mem::take(&mut self.touched).into_iter();
-        touched.map(|row| stored::change(&row, &self.tree, &self.template.tree)).collect()
+        let change =
+            |row: String| stored::change(&row, &self.tree, &self.template.tree, self.certificates.get(&row));
+        touched.map(change).collect()
     }
 
     /// When time ends a subscription next.

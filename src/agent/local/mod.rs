@@ -3,6 +3,7 @@
 
 mod access;
 mod addresses;
+mod certificates;
 mod changes;
 mod keys;
 mod local_agent;

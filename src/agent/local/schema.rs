@@ -36,7 +36,7 @@ struct Owned {
 const PLAIN: Owned = Owned { path: "", rows: Rows::One, without: &[], fixed: &[], kept: &[], defaults: &[] };
 
 /// In byte order of their paths, so that an object stands before what is below it.
-const OWNED: [Owned; 32] = [
+const OWNED: [Owned; 33] = [
     Owned {
         path: "Device.BulkData.",
         defaults: &[
@@ -81,14 +81,10 @@ const OWNED: [Owned; 32] = [
         path: "Device.LocalAgent.",
         // Nothing is advertised by mDNS.
         fixed: &["AdvertisedDeviceSubtypes"],
-        without: &[
-            "CertificateNumberOfEntries",
-            "MonitorNumberOfEntries",
-            "SupportedFingerprintAlgorithms",
-            "WatchdogNumberOfEntries",
-        ],
+        without: &["MonitorNumberOfEntries", "WatchdogNumberOfEntries"],
         ..PLAIN
     },
+    Owned { path: "Device.LocalAgent.Certificate.{i}.", rows: Rows::Gateway(32), ..PLAIN },
     Owned {
         path: "Device.LocalAgent.Controller.{i}.",
         rows: Rows::Controllers(64),

@@ -11,6 +11,7 @@ use crate::agent::threshold::OPERATORS;
 use crate::durable::{Entry, Kind};
 use crate::identity::EndpointId;
 use crate::translation::{Access, Rights};
+use crate::usp::FINGERPRINTS;
 
 use super::access;
 use super::local_agent::CONTROLLERS;
@@ -46,6 +47,7 @@ impl Template {
         tree.put("Device.LocalAgent.SupportedProtocols", "MQTT,STOMP,WebSocket");
         tree.put("Device.LocalAgent.SupportedNumberOfSubscriptions", "256");
         tree.put("Device.LocalAgent.SupportedThresholdOperator", OPERATORS);
+        tree.put("Device.LocalAgent.SupportedFingerprintAlgorithms", FINGERPRINTS);
         place_roles(&mut tree, &config.roles);
         let mut named = Vec::new();
         for client in &config.mqtt {

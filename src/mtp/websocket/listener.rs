@@ -18,8 +18,9 @@ use tokio_util::sync::CancellationToken;
 use crate::identity::EndpointId;
 use crate::mtp::AgentSide;
 use crate::mtp::contract::farewell;
-use crate::net::{Incoming, Opening, TlsServer, is_of_endpoint, listen};
+use crate::net::{Incoming, Opening, TlsServer, listen};
 use crate::observe::Metrics;
+use crate::usp::is_of_endpoint;
 use crate::usp::record::{Payload, Record};
 
 use super::WAITING;
