@@ -10,10 +10,10 @@ use crate::datamodel::{Firmware, FirmwareId, WallTime};
 use crate::durable::{Change, Deadline, Entry, Kind};
 use crate::identity::EndpointId;
 use crate::sim::cpe::Bench;
-use crate::usp::ErrorCode;
 use crate::usp::message::notify::Notification;
 use crate::usp::message::{self, Message, MessageBody, Request, Response};
 use crate::usp::record::{Integrity, Payload, Record};
+use crate::usp::{ErrorCode, Shown};
 
 use super::{
     Agent, AgentConfig, ControllerConfig, ControllerMtp, Env, FULL_ACCESS, Input, LinkKey, LinkState,
@@ -67,6 +67,8 @@ struct Story {
     uploads: Vec<Upload>,
     /// Lines for the operator.
     log: Vec<String>,
+    /// What whoever sends a record has shown.
+    shown: Shown,
 }
 
 fn controller() -> EndpointId {
@@ -140,6 +142,7 @@ impl Story {
             restarts: 0,
             uploads: Vec::new(),
             log: Vec::new(),
+            shown: Shown::Untold,
         }
     }
 
@@ -170,7 +173,8 @@ impl Story {
     }
 
     fn record(&mut self, bytes: Bytes) {
-        self.handle(Input::Record { bytes, integrity: Integrity::Trusted });
+        let shown = self.shown.clone();
+        self.handle(Input::Record { bytes, integrity: Integrity::Trusted, shown });
     }
 
     fn carry_out(&mut self, out: Vec<Output>) {

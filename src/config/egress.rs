@@ -4,7 +4,7 @@ use crate::agent::WebSocketListener;
 use crate::mtp::mqtt::MqttConfig;
 use crate::mtp::stomp::StompConfig;
 use crate::mtp::websocket::{ListenerConfig, WebSocketConfig};
-use crate::net::TlsClient;
+use crate::net::{Anchors, TlsClient};
 use crate::policy;
 
 use super::file;
@@ -82,9 +82,10 @@ pub(super) fn listener(server: &file::WebSocketServer) -> Result<Listener, Refus
         path: path.clone(),
         ping: ping.as_secs(),
     };
-    let certified = server.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
+    let anchors = server.tls.as_ref().and_then(|tls| tls.client_ca.as_deref()).map(Anchors::load);
+    let anchors = anchors.transpose().or_else(|error| refuse("websocket_server.tls.client_ca", error))?;
     let most = server.max_connections.unwrap_or(DEFAULT_CONNECTIONS);
-    let server = ListenerConfig { listen: server.listen, tls, certified, path, ping, max_connections: most };
+    let server = ListenerConfig { listen: server.listen, tls, anchors, path, ping, max_connections: most };
     Ok(Listener { server, shown })
 }
 

@@ -6,11 +6,12 @@ use bytes::Bytes;
 
 use crate::agent::LinkState;
 use crate::identity::EndpointId;
+use crate::usp::Shown;
 
 /// The agents behind an MTP. No call may block: an MTP serves many agents.
 pub trait AgentSide: Send + Sync + 'static {
-    /// A record arrived for this agent.
-    fn record(&self, agent: &EndpointId, record: Bytes);
+    /// A record arrived for this agent, from one who has shown this.
+    fn record(&self, agent: &EndpointId, record: Bytes, shown: Shown);
     /// The way from this agent to this controller is open: its Connect record has gone out.
     fn connected(&self, agent: &EndpointId, controller: &EndpointId);
     /// Whether there is such an agent.

@@ -3,6 +3,7 @@
 //!
 //! Layer 4, its base. Knows nothing of CWMP, USP or devices.
 
+mod anchors;
 mod backoff;
 mod buffered;
 mod certificate;
@@ -14,6 +15,7 @@ mod stream;
 mod tls;
 mod url;
 
+pub use anchors::Anchors;
 pub use backoff::Backoff;
 pub use buffered::{Buffered, Round};
 pub use certificate::certificate;

@@ -21,9 +21,9 @@ use thiserror::Error;
 use webpki::EndEntityCert;
 
 use crate::identity::EndpointId;
-use crate::net::{TlsError, certificates, private_key, roots};
-use crate::usp::is_of_endpoint;
+use crate::net::{Anchors, TlsError, certificates, private_key, roots};
 use crate::usp::record::{Integrity, Record};
+use crate::usp::{Shown, is_of_endpoint};
 
 use super::verifier::PeerVerifier;
 
@@ -47,6 +47,7 @@ pub struct Keyring {
     key: PrivateKeyDer<'static>,
     signing: Arc<dyn SigningKey>,
     roots: Arc<RootCertStore>,
+    anchors: Anchors,
     chains: Arc<dyn ClientCertVerifier>,
     provider: Arc<CryptoProvider>,
     /// Whether transports do not protect records, so that each is signed, and is to be.
@@ -66,7 +67,17 @@ impl Keyring {
         let signing = aws_lc_rs::sign::any_ecdsa_type(&secret).map_err(|_| KeyringError::NotP256)?;
         signing.choose_scheme(&[SignatureScheme::ECDSA_NISTP256_SHA256]).ok_or(KeyringError::NotP256)?;
         let chain = certificates(chain)?;
-        Ok(Self { pem: pem(&chain), chain, key: secret, signing, roots, chains, provider, signs })
+        Ok(Self {
+            pem: pem(&chain),
+            chain,
+            key: secret,
+            signing,
+            roots,
+            anchors: Anchors::load(ca)?,
+            chains,
+            provider,
+            signs,
+        })
     }
 
     /// What a signature and our certificates add to a record at most, in bytes.
@@ -99,32 +110,49 @@ impl Keyring {
 
     /// What is to be thought of a record that came.
     pub fn integrity(&self, bytes: &Bytes) -> Integrity {
-        // What cannot be decoded is refused by those who look into it.
-        let Ok(record) = Record::decode(bytes.clone()) else { return Integrity::Unproven };
-        if record.mac_signature.is_empty() {
-            return if self.signs { Integrity::Unproven } else { Integrity::Trusted };
-        }
-        if self.is_signed(&record) { Integrity::Signed } else { Integrity::Unproven }
+        self.examine(bytes).0
     }
 
-    fn is_signed(&self, record: &Record) -> bool {
+    /// The same, and what its signer has shown.
+    pub fn examine(&self, bytes: &Bytes) -> (Integrity, Shown) {
+        // What cannot be decoded is refused by those who look into it.
+        let Ok(record) = Record::decode(bytes.clone()) else { return (Integrity::Unproven, Shown::Untold) };
+        if record.mac_signature.is_empty() {
+            let found = if self.signs { Integrity::Unproven } else { Integrity::Trusted };
+            return (found, Shown::Untold);
+        }
+        match self.signer(&record) {
+            Some(path) => (Integrity::Signed, path),
+            None => (Integrity::Unproven, Shown::Untold),
+        }
+    }
+
+    /// The certificates of who signed a record, if it is its sender.
+    fn signer(&self, record: &Record) -> Option<Shown> {
         if record.sender_cert.is_empty() || record.sender_cert.len() > MAX_CHAIN {
-            return false;
+            return None;
         }
         let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&record.sender_cert).collect();
-        let Ok(chain) = read else { return false };
-        let Some((first, others)) = chain.split_first() else { return false };
+        let chain = read.ok()?;
+        let (first, others) = chain.split_first()?;
         let trusted = self.chains.verify_client_cert(first, others, UnixTime::now()).is_ok();
         if !trusted || !is_of_endpoint(first, &record.from_id) {
-            return false;
+            return None;
         }
-        let Ok(certificate) = EndEntityCert::try_from(first) else { return false };
+        let certificate = EndEntityCert::try_from(first).ok()?;
         let known = self.provider.signature_verification_algorithms.mapping.iter();
         let mut algorithms = known
             .filter(|(scheme, _)| *scheme == SignatureScheme::ECDSA_NISTP256_SHA256)
             .flat_map(|(_, algorithms)| algorithms.iter());
         let covered = record.covered();
-        algorithms.any(|it| certificate.verify_signature(*it, &covered, &record.mac_signature).is_ok())
+        let signed =
+            algorithms.any(|it| certificate.verify_signature(*it, &covered, &record.mac_signature).is_ok());
+        signed.then(|| self.shown(&chain))
+    }
+
+    /// What a chain that has been verified shows.
+    pub(super) fn shown(&self, chain: &[CertificateDer<'_>]) -> Shown {
+        self.anchors.path(chain).map_or(Shown::Nothing, Shown::Path)
     }
 
     fn verifier(&self, peer: &EndpointId) -> Arc<PeerVerifier> {

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use rustls::Connection;
 
 use crate::identity::EndpointId;
+use crate::usp::Shown;
 use crate::usp::record::session::{Secure, Secured};
 use crate::usp::record::{EXPORTER_LABEL, KEYING_MATERIAL, MacKeys};
 
@@ -37,7 +38,10 @@ impl TlsSessions {
     pub fn answer(&mut self, peer: &EndpointId, session_id: u64, request: Secure) -> Option<Secured> {
         match request {
             Secure::Start { client } => Some(self.start(peer, session_id, client)),
-            Secure::Take(bytes) => Some(self.of(peer, session_id, |it| it.take(peer, &bytes))),
+            Secure::Take(bytes) => {
+                let keyring = self.keyring.clone();
+                Some(self.of(peer, session_id, |it| it.take(keyring.as_deref(), peer, &bytes)))
+            }
             Secure::Protect(message) => Some(self.of(peer, session_id, |it| it.protect(&message))),
             Secure::End => {
                 if self.open.get(peer).is_some_and(|session| session.id == session_id) {
@@ -79,7 +83,7 @@ impl TlsSessions {
 }
 
 impl Session {
-    fn take(&mut self, peer: &EndpointId, mut bytes: &[u8]) -> Secured {
+    fn take(&mut self, keyring: Option<&Keyring>, peer: &EndpointId, mut bytes: &[u8]) -> Secured {
         let mut secured = Secured::default();
         let mut plain = Vec::new();
         while !bytes.is_empty() {
@@ -114,6 +118,8 @@ impl Session {
         if !self.up && !self.connection.is_handshaking() {
             self.up = true;
             secured.up = self.keys();
+            let chain = self.connection.peer_certificates().unwrap_or_default();
+            secured.shown = keyring.map_or(Shown::Nothing, |keyring| keyring.shown(chain));
             if secured.up.is_none() {
                 secured.failed = Some("TLS gives no keys for MACs");
             }

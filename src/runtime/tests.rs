@@ -18,6 +18,7 @@ use crate::mtp::AgentSide;
 use crate::observe::Metrics;
 use crate::proxy::ProxyConfig;
 use crate::store::{Embedded, EmbeddedConfig, Store};
+use crate::usp::Shown;
 use crate::usp::message::{self, Message, Request};
 use crate::usp::record::Record;
 
@@ -99,7 +100,7 @@ fn ask(rig: &Rig, path: &str) {
     let to = device().endpoint_id();
     let get = message::Get { param_paths: vec![path.into()], max_depth: 0 };
     let message = Message::request("q", Request::Get(get)).encode();
-    rig.fleet.record(&to, Record::plain(&controller(), &to, message).encode());
+    rig.fleet.record(&to, Record::plain(&controller(), &to, message).encode(), Shown::Untold);
 }
 
 #[tokio::test]

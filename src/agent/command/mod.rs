@@ -2,6 +2,7 @@
 //! table is what GetSupportedDM tells.
 
 mod add_certificate;
+mod add_my_certificate;
 mod arguments;
 mod cancel;
 mod delete_certificate;

@@ -14,8 +14,8 @@ use super::super::core::Agent;
 use super::super::io::{Env, Output, Shadow};
 use super::super::queue::Asker;
 use super::{
-    add_certificate, arguments, cancel, delete_certificate, force_collection, get_fingerprint, reconnect,
-    reset_session, schedule_timer, send_on_board_request,
+    add_certificate, add_my_certificate, arguments, cancel, delete_certificate, force_collection,
+    get_fingerprint, reconnect, reset_session, schedule_timer, send_on_board_request,
 };
 
 /// A command of the agent's own.
@@ -50,8 +50,9 @@ pub(super) enum Done {
     Goes(String),
 }
 
-const COMMANDS: [Command; 10] = [
+const COMMANDS: [Command; 11] = [
     add_certificate::COMMAND,
+    add_my_certificate::COMMAND,
     cancel::COMMAND,
     delete_certificate::COMMAND,
     force_collection::COMMAND,

@@ -12,7 +12,7 @@ use crate::identity::EndpointId;
 use crate::policy::Egress;
 use crate::translation::{Access, Local};
 use crate::usp::record::session::Policy;
-use crate::usp::{Certificate, Retry};
+use crate::usp::{Certificate, Retry, Shown};
 
 use super::access;
 use super::certificates;
@@ -22,6 +22,7 @@ use super::stored;
 use super::subscription::{Lifetime, Subscription};
 use super::template::Template;
 use super::tree::{Tree, as_object, row_of};
+use super::trust;
 use super::ways;
 
 /// `Device.LocalAgent.` and what else the agent holds for its device.
@@ -47,6 +48,8 @@ pub(in crate::agent) struct LocalAgent {
     endpoint: EndpointId,
     /// By their rows.
     pub(super) certificates: BTreeMap<String, Certificate>,
+    /// What each controller has shown last, since the agent was woken.
+    pub(super) shown: BTreeMap<EndpointId, Shown>,
     /// Whether something about controllers and their ways may have changed.
     rerouted: bool,
     /// What is known of the connections.
@@ -71,6 +74,7 @@ impl LocalAgent {
             egress: Arc::clone(&config.egress),
             endpoint: endpoint.clone(),
             certificates: BTreeMap::new(),
+            shown: BTreeMap::new(),
             rerouted: false,
             links: BTreeMap::new(),
         };
@@ -305,6 +309,9 @@ impl LocalAgent {
         self.rerouted |= ways::concerns(name);
         if name.starts_with(CONTROLLERS) || name.starts_with("Device.LocalAgent.ControllerTrust.") {
             self.access.get_mut().clear();
+        }
+        if trust::concerns(name) {
+            self.inherit_anew();
         }
     }
 

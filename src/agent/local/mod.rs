@@ -16,6 +16,7 @@ mod stored;
 mod subscription;
 mod template;
 mod tree;
+mod trust;
 mod ways;
 
 pub(super) use local_agent::{LocalAgent, THRESHOLDS};

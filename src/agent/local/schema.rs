@@ -36,7 +36,7 @@ struct Owned {
 const PLAIN: Owned = Owned { path: "", rows: Rows::One, without: &[], fixed: &[], kept: &[], defaults: &[] };
 
 /// In byte order of their paths, so that an object stands before what is below it.
-const OWNED: [Owned; 33] = [
+const OWNED: [Owned; 34] = [
     Owned {
         path: "Device.BulkData.",
         defaults: &[
@@ -88,7 +88,7 @@ const OWNED: [Owned; 33] = [
     Owned {
         path: "Device.LocalAgent.Controller.{i}.",
         rows: Rows::Controllers(64),
-        without: &["Credential"],
+        kept: &["InheritedRole"],
         defaults: &[("PeriodicNotifInterval", "86400")],
         ..PLAIN
     },
@@ -125,15 +125,10 @@ const OWNED: [Owned; 33] = [
     },
     Owned {
         path: "Device.LocalAgent.ControllerTrust.",
-        without: &[
-            "BannedRole",
-            "ChallengeNumberOfEntries",
-            "CredentialNumberOfEntries",
-            "TOFUAllowed",
-            "TOFUInactivityTimer",
-        ],
+        without: &["BannedRole", "ChallengeNumberOfEntries", "TOFUAllowed", "TOFUInactivityTimer"],
         ..PLAIN
     },
+    Owned { path: "Device.LocalAgent.ControllerTrust.Credential.{i}.", rows: Rows::Controllers(32), ..PLAIN },
     Owned { path: "Device.LocalAgent.ControllerTrust.Role.{i}.", rows: Rows::Controllers(64), ..PLAIN },
     Owned {
         path: "Device.LocalAgent.ControllerTrust.Role.{i}.Permission.{i}.",

@@ -111,3 +111,164 @@ fn rows_of_certificates_come_and_go_by_commands_alone_and_by_those_who_may() {
     assert_eq!(unknown, Err(ErrorCode::INVALID_COMMAND_ARGUMENTS.0));
     assert!(!story.get(TABLE).unwrap().is_empty());
 }
+
+const CONTROLLER_1: &str = "Device.LocalAgent.Controller.1.";
+const CREDENTIALS: &str = "Device.LocalAgent.ControllerTrust.Credential.";
+const ROLE: &str = "Device.LocalAgent.ControllerTrust.Role.";
+
+fn der(pem: &str) -> Bytes {
+    Certificate::from_pem(pem).unwrap().der().clone()
+}
+
+/// What somebody has shown: certificates from its own to the CA.
+fn path(pems: &[&str]) -> Shown {
+    Shown::Path(pems.iter().map(|pem| der(pem)).collect())
+}
+
+fn keep(story: &mut Story, pem: &str, alias: &str) -> String {
+    run(story, ADD, &[("Certificate", pem), ("Alias", alias)]).unwrap();
+    let rows = story.get(TABLE).unwrap();
+    let (name, _) = rows.iter().find(|(name, value)| name.ends_with(".Alias") && *value == alias).unwrap();
+    name.trim_end_matches(".Alias").to_owned()
+}
+
+/// Whether a Get of this controller is answered.
+fn is_heard(story: &mut Story, from: &EndpointId) -> bool {
+    let request = message::Get { param_paths: vec!["Device.LocalAgent.EndpointID".into()], max_depth: 0 };
+    let msg_id = story.send(from, Request::Get(request));
+    let before = story.said.len();
+    story.said.retain(|(to, message)| to != from || message.msg_id != msg_id);
+    story.said.len() < before
+}
+
+#[test]
+fn r_sec_4_r_sec_8_a_controller_whose_row_names_certificates_must_show_one_of_them() {
+    let mut story = Story::restless();
+    let (mine, other) = (pem(1), pem(2));
+    let (row, second) = (keep(&mut story, &mine, "mine"), keep(&mut story, &other, "other"));
+    assert!(is_heard(&mut story, &reader()));
+    story.ask(set("Device.LocalAgent.Controller.2.", &[("Credential", &row)])).unwrap();
+    for (shown, heard) in [
+        (path(&[&mine, &pem(9)]), true),
+        (path(&[&other, &mine]), false),
+        (path(&[&pem(1)]), false),
+        (Shown::Nothing, false),
+        (Shown::Untold, true),
+    ] {
+        story.shown = shown.clone();
+        assert_eq!(is_heard(&mut story, &reader()), heard, "{shown:?}");
+    }
+    assert!(story.log.iter().any(|line| line.contains("self::reader") && line.contains("certificate")));
+    // Others are not concerned; more than one may be named, and one that is not enabled is none.
+    story.shown = path(&[&other]);
+    assert!(is_heard(&mut story, &controller()));
+    let both = format!("{row},{second}");
+    story.ask(set("Device.LocalAgent.Controller.2.", &[("Credential", &both)])).unwrap();
+    assert!(is_heard(&mut story, &reader()));
+    story.ask(set(&format!("{second}."), &[("Enable", "false")])).unwrap();
+    assert!(!is_heard(&mut story, &reader()));
+    // What is deleted is named no more.
+    run(&mut story, &format!("{second}.Delete()"), &[]).unwrap();
+    let named = story.get("Device.LocalAgent.Controller.2.Credential").unwrap();
+    assert_eq!(named["Device.LocalAgent.Controller.2.Credential"], row);
+}
+
+/// A controller without roles of its own, and what it inherits when it has shown this.
+fn inherited(story: &mut Story, shown: Shown) -> String {
+    story.shown = shown;
+    is_heard(story, &reader());
+    story.shown = Shown::Untold;
+    let name = "Device.LocalAgent.Controller.2.InheritedRole";
+    story.get(name).unwrap()[name].clone()
+}
+
+#[test]
+fn r_sec_24_r_sec_25_the_first_credential_on_the_path_gives_its_roles() {
+    let mut story = Story::restless();
+    story.ask(set("Device.LocalAgent.Controller.2.", &[("AssignedRole", "")])).unwrap();
+    let (ca, between, own) = (pem(1), pem(2), pem(3));
+    let all = || path(&[&own, &between, &ca]);
+    let (ca_row, between_row) = (keep(&mut story, &ca, "ca"), keep(&mut story, &between, "between"));
+    let role = |number: u32| format!("{ROLE}{number}");
+    let trust = |row: &str, role: &str, uses: &str| {
+        add(CREDENTIALS, &[("Enable", "true"), ("Credential", row), ("Role", role), ("AllowedUses", uses)])
+    };
+    assert_eq!(inherited(&mut story, all()), "", "a certificate that is kept trusts nobody");
+    let first = created(&story.ask(trust(&ca_row, &role(2), "MTP-and-USP")).unwrap());
+    assert_eq!(inherited(&mut story, all()), role(2));
+    // The roles are those of the last proof, for as long as there is none other.
+    for other in [Shown::Untold, Shown::Nothing, path(&[&own, &between])] {
+        assert_eq!(inherited(&mut story, other), "");
+    }
+    // It counts for what the controller may do.
+    story.shown = all();
+    let get = message::Get { param_paths: vec!["Device.LocalAgent.EndpointID".into()], max_depth: 0 };
+    let Ok(Response::GetResp(resp)) = story.ask_as(&reader(), Request::Get(get)) else { panic!() };
+    assert_eq!(resp.req_path_results[0].err_code, 0);
+    // A CA for transports alone gives nothing, also not what one further on would give.
+    let second = created(&story.ask(trust(&between_row, &role(1), "MTP-only")).unwrap());
+    assert_eq!(inherited(&mut story, all()), "");
+    story.ask(set(&second, &[("AllowedUses", "MTP-and-broker")])).unwrap();
+    assert_eq!(inherited(&mut story, all()), role(1));
+    story.ask(set(&second, &[("Enable", "false")])).unwrap();
+    assert_eq!(inherited(&mut story, all()), role(2));
+    story.ask(set(&first, &[("Role", &format!("{},{}", role(1), role(2)))])).unwrap();
+    assert_eq!(inherited(&mut story, all()), format!("{},{}", role(1), role(2)));
+    assert!(story.ask(trust(&ca_row, &role(1), "MTP-only")).is_err(), "a certificate has one credential");
+    assert!(story.ask(set("Device.LocalAgent.Controller.2.", &[("InheritedRole", &role(1))])).is_err());
+}
+
+#[test]
+fn a_role_is_lost_as_soon_as_nobody_vouches_for_it() {
+    let mut story = Story::begin();
+    story.ask(set("Device.LocalAgent.Controller.2.", &[("AssignedRole", "")])).unwrap();
+    let ca = pem(1);
+    let row = keep(&mut story, &ca, "ca");
+    let settings = [
+        ("Enable", "true"),
+        ("Credential", row.as_str()),
+        ("Role", &format!("{ROLE}2")),
+        ("AllowedUses", "MTP-and-USP"),
+    ];
+    let credential = created(&story.ask(add(CREDENTIALS, &settings)).unwrap());
+    let name = "Device.LocalAgent.Controller.2.InheritedRole";
+    let role = |story: &mut Story| story.get(name).unwrap()[name].clone();
+    assert_ne!(inherited(&mut story, path(&[&ca])), "");
+    // The gateway's restart is no news to the controller.
+    story.restart();
+    assert_ne!(role(&mut story), "");
+    story.ask(set(&credential, &[("Enable", "false")])).unwrap();
+    assert_eq!(role(&mut story), "");
+    story.ask(set(&credential, &[("Enable", "true")])).unwrap();
+    assert_ne!(inherited(&mut story, path(&[&ca])), "");
+    run(&mut story, &format!("{row}.Delete()"), &[]).unwrap();
+    assert_eq!(role(&mut story), "");
+    let named = story.get(&format!("{credential}Credential")).unwrap();
+    assert_eq!(named[&format!("{credential}Credential")], "");
+}
+
+#[test]
+fn tr181_addmycertificate_is_for_the_controller_of_the_row_and_for_its_own_certificate() {
+    let mut story = Story::begin();
+    let of = |name: &str| {
+        let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
+        let uri = format!("urn:bbf:usp:id:{name}");
+        params.subject_alt_names.push(rcgen::SanType::URI(uri.as_str().try_into().unwrap()));
+        params.self_signed(&KeyPair::generate().unwrap()).unwrap().pem()
+    };
+    let command = |row: &str| format!("{row}AddMyCertificate()");
+    let (mine, foreign) = (of("self::ctl"), of("self::reader"));
+    let denied = run(&mut story, &command("Device.LocalAgent.Controller.2."), &[("Certificate", &mine)]);
+    assert_eq!(denied, Err(ErrorCode::PERMISSION_DENIED.0));
+    let wrong = run(&mut story, &command(CONTROLLER_1), &[("Certificate", &foreign)]);
+    assert_eq!(wrong, Err(ErrorCode::INVALID_COMMAND_ARGUMENTS.0));
+    assert!(story.get(TABLE).unwrap().is_empty());
+    run(&mut story, &command(CONTROLLER_1), &[("Certificate", &mine), ("Alias", "mine")]).unwrap();
+    let named = story.get(&format!("{CONTROLLER_1}Credential")).unwrap();
+    let row = named[&format!("{CONTROLLER_1}Credential")].clone();
+    assert_eq!(story.get(&format!("{row}.")).unwrap()[&format!("{row}.Alias")], "mine");
+    story.shown = path(&[&foreign]);
+    assert!(!is_heard(&mut story, &controller()));
+    story.shown = path(&[&mine]);
+    assert!(is_heard(&mut story, &controller()));
+}

@@ -15,6 +15,7 @@ use crate::mtp::contract::{RESTARTS, farewell};
 use crate::mtp::link::{self, Link, Shared};
 use crate::net::{Backoff, Buffered, Round, Stream};
 use crate::transport::stomp::{Client, ClientConfig, Event, Message};
+use crate::usp::Shown;
 use crate::usp::record::{MAX_RECORD, Payload, Record};
 
 use super::config::StompConfig;
@@ -399,7 +400,7 @@ impl Connection {
         }
         self.learn_reply(&message);
         self.shared.metrics.usp_received();
-        self.shared.side.record(&self.agent, message.body);
+        self.shared.side.record(&self.agent, message.body, Shown::Untold);
     }
 
     /// Keeps where a controller wants its answers, if it is not where they would go anyway.

@@ -18,6 +18,7 @@ use crate::mtp::LinkStatus;
 use crate::mtp::contract::{RESTARTS, farewell};
 use crate::mtp::link::{self, Link, Shared};
 use crate::net::{Backoff, HttpUrl, Stream};
+use crate::usp::Shown;
 use crate::usp::record::{Payload, Record};
 
 use super::WAITING;
@@ -264,7 +265,7 @@ impl Connection {
         match heard {
             Heard::Record(record) => {
                 self.shared.metrics.usp_received();
-                self.shared.side.record(&self.agent, record);
+                self.shared.side.record(&self.agent, record, Shown::Untold);
                 Heard::Fine
             }
             Heard::Unusable => {
