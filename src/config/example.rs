@@ -139,13 +139,15 @@ mqtt = { broker = "main", topic = "usp/controller" }
 # [websocket_server]                 # where controllers reach agents by WebSocket: one listener for all of them.
 # listen = "127.0.0.1:8443"          # A virtual agent has no address of its own, so that Port and Path of its
 # path = "/usp/{endpoint}"           # LocalAgent.MTP.{i}.WebSocket. are read-only; {endpoint} tells it apart
+# unauthenticated = false            # true: without client certificates, so that whoever knows a controller's id
+#                                    # can speak as it. Has to be said unless listen is a loopback address
 # max_connections = 100000           # more wait in the kernel's queue
 # ping_seconds = 60
 # [websocket_server.tls]
 # certificate = "gateway.pem"
 # key = "gateway.key"
-# client_ca = "usp-ca.pem"           # a controller's certificate names it: urn:bbf:usp:id:<its endpoint id>.
-# client_certificate = "optional"    # Or "required": without it whoever knows a controller's id can speak as it
+# client_ca = "usp-ca.pem"           # a controller's certificate names it: urn:bbf:usp:id:<its endpoint id>
+# client_certificate = "required"    # or "optional"
 
 # [admin]
 # listen = "127.0.0.1:9090"          # /metrics, /healthz, /readyz

@@ -56,6 +56,9 @@ pub(super) struct WebSocketServer {
     pub listen: SocketAddr,
     pub path: Option<String>,
     pub tls: Option<ServerTls>,
+    /// Controllers need no certificate: each is who it says it is.
+    #[serde(default)]
+    pub unauthenticated: bool,
     pub max_connections: Option<usize>,
     pub ping_seconds: Option<Seconds>,
 }

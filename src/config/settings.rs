@@ -551,6 +551,30 @@ mod tests {
     }
 
     #[test]
+    fn r_sec_0_a_listener_without_client_certificates_beyond_this_machine_has_to_be_wanted() {
+        let settings = |more: &str| {
+            let text = format!("{EXAMPLE}\n[websocket_server]\n{more}\n");
+            Settings::parse(Path::new("x.toml"), &text)
+                .map(|settings| settings.listener.is_some_and(|listener| listener.unauthenticated))
+                .map_err(|error| error.to_string())
+        };
+        assert_eq!(settings("listen = \"127.0.0.1:1\""), Ok(true));
+        assert_eq!(settings("listen = \"[::1]:1\""), Ok(true));
+        assert_eq!(settings("listen = \"0.0.0.0:1\"\nunauthenticated = true"), Ok(true));
+        for listen in ["0.0.0.0:1", "[::]:1", "192.0.2.1:1"] {
+            let error = settings(&format!("listen = \"{listen}\"")).unwrap_err();
+            assert!(error.contains("unauthenticated = true") && error.contains("client_ca"), "{error}");
+        }
+        let tls = "[websocket_server.tls]\ncertificate = \"c\"\nkey = \"k\"\nclient_ca = \"ca\"\n";
+        // One that may do without a certificate is as open as one that knows none.
+        let optional = settings(&format!("listen = \"0.0.0.0:1\"\n{tls}")).unwrap_err();
+        assert!(optional.contains("required"), "{optional}");
+        let both =
+            format!("listen = \"0.0.0.0:1\"\nunauthenticated = true\n{tls}client_certificate = \"required\"");
+        assert!(settings(&both).unwrap_err().contains("contradicts"));
+    }
+
+    #[test]
     fn the_acs_is_stood_in_for_only_where_the_gateway_knows_its_cpes() {
         let answer = EXAMPLE.replace("# when_down = \"refuse\"", "when_down = \"answer\"");
         assert_ne!(answer, EXAMPLE);

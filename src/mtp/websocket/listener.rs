@@ -34,6 +34,8 @@ pub struct ListenerConfig {
     pub tls: Option<TlsServer>,
     /// Who vouches for client certificates: one that is shown must be the controller's (R-SEC.10a).
     pub anchors: Option<Anchors>,
+    /// Controllers may come without a certificate; then each is who it says it is.
+    pub unauthenticated: bool,
     /// An agent's path is the first, its endpoint id, the second.
     pub path: (String, String),
     /// How often a Ping goes out (R-WS.18).
@@ -80,6 +82,12 @@ impl Listener {
         let opening =
             Opening { tls: config.tls.clone(), connections: config.max_connections, ..Opening::default() };
         let (address, mut incoming) = listen(config.listen, opening).await?;
+        if config.unauthenticated {
+            tracing::warn!(
+                %address,
+                "controllers may come by WebSocket without a certificate: whoever knows an endpoint id speaks as it"
+            );
+        }
         let (sessions, next) = (DashMap::new(), AtomicU64::new(0));
         let inner = Arc::new(Inner { config, side, metrics, stop, sessions, next });
         let serving = Arc::clone(&inner);

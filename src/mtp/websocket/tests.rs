@@ -66,6 +66,7 @@ impl World {
             listen: ([127, 0, 0, 1], 0).into(),
             tls: None,
             anchors: None,
+            unauthenticated: true,
             path: ("/usp/".into(), String::new()),
             ping: Duration::from_secs(60),
             max_connections: 8,
