@@ -124,9 +124,15 @@ mqtt = { broker = "main", topic = "usp/controller" }
 
 # [payload_security]                 # TLS 1.2 within the records of session contexts
 # ca = "usp-ca.pem"                  # who signed the controllers' certificates
-# certificate = "agents.pem"         # names the agents: urn:bbf:usp:id:..., a * for the rest of an instance id
-# key = "agents.key"                 # on the curve P-256
+# certificate = "agents.pem"         # names the agents: urn:bbf:usp:id:..., a * for the rest of an instance id.
+# key = "agents.key"                 # On the curve P-256. Without both, each agent has its own ([agent_certificates])
 # sign_records = false               # true: MTPs are not trusted; every record is signed, ours and theirs
+
+# [agent_certificates]               # each agent has a certificate that names it, made when it is needed: for payload
+#                                    # security, and for connections of its own by TLS that have none in this file
+# ca = "agents-ca.pem"               # who vouches for them; without ca and key a CA of the gateway's own, for trials:
+# key = "agents-ca.key"              # made at the first start as <store>.agents-ca.pem and .key; give controllers the first
+# days = 90                          # for how long one is valid; it is renewed when a third is left
 
 # [egress]                           # where controllers may send agents (Device.MQTT., Device.STOMP.,
 #                                    # Controller.{i}.MTP.{i}.WebSocket.) and bulk data reports, beside what this

@@ -29,6 +29,7 @@ pub(super) struct File {
     #[serde(default)]
     pub role: Vec<Role>,
     pub payload_security: Option<PayloadSecurity>,
+    pub agent_certificates: Option<AgentCertificates>,
     #[serde(default)]
     pub egress: Egress,
     pub websocket_server: Option<WebSocketServer>,
@@ -310,10 +311,21 @@ pub(super) struct ControllerWebSocket {
 #[serde(deny_unknown_fields)]
 pub(super) struct PayloadSecurity {
     pub ca: PathBuf,
-    pub certificate: PathBuf,
-    pub key: PathBuf,
+    /// One for all agents; absent, each has its own.
+    pub certificate: Option<PathBuf>,
+    pub key: Option<PathBuf>,
     #[serde(default)]
     pub sign_records: bool,
+}
+
+/// The CA that issues a certificate to each agent; without files, one of the gateway's own.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AgentCertificates {
+    pub ca: Option<PathBuf>,
+    pub key: Option<PathBuf>,
+    /// How long what it issues is valid.
+    pub days: Option<u32>,
 }
 
 /// Metrics and health.

@@ -2,6 +2,7 @@
 //!
 //! Layer 6.
 
+mod certificates;
 mod egress;
 mod error;
 mod example;

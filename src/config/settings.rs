@@ -10,7 +10,7 @@ use crate::agent::{AgentConfig, ControllerConfig, ControllerMtp, MqttClient, Rol
 use crate::mtp::mqtt::{MqttConfig, SESSION_EXPIRY, Sharing};
 use crate::mtp::stomp::StompConfig;
 use crate::mtp::websocket::{ListenerConfig, WebSocketConfig};
-use crate::net::{HttpLimits, TlsClient, TlsServer};
+use crate::net::{Authority, HttpLimits, TlsClient, TlsServer};
 use crate::observe::LogFormat;
 use crate::payload_security::Keyring;
 use crate::proxy::ProxyConfig;
@@ -20,6 +20,7 @@ use crate::transport::http::Algorithm;
 use crate::transport::mqtt::Version;
 use crate::upstream::Acs;
 
+use super::certificates;
 use super::egress;
 use super::error::ConfigError;
 use super::file::{self, File};
@@ -38,6 +39,8 @@ pub struct Settings {
     pub stomp: Vec<StompConfig>,
     pub websocket: Vec<WebSocketConfig>,
     pub keyring: Option<Arc<Keyring>>,
+    /// Who issues a certificate to each agent.
+    pub authority: Option<Arc<Authority>>,
     /// For places that controllers name.
     pub egress_tls: Option<TlsClient>,
     pub listener: Option<ListenerConfig>,
@@ -74,15 +77,21 @@ impl Settings {
         for (name, broker) in &file.stomp {
             stomp.push(stomp_config(name, broker, &file.controller)?);
         }
-        let websocket: Vec<_> = file.controller.iter().filter_map(websocket).collect::<Result<_, _>>()?;
+        let mut websocket: Vec<_> = file.controller.iter().filter_map(websocket).collect::<Result<_, _>>()?;
         let device = &file.device;
         let roles = roles(&file.role)?;
         let controllers = (1..).zip(&file.controller);
         let controllers =
             controllers.map(|(place, it)| controller(place, it, &roles, &file.mqtt, &file.stomp));
-        let egress = egress::egress(&file.egress, &mqtt, &stomp, &websocket)?;
+        let mut egress = egress::egress(&file.egress, &mqtt, &stomp, &websocket)?;
         let listener = file.websocket_server.as_ref().map(egress::listener).transpose()?;
-        let keyring = file.payload_security.as_ref().map(keyring).transpose()?;
+        let authority = file.agent_certificates.as_ref();
+        let authority = authority.map(|it| certificates::authority(it, &file.store.file)).transpose()?;
+        if let Some(authority) = &authority {
+            certificates::equip(authority, &mut mqtt, &mut stomp, &mut websocket, &mut egress.tls);
+        }
+        let keyring = file.payload_security.as_ref();
+        let keyring = keyring.map(|it| certificates::keyring(it, authority.as_ref())).transpose()?;
         let agent = AgentConfig {
             controllers: controllers.collect::<Result<_, _>>()?,
             roles,
@@ -114,6 +123,7 @@ impl Settings {
             stomp,
             websocket,
             keyring,
+            authority,
             egress_tls: egress.tls,
             listener: listener.map(|listener| listener.server),
             rest_after: device.rest_after_seconds.unwrap_or(Seconds::of(30)).0,
@@ -259,12 +269,6 @@ pub(super) fn client_tls(
         None if wanted => refuse(format!("{key}.ca"), "is needed with TLS: the CA that signed the server"),
         None => Ok(None),
     }
-}
-
-fn keyring(security: &file::PayloadSecurity) -> Result<Arc<Keyring>, Refusal> {
-    Keyring::load(&security.ca, &security.certificate, &security.key, security.sign_records)
-        .map(Arc::new)
-        .or_else(|error| refuse("payload_security", error))
 }
 
 fn proxy(device: &file::Device, acs: bool) -> Result<ProxyConfig, Refusal> {

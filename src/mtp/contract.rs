@@ -6,7 +6,8 @@ use bytes::Bytes;
 
 use crate::agent::LinkState;
 use crate::identity::EndpointId;
-use crate::usp::Shown;
+use crate::net::TlsClient;
+use crate::usp::{Shown, urn};
 
 /// The agents behind an MTP. No call may block: an MTP serves many agents.
 pub trait AgentSide: Send + Sync + 'static {
@@ -40,6 +41,14 @@ impl LinkStatus {
         change(&mut state);
         *state != before
     }
+}
+
+/// TLS for a connection of this agent's own, or for one that agents share.
+pub(super) fn tls_of(tls: Option<&TlsClient>, agent: Option<&EndpointId>) -> Option<TlsClient> {
+    tls.map(|tls| match agent {
+        Some(agent) => tls.of(&urn(agent.as_str())),
+        None => tls.clone(),
+    })
 }
 
 /// Why a controller hears nothing more from an agent, in its Disconnect record.

@@ -4,16 +4,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
-use rustls::sign::SigningKey;
+use rustls::sign::Signer;
 use rustls::{
     ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, SignatureScheme,
 };
@@ -21,9 +19,9 @@ use thiserror::Error;
 use webpki::EndEntityCert;
 
 use crate::identity::EndpointId;
-use crate::net::{Anchors, TlsError, certificates, private_key, roots};
+use crate::net::{Anchors, Authority, Identity, TlsError, room, roots};
 use crate::usp::record::{Integrity, Record};
-use crate::usp::{Shown, is_of_endpoint};
+use crate::usp::{Shown, is_of_endpoint, urn};
 
 use super::verifier::PeerVerifier;
 
@@ -41,48 +39,68 @@ pub enum KeyringError {
 
 /// What the endpoints of this process prove themselves with.
 pub struct Keyring {
-    chain: Vec<CertificateDer<'static>>,
-    /// The chain as records carry it.
-    pem: Bytes,
-    key: PrivateKeyDer<'static>,
-    signing: Arc<dyn SigningKey>,
+    own: Own,
     roots: Arc<RootCertStore>,
     anchors: Anchors,
     chains: Arc<dyn ClientCertVerifier>,
     provider: Arc<CryptoProvider>,
     /// Whether transports do not protect records, so that each is signed, and is to be.
     signs: bool,
+    /// What our certificates take in a record at most, in bytes.
+    room: usize,
+}
+
+/// Where our certificates are from.
+enum Own {
+    /// One for all of us, whose name may end in a wildcard (R-SEC.11).
+    Shared(Arc<Identity>),
+    /// Each has its own (R-SEC.10).
+    Issued(Arc<Authority>),
 }
 
 impl Keyring {
-    /// `ca` signed the certificates of peers. `signs`: records without a MAC are signed, and those of peers
-    /// must be (R-E2E.29, R-E2E.30); otherwise the transports are trusted.
+    /// `ca` signed the certificates of peers; all of us have that of `chain`. `signs`: records without a MAC
+    /// are signed, and those of peers must be (R-E2E.29, R-E2E.30); otherwise the transports are trusted.
     pub fn load(ca: &Path, chain: &Path, key: &Path, signs: bool) -> Result<Self, KeyringError> {
+        Self::of(ca, Own::Shared(Arc::new(Identity::load(chain, key)?)), signs)
+    }
+
+    /// The same, where each of us gets a certificate of its own.
+    pub fn issued(ca: &Path, by: Arc<Authority>, signs: bool) -> Result<Self, KeyringError> {
+        Self::of(ca, Own::Issued(by), signs)
+    }
+
+    fn of(ca: &Path, own: Own, signs: bool) -> Result<Self, KeyringError> {
         let provider = Arc::new(provider());
         let roots = Arc::new(roots(ca)?);
-        let unusable = |error: &dyn ToString| KeyringError::Unusable(error.to_string());
         let chains = WebPkiClientVerifier::builder_with_provider(Arc::clone(&roots), Arc::clone(&provider));
-        let chains = chains.build().map_err(|error| unusable(&error))?;
-        let secret = private_key(key)?;
-        let signing = aws_lc_rs::sign::any_ecdsa_type(&secret).map_err(|_| KeyringError::NotP256)?;
-        signing.choose_scheme(&[SignatureScheme::ECDSA_NISTP256_SHA256]).ok_or(KeyringError::NotP256)?;
-        let chain = certificates(chain)?;
-        Ok(Self {
-            pem: pem(&chain),
-            chain,
-            key: secret,
-            signing,
-            roots,
-            anchors: Anchors::load(ca)?,
-            chains,
-            provider,
-            signs,
-        })
+        let chains = chains.build().map_err(|error| KeyringError::Unusable(error.to_string()))?;
+        let room = match &own {
+            Own::Shared(identity) => {
+                scheme(identity).ok_or(KeyringError::NotP256)?;
+                identity.pem().len()
+            }
+            Own::Issued(authority) => {
+                let longest = urn("").len() + EndpointId::MAX_LENGTH;
+                room(authority, longest).map_err(|error| KeyringError::Unusable(error.to_string()))?
+            }
+        };
+        Ok(Self { own, roots, anchors: Anchors::load(ca)?, chains, provider, signs, room })
+    }
+
+    /// The certificate of one of our endpoints.
+    fn identity(&self, endpoint: &str) -> Result<Arc<Identity>, rustls::Error> {
+        match &self.own {
+            Own::Shared(identity) => Ok(Arc::clone(identity)),
+            Own::Issued(authority) => {
+                authority.identity(&urn(endpoint)).map_err(|error| rustls::Error::General(error.to_string()))
+            }
+        }
     }
 
     /// What a signature and our certificates add to a record at most, in bytes.
     pub fn signature_room(&self) -> usize {
-        if self.signs { self.pem.len() + SIGNATURE_ROOM } else { 0 }
+        if self.signs { self.room + SIGNATURE_ROOM } else { 0 }
     }
 
     /// Signs a record that carries no MAC, if records are to be signed (R-E2E.31).
@@ -94,9 +112,12 @@ impl Keyring {
         if !record.mac_signature.is_empty() {
             return bytes;
         }
-        record.sender_cert = self.pem.clone();
-        let signer = self.signing.choose_scheme(&[SignatureScheme::ECDSA_NISTP256_SHA256]);
-        match signer.map(|signer| signer.sign(&record.covered())) {
+        let Ok(identity) = self.identity(&record.from_id) else {
+            tracing::warn!("a record could not be signed: there is no certificate");
+            return bytes;
+        };
+        record.sender_cert = identity.pem().clone();
+        match scheme(&identity).map(|signer| signer.sign(&record.covered())) {
             Some(Ok(signature)) => {
                 record.mac_signature = signature.into();
                 record.encode()
@@ -164,12 +185,16 @@ impl Keyring {
         })
     }
 
-    pub(super) fn client(&self, peer: &EndpointId) -> Result<ClientConnection, rustls::Error> {
+    pub(super) fn client(
+        &self,
+        own: &EndpointId,
+        peer: &EndpointId,
+    ) -> Result<ClientConnection, rustls::Error> {
         let mut config = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
             .with_protocol_versions(&[&rustls::version::TLS12])?
             .dangerous()
             .with_custom_certificate_verifier(self.verifier(peer))
-            .with_client_auth_cert(self.chain.clone(), self.key.clone_key())?;
+            .with_client_cert_resolver(self.identity(own.as_str())?.resolver());
         config.resumption = Resumption::disabled();
         config.enable_sni = false;
         // Endpoints have no names of hosts; the verifier knows whom it expects.
@@ -177,29 +202,23 @@ impl Keyring {
         ClientConnection::new(Arc::new(config), name)
     }
 
-    pub(super) fn server(&self, peer: &EndpointId) -> Result<ServerConnection, rustls::Error> {
+    pub(super) fn server(
+        &self,
+        own: &EndpointId,
+        peer: &EndpointId,
+    ) -> Result<ServerConnection, rustls::Error> {
         let mut config = ServerConfig::builder_with_provider(Arc::clone(&self.provider))
             .with_protocol_versions(&[&rustls::version::TLS12])?
             .with_client_cert_verifier(self.verifier(peer))
-            .with_single_cert(self.chain.clone(), self.key.clone_key())?;
+            .with_cert_resolver(self.identity(own.as_str())?.resolver());
         config.session_storage = Arc::new(NoServerSessionStorage {});
         ServerConnection::new(Arc::new(config))
     }
 }
 
-/// Certificates as records carry them. The file may hold the key as well, which nobody else may see.
-fn pem(chain: &[CertificateDer<'_>]) -> Bytes {
-    let mut text = String::new();
-    for certificate in chain {
-        text.push_str("-----BEGIN CERTIFICATE-----\n");
-        let encoded = STANDARD.encode(certificate);
-        for line in encoded.as_bytes().chunks(64) {
-            text.extend(line.iter().map(|byte| char::from(*byte)));
-            text.push('\n');
-        }
-        text.push_str("-----END CERTIFICATE-----\n");
-    }
-    text.into()
+/// R-E2E.31, R-E2E.40b: what signs is on the curve NIST P-256.
+fn scheme(identity: &Identity) -> Option<Box<dyn Signer>> {
+    identity.signing_key().choose_scheme(&[SignatureScheme::ECDSA_NISTP256_SHA256])
 }
 
 /// R-E2E.40, R-E2E.40a: one cipher, one group.

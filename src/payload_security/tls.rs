@@ -17,6 +17,7 @@ use super::keyring::Keyring;
 
 /// The connections of one endpoint.
 pub struct TlsSessions {
+    own: EndpointId,
     keyring: Option<Arc<Keyring>>,
     open: HashMap<EndpointId, Session>,
 }
@@ -30,8 +31,8 @@ struct Session {
 }
 
 impl TlsSessions {
-    pub fn new(keyring: Option<Arc<Keyring>>) -> Self {
-        Self { keyring, open: HashMap::new() }
+    pub fn new(own: &EndpointId, keyring: Option<Arc<Keyring>>) -> Self {
+        Self { own: own.clone(), keyring, open: HashMap::new() }
     }
 
     /// Does what a session asks for; nothing is to be answered to the end of one.
@@ -55,9 +56,9 @@ impl TlsSessions {
     fn start(&mut self, peer: &EndpointId, id: u64, client: bool) -> Secured {
         let Some(keyring) = &self.keyring else { return failed("no certificate for TLS is configured") };
         let connection = if client {
-            keyring.client(peer).map(Connection::from)
+            keyring.client(&self.own, peer).map(Connection::from)
         } else {
-            keyring.server(peer).map(Connection::from)
+            keyring.server(&self.own, peer).map(Connection::from)
         };
         let mut connection = match connection {
             Ok(connection) => connection,

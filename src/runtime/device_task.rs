@@ -82,7 +82,7 @@ impl<'s, S: Store> DeviceTask<'s, S> {
             wanted: None,
             leaving: false,
             worked: false,
-            tls: TlsSessions::new(shared.config.keyring.clone()),
+            tls: TlsSessions::new(endpoint, shared.config.keyring.clone()),
             secured: VecDeque::new(),
         };
         let late = task.live(&mut receiver).await;

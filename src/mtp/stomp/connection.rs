@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::agent::{LinkState, Phase};
 use crate::identity::EndpointId;
 use crate::mtp::LinkStatus;
-use crate::mtp::contract::{RESTARTS, farewell};
+use crate::mtp::contract::{RESTARTS, farewell, tls_of};
 use crate::mtp::link::{self, Link, Shared};
 use crate::net::{Backoff, Buffered, Round, Stream};
 use crate::transport::stomp::{Client, ClientConfig, Event, Message};
@@ -216,8 +216,9 @@ impl Connection {
     /// One connection from its opening to its end; ends well when it is to end and all is said.
     async fn live(&mut self) -> Result<(), (String, Phase)> {
         let config = Arc::clone(&self.config);
+        let tls = tls_of(config.tls.as_ref(), Some(&self.agent));
         let stream = tokio::select! {
-            stream = Stream::connect(&config.host, config.port, config.tls.as_ref(), CONNECT) => stream,
+            stream = Stream::connect(&config.host, config.port, tls.as_ref(), CONNECT) => stream,
             () = self.stop.cancelled() => return Ok(()),
         };
         let stream = stream.map_err(|error| (error.to_string(), Phase::Unreachable))?;
