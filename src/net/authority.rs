@@ -13,13 +13,13 @@ use rcgen::{
     KeyUsagePurpose, PublicKeyData as _, SanType,
 };
 use rustls::crypto::aws_lc_rs::sign::any_ecdsa_type;
-use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::sign::CertifiedKey;
 use thiserror::Error;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
-use super::identity::{Identity, pem};
-use super::tls::{TlsError, certificates};
+use super::identity::{CERTIFICATE, Identity, pem};
+use super::tls::{TlsError, certificates, private_key};
 
 /// Why a CA cannot issue certificates.
 #[derive(Debug, Error)]
@@ -63,8 +63,7 @@ impl Authority {
     /// The operator's CA: its certificate, which may be followed by those above it, and its key. What it issues
     /// is valid for so long.
     pub fn load(certificate: &Path, key: &Path, validity: Duration) -> Result<Self, AuthorityError> {
-        let text = std::fs::read_to_string(key).map_err(|why| file_error("read", key, why))?;
-        Self::of(certificates(certificate)?, &text, validity)
+        Self::of(certificates(certificate)?, &private_key(key)?, validity)
     }
 
     /// A CA of the gateway's own in these files. Where they are not there it is a new one, which [`Self::keep`]
@@ -74,11 +73,12 @@ impl Authority {
             return Self::load(certificate, key, validity);
         }
         let (made, secret) = create()?;
+        let text = pem(CERTIFICATE, [made.as_ref()]);
         let new = New {
-            certificate: (certificate.to_owned(), pem(&[made.clone()])),
-            key: (key.to_owned(), secret),
+            certificate: (certificate.to_owned(), text),
+            key: (key.to_owned(), pem("PRIVATE KEY", [secret.secret_der()])),
         };
-        let authority = Self::of(vec![made], &new.key.1, validity)?;
+        let authority = Self::of(vec![made], &secret, validity)?;
         Ok(Self { new: Mutex::new(Some(new)), ..authority })
     }
 
@@ -97,10 +97,10 @@ impl Authority {
 
     fn of(
         mut chain: Vec<CertificateDer<'static>>,
-        key: &str,
+        key: &PrivateKeyDer<'_>,
         validity: Duration,
     ) -> Result<Self, AuthorityError> {
-        let key = KeyPair::from_pem(key).map_err(|error| unusable(format!("its key: {error}")))?;
+        let key = KeyPair::try_from(key).map_err(|error| unusable(format!("its key: {error}")))?;
         let Some(own) = chain.first() else { return Err(unusable("there is no certificate")) };
         check(own, &key)?;
         let issuer = Issuer::from_ca_cert_der(own, key).map_err(unusable)?;
@@ -182,7 +182,7 @@ fn is_root(certificate: &CertificateDer<'_>) -> bool {
 }
 
 /// A new CA, and its key.
-fn create() -> Result<(CertificateDer<'static>, String), AuthorityError> {
+fn create() -> Result<(CertificateDer<'static>, PrivateKeyDer<'static>), AuthorityError> {
     let pair = KeyPair::generate()?;
     let mut params = CertificateParams::new(Vec::<String>::new())?;
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
@@ -191,7 +191,8 @@ fn create() -> Result<(CertificateDer<'static>, String), AuthorityError> {
     let now = SystemTime::now();
     params.not_before = (now - SKEW).into();
     params.not_after = (now + TRIAL_VALIDITY).into();
-    Ok((params.self_signed(&pair)?.der().clone(), pair.serialize_pem()))
+    let secret = PrivatePkcs8KeyDer::from(pair.serialize_der());
+    Ok((params.self_signed(&pair)?.der().clone(), secret.into()))
 }
 
 fn write_secret(file: &Path, text: &str) -> std::io::Result<()> {
@@ -314,7 +315,7 @@ mod tests {
         std::fs::write(file("leaf"), leaf.pem()).unwrap();
         std::fs::write(file("leaf-key"), key.serialize_pem()).unwrap();
         assert!(refused("leaf", "leaf-key").contains("not that of a CA"));
-        assert!(refused("ca", "leaf").contains("its key"));
+        assert!(refused("ca", "leaf").contains("leaf"));
         assert!(refused("absent", "key").contains("absent"));
         // Half of it is no reason to make another.
         std::fs::remove_file(file("other")).unwrap();

@@ -20,7 +20,8 @@ pub struct Identity {
 
 impl Identity {
     pub(super) fn new(certified: CertifiedKey) -> Self {
-        Self { pem: pem(&certified.cert).into(), certified: Arc::new(certified) }
+        let pem = pem(CERTIFICATE, certified.cert.iter().map(AsRef::as_ref));
+        Self { pem: pem.into(), certified: Arc::new(certified) }
     }
 
     /// The chain in a PEM file, and its key in another.
@@ -56,12 +57,12 @@ impl Identity {
     }
 }
 
-/// Certificates in PEM (RFC 7468).
-pub(super) fn pem(chain: &[CertificateDer<'_>]) -> String {
+/// Blocks of PEM (RFC 7468).
+pub(super) fn pem<'d>(label: &str, blocks: impl IntoIterator<Item = &'d [u8]>) -> String {
     let mut text = String::new();
-    for certificate in chain {
-        text.push_str("-----BEGIN CERTIFICATE-----\n");
-        let body = BASE64.encode(certificate);
+    for block in blocks {
+        text.push_str(&format!("-----BEGIN {label}-----\n"));
+        let body = BASE64.encode(block);
         let mut rest = body.as_str();
         while !rest.is_empty() {
             let (line, more) = rest.split_at(rest.len().min(LINE));
@@ -69,10 +70,12 @@ pub(super) fn pem(chain: &[CertificateDer<'_>]) -> String {
             text.push('\n');
             rest = more;
         }
-        text.push_str("-----END CERTIFICATE-----\n");
+        text.push_str(&format!("-----END {label}-----\n"));
     }
     text
 }
 
+/// What certificates are called in PEM.
+pub(super) const CERTIFICATE: &str = "CERTIFICATE";
 /// Characters in a line of PEM.
 const LINE: usize = 64;
