@@ -18,7 +18,7 @@ use rustls::sign::CertifiedKey;
 use thiserror::Error;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
-use super::identity::{CERTIFICATE, Identity, pem};
+use super::identity::{Identity, pem, pem_of};
 use super::tls::{TlsError, certificates, private_key};
 
 /// Why a CA cannot issue certificates.
@@ -73,7 +73,7 @@ impl Authority {
             return Self::load(certificate, key, validity);
         }
         let (made, secret) = create()?;
-        let text = pem(CERTIFICATE, [made.as_ref()]);
+        let text = pem_of(&made);
         let new = New {
             certificate: (certificate.to_owned(), text),
             key: (key.to_owned(), pem("PRIVATE KEY", [secret.secret_der()])),

@@ -75,7 +75,12 @@ pub(super) fn pem<'d>(label: &str, blocks: impl IntoIterator<Item = &'d [u8]>) -
     text
 }
 
+/// A certificate in PEM.
+pub fn pem_of(certificate: &CertificateDer<'_>) -> String {
+    pem(CERTIFICATE, [certificate.as_ref()])
+}
+
 /// What certificates are called in PEM.
-pub(super) const CERTIFICATE: &str = "CERTIFICATE";
+const CERTIFICATE: &str = "CERTIFICATE";
 /// Characters in a line of PEM.
 const LINE: usize = 64;

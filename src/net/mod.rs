@@ -25,7 +25,7 @@ pub use buffered::{Buffered, Round};
 pub use certificate::certificate;
 pub use coding::{CodingError, decode_body};
 pub use http::{HttpClient, HttpError, HttpLimits, HttpReply, HttpRequest};
-pub use identity::Identity;
+pub use identity::{Identity, pem_of};
 pub use listen::{Incoming, OpenError, Opening, Place, listen};
 pub use networks::{NetworkError, Networks};
 pub use stream::Stream;
