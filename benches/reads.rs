@@ -129,8 +129,15 @@ async fn fleet(store: Arc<Embedded>) -> (Fleet<Embedded>, mpsc::UnboundedReceive
     mtps.fill(Fittings { mtps: vec![(LinkKey::Mqtt(1), hand)], ..Fittings::default() });
     let mtp = ControllerMtp::Mqtt { client: 0, topic: "usp/controller".into() };
     let roles = vec![FULL_ACCESS.to_owned()];
-    let known =
-        ControllerConfig { instance: 1, pinned: true, endpoint_id: controller, roles, onboard: true, mtp };
+    let known = ControllerConfig {
+        instance: 1,
+        pinned: true,
+        endpoint_id: controller,
+        roles,
+        onboard: true,
+        certificates: Vec::new(),
+        mtp,
+    };
     let agent = AgentConfig { controllers: vec![known], fresh_ms: 86_400_000, ..AgentConfig::default() };
     let fleet = Fleet::new(FleetConfig {
         agent: Arc::new(agent),

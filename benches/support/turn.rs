@@ -40,6 +40,7 @@ impl Turn {
             endpoint_id: controller.clone(),
             roles: vec![FULL_ACCESS.into()],
             onboard: false,
+            certificates: Vec::new(),
             mtp,
         };
         let config = AgentConfig { controllers: vec![known], discovery: false, ..AgentConfig::default() };

@@ -112,6 +112,7 @@ impl Story {
                 endpoint_id,
                 roles: vec![role.into()],
                 onboard: true,
+                certificates: Vec::new(),
                 mtp,
             }
         };

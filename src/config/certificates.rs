@@ -6,13 +6,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::agent::{CertificateConfig, CredentialConfig, RoleConfig};
 use crate::mtp::mqtt::MqttConfig;
 use crate::mtp::stomp::StompConfig;
 use crate::mtp::websocket::WebSocketConfig;
 use crate::net::{Authority, TlsClient};
 use crate::payload_security::Keyring;
+use crate::usp::Certificate;
 
 use super::file;
+use super::roles::roles_of;
 use super::settings::{Refusal, refuse};
 
 /// The CA of agents. One of the gateway's own is beside the store.
@@ -33,6 +36,56 @@ pub(super) fn authority(
         _ => return refuse("agent_certificates", "ca and key belong together"),
     };
     authority.map(Arc::new).or_else(|error| refuse("agent_certificates", error))
+}
+
+/// The certificates that the file names for controllers, each once.
+#[derive(Default)]
+pub(super) struct Known(pub Vec<CertificateConfig>);
+
+impl Known {
+    /// The place of the one certificate of a PEM file.
+    pub fn place_of(&mut self, key: &str, file: &Path) -> Result<usize, Refusal> {
+        let named = |why: &dyn ToString| (key.to_owned(), format!("{}: {}", file.display(), why.to_string()));
+        let text = std::fs::read_to_string(file).map_err(|error| named(&error))?;
+        let certificate = Certificate::from_pem(&text).map_err(|error| named(&error))?;
+        if let Some(place) = self.0.iter().position(|it| it.certificate == certificate) {
+            return Ok(place);
+        }
+        let instance = u32::try_from(self.0.len() + 1).unwrap_or(u32::MAX);
+        if self.0.len() >= MOST_CERTIFICATES {
+            return refuse(key, format!("is one certificate more than {MOST_CERTIFICATES}"));
+        }
+        self.0.push(CertificateConfig { instance, certificate });
+        Ok(self.0.len() - 1)
+    }
+}
+
+/// Which certificates vouch for controllers.
+pub(super) fn credentials(
+    configured: &[file::Credential],
+    roles: &[RoleConfig],
+    known: &mut Known,
+) -> Result<Vec<CredentialConfig>, Refusal> {
+    let mut credentials: Vec<CredentialConfig> = Vec::new();
+    for (instance, credential) in (1..).zip(configured) {
+        let key = format!("credential {}", credential.certificate.display());
+        let certificate = known.place_of(&key, &credential.certificate)?;
+        if credentials.iter().any(|other| other.certificate == certificate) {
+            return refuse(key, "is there twice");
+        }
+        let names = match &credential.role {
+            None => Vec::new(),
+            named => roles_of(&key, named.as_ref(), roles)?,
+        };
+        let allowed_uses = match credential.allowed_uses {
+            file::AllowedUses::MtpOnly => "MTP-only",
+            file::AllowedUses::MtpAndUsp => "MTP-and-USP",
+            file::AllowedUses::MtpAndBroker => "MTP-and-broker",
+        };
+        let allowed_uses = allowed_uses.to_owned();
+        credentials.push(CredentialConfig { instance, certificate, roles: names, allowed_uses });
+    }
+    Ok(credentials)
 }
 
 /// Connections that are an agent's own show its certificate, where the configuration names none.
@@ -73,5 +126,7 @@ fn beside(store: &Path, ending: &str) -> PathBuf {
     name.into()
 }
 
+/// Certificates for controllers in the file: their rows leave room for those that controllers add.
+const MOST_CERTIFICATES: usize = 16;
 const DEFAULT_DAYS: u32 = 90;
 const MOST_DAYS: u32 = 3_650;

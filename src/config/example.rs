@@ -94,6 +94,7 @@ endpoint_id = "self::controller"
 # role = "full-access"               # or "read-only", "untrusted", the name of a [[role]], or a list of names
 # instance = 1                       # its row, Device.LocalAgent.Controller.1.; by default the gateway gives
                                      # numbers, which stay with their controllers whatever is removed here
+# certificates = ["controller.pem"]  # where it shows a certificate it must be one of these
 # onboard = true                     # send it an OnBoardRequest for each new device
 mqtt = { broker = "main", topic = "usp/controller" }
 
@@ -121,6 +122,11 @@ mqtt = { broker = "main", topic = "usp/controller" }
 # targets = ["Device.WiFi.", "Device.Reboot()"]
 # param = "rw-n"
 # command_event = "r-xn"
+
+# [[credential]]                     # a CA, or a controller's certificate, that gives roles to the controllers that it
+# certificate = "operations-ca.pem"  # vouches for, beside their own; the first on the way to client_ca or
+# role = "read-only"                 # payload_security.ca decides. Without a role it gives none
+# allowed_uses = "MTP-and-USP"       # or "MTP-and-broker"; "MTP-only" gives no role
 
 # [payload_security]                 # TLS 1.2 within the records of session contexts
 # ca = "usp-ca.pem"                  # who signed the controllers' certificates

@@ -28,6 +28,8 @@ pub(super) struct File {
     pub controller: Vec<Controller>,
     #[serde(default)]
     pub role: Vec<Role>,
+    #[serde(default)]
+    pub credential: Vec<Credential>,
     pub payload_security: Option<PayloadSecurity>,
     pub agent_certificates: Option<AgentCertificates>,
     #[serde(default)]
@@ -239,9 +241,34 @@ pub(super) struct Controller {
     pub instance: Option<u32>,
     pub role: Option<OneOrMany>,
     pub onboard: Option<bool>,
+    /// Files of the certificates of which it must show one.
+    #[serde(default)]
+    pub certificates: Vec<PathBuf>,
     pub mqtt: Option<ControllerMqtt>,
     pub stomp: Option<ControllerStomp>,
     pub websocket: Option<ControllerWebSocket>,
+}
+
+/// A certificate that vouches for controllers.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Credential {
+    pub certificate: PathBuf,
+    /// Without it controllers are known by it and inherit nothing.
+    pub role: Option<OneOrMany>,
+    #[serde(default)]
+    pub allowed_uses: AllowedUses,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub(super) enum AllowedUses {
+    #[serde(rename = "MTP-only")]
+    MtpOnly,
+    #[default]
+    #[serde(rename = "MTP-and-USP")]
+    MtpAndUsp,
+    #[serde(rename = "MTP-and-broker")]
+    MtpAndBroker,
 }
 
 /// One name, or a list of them.

@@ -10,6 +10,8 @@ mod file;
 mod roles;
 mod settings;
 mod stomp;
+#[cfg(test)]
+mod tests;
 mod values;
 
 pub use error::ConfigError;

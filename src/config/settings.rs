@@ -20,7 +20,7 @@ use crate::transport::http::Algorithm;
 use crate::transport::mqtt::Version;
 use crate::upstream::Acs;
 
-use super::certificates;
+use super::certificates::{self, Known};
 use super::egress;
 use super::error::ConfigError;
 use super::file::{self, File};
@@ -80,9 +80,12 @@ impl Settings {
         let mut websocket: Vec<_> = file.controller.iter().filter_map(websocket).collect::<Result<_, _>>()?;
         let device = &file.device;
         let roles = roles(&file.role)?;
-        let controllers = (1..).zip(&file.controller);
-        let controllers =
-            controllers.map(|(place, it)| controller(place, it, &roles, &file.mqtt, &file.stomp));
+        let mut known = Known::default();
+        let credentials = certificates::credentials(&file.credential, &roles, &mut known)?;
+        let mut controllers = Vec::with_capacity(file.controller.len());
+        for (place, it) in (1..).zip(&file.controller) {
+            controllers.push(controller(place, it, &roles, &mut known, (&file.mqtt, &file.stomp))?);
+        }
         let mut egress = egress::egress(&file.egress, &mqtt, &stomp, &websocket)?;
         let listener = file.websocket_server.as_ref().map(egress::listener).transpose()?;
         let authority = file.agent_certificates.as_ref();
@@ -93,8 +96,10 @@ impl Settings {
         let keyring = file.payload_security.as_ref();
         let keyring = keyring.map(|it| certificates::keyring(it, authority.as_ref())).transpose()?;
         let agent = AgentConfig {
-            controllers: controllers.collect::<Result<_, _>>()?,
+            controllers,
             roles,
+            certificates: known.0,
+            credentials,
             mqtt: (1..).zip(file.mqtt.keys().zip(&mqtt)).map(mqtt_client).collect(),
             stomp: (1..)
                 .zip(file.stomp.keys().zip(&stomp))
@@ -301,8 +306,8 @@ fn controller(
     place: u32,
     controller: &file::Controller,
     roles: &[RoleConfig],
-    mqtt_brokers: &BTreeMap<String, file::Mqtt>,
-    brokers: &BTreeMap<String, file::Stomp>,
+    known: &mut Known,
+    (mqtt_brokers, brokers): (&BTreeMap<String, file::Mqtt>, &BTreeMap<String, file::Stomp>),
 ) -> Result<ControllerConfig, Refusal> {
     let key = format!("controller {}", controller.endpoint_id);
     let instance = controller.instance.unwrap_or(place);
@@ -333,7 +338,10 @@ fn controller(
     let onboard = controller.onboard.unwrap_or(true);
     let endpoint_id = controller.endpoint_id.clone();
     let pinned = controller.instance.is_some();
-    Ok(ControllerConfig { instance, pinned, endpoint_id, roles, onboard, mtp })
+    let certificates = controller.certificates.iter();
+    let certificates = certificates.map(|file| known.place_of(&format!("{key}: certificates"), file));
+    let certificates = certificates.collect::<Result<_, _>>()?;
+    Ok(ControllerConfig { instance, pinned, endpoint_id, roles, onboard, certificates, mtp })
 }
 
 fn check_controllers(file: &File) -> Result<(), Refusal> {
@@ -472,142 +480,3 @@ const MAX_ACS_BODY: usize = 32 << 20;
 /// DUALSTACK's bound on a silent hold.
 const MAX_PARK_MS: u64 = 25_000;
 const MAX_SHARED: usize = 64;
-
-#[cfg(test)]
-mod tests {
-    use super::super::example::EXAMPLE;
-    use super::*;
-
-    fn refused(text: &str) -> String {
-        match Settings::parse(Path::new("x.toml"), text) {
-            Ok(_) => panic!("taken: {text}"),
-            Err(error) => error.to_string(),
-        }
-    }
-
-    #[test]
-    fn the_example_is_a_configuration_and_so_is_it_with_every_key_set() {
-        let settings = Settings::parse(Path::new("x.toml"), EXAMPLE).unwrap();
-        assert_eq!(settings.agent.controllers.len(), 1);
-        // There are no files for TLS here.
-        let plain = EXAMPLE
-            .replace("\"mqtts://*", "\"mqtt://*")
-            .replace("\"wss://usp", "\"ws://usp")
-            .replace("\"https://bdc", "\"http://bdc");
-        let all: String = plain
-            .lines()
-            .filter(|line| {
-                !["ca", "certificate", "key", "client_ca", "client_certificate"]
-                    .iter()
-                    .any(|file| line.trim_start_matches("# ").starts_with(&format!("{file} =")))
-            })
-            .filter(|line| !line.contains(".tls]"))
-            .filter(|line| !line.contains("payload_security") && !line.contains("sign_records"))
-            .map(|line| {
-                line.strip_prefix("# ")
-                    .filter(|rest| rest.contains('=') || rest.starts_with('['))
-                    .unwrap_or(line)
-            })
-            .map(|line| format!("{line}\n"))
-            .collect();
-        let settings = Settings::parse(Path::new("x.toml"), &all).unwrap();
-        assert!(settings.door.auth.is_some() && settings.admin.is_some());
-        assert_eq!(settings.websocket.len(), 1);
-        assert_eq!(settings.stomp[0].controllers.len(), 1);
-        assert_eq!(settings.agent.mqtt[0].name, "main");
-        assert!(settings.agent.egress.allows("mqtt", "b.example", 8_883, "") && settings.listener.is_some());
-        assert_eq!(settings.mqtt[0].sharing, Sharing::Shared(4));
-    }
-
-    #[test]
-    fn an_unknown_key_is_refused_with_its_line_and_what_there_is() {
-        let text = EXAMPLE.replace("broker = \"mqtt", "brokr = \"mqtt");
-        let error = refused(&text);
-        let line = text.lines().position(|line| line.contains("brokr")).unwrap() + 1;
-        assert!(error.contains(&format!("x.toml:{line}:")), "{error}");
-        assert!(error.contains("brokr") && error.contains("`broker`"), "{error}");
-    }
-
-    /// The example with its front.
-    fn with_front() -> String {
-        ["[cwmp.front]", "trusted =", "proxy_protocol ="].iter().fold(EXAMPLE.to_owned(), |text, key| {
-            assert!(text.contains(&format!("# {key}")), "{key}");
-            text.replacen(&format!("# {key}"), key, 1)
-        })
-    }
-
-    #[test]
-    fn a_front_must_be_somewhere_and_say_something() {
-        let front = Settings::parse(Path::new("x.toml"), &with_front()).ok().unwrap().door.front;
-        assert!(front.proxy_protocol && !front.forwarded && !front.client_cert);
-        for (good, bad, says) in [
-            ("[\"192.0.2.10/32\"]", "[]", "names no network"),
-            ("proxy_protocol = true", "forwarded = false", "needs one of"),
-            (
-                "proxy_protocol = true",
-                "forwarded = true\nclient_certificate = \"required\"",
-                "with proxy_protocol",
-            ),
-        ] {
-            let error = refused(&with_front().replace(good, bad));
-            assert!(error.contains(says), "{bad}: {error}");
-        }
-    }
-
-    #[test]
-    fn r_sec_0_a_listener_without_client_certificates_beyond_this_machine_has_to_be_wanted() {
-        let settings = |more: &str| {
-            let text = format!("{EXAMPLE}\n[websocket_server]\n{more}\n");
-            Settings::parse(Path::new("x.toml"), &text)
-                .map(|settings| settings.listener.is_some_and(|listener| listener.unauthenticated))
-                .map_err(|error| error.to_string())
-        };
-        assert_eq!(settings("listen = \"127.0.0.1:1\""), Ok(true));
-        assert_eq!(settings("listen = \"[::1]:1\""), Ok(true));
-        assert_eq!(settings("listen = \"0.0.0.0:1\"\nunauthenticated = true"), Ok(true));
-        for listen in ["0.0.0.0:1", "[::]:1", "192.0.2.1:1"] {
-            let error = settings(&format!("listen = \"{listen}\"")).unwrap_err();
-            assert!(error.contains("unauthenticated = true") && error.contains("client_ca"), "{error}");
-        }
-        let tls = "[websocket_server.tls]\ncertificate = \"c\"\nkey = \"k\"\nclient_ca = \"ca\"\n";
-        // One that may do without a certificate is as open as one that knows none.
-        let optional = settings(&format!("listen = \"0.0.0.0:1\"\n{tls}")).unwrap_err();
-        assert!(optional.contains("required"), "{optional}");
-        let both =
-            format!("listen = \"0.0.0.0:1\"\nunauthenticated = true\n{tls}client_certificate = \"required\"");
-        assert!(settings(&both).unwrap_err().contains("contradicts"));
-    }
-
-    #[test]
-    fn the_acs_is_stood_in_for_only_where_the_gateway_knows_its_cpes() {
-        let answer = EXAMPLE.replace("# when_down = \"refuse\"", "when_down = \"answer\"");
-        assert_ne!(answer, EXAMPLE);
-        assert!(refused(&answer).contains("[cwmp.authentication]"));
-        let known = answer.replace("# [cwmp.authentication]", "[cwmp.authentication]");
-        let known = known.replace("# scheme =", "scheme =").replace("# users =", "users =");
-        assert!(Settings::parse(Path::new("x.toml"), &known).unwrap().proxy.answer_when_down);
-        assert!(!Settings::parse(Path::new("x.toml"), EXAMPLE).unwrap().proxy.answer_when_down);
-        assert!(
-            refused(&EXAMPLE.replace("# when_down = \"refuse\"", "when_down = \"no\"")).contains("`answer`")
-        );
-    }
-
-    #[test]
-    fn bad_values_are_refused_with_what_would_be_right() {
-        for (good, bad, says) in [
-            ("http://127.0.0.1:8080/", "127.0.0.1:8080", "http://acs.example"),
-            ("mqtt://127.0.0.1:1883", "localhost", "mqtt://broker.example"),
-            ("self::controller", "controller", "authority"),
-            ("# role = \"full-access\"", "role = \"full\"", "read-only"),
-            ("# role = \"full-access\"", "instance = 101", "from 1 to 100"),
-            ("broker = \"main\", topic", "broker = \"mian\", topic", "there is: main"),
-            ("# park_seconds = 2 ", "park_seconds = 26 ", "25 at most"),
-            ("# version = \"5.0\"", "version = \"4\"", "3.1.1"),
-            ("[\"192.0.2.10/32\"]", "[\"192.0.2.10/8\"]", "beyond its prefix"),
-            ("http://127.0.0.1:8080/", "https://127.0.0.1:8080/", "acs.ca"),
-        ] {
-            let error = refused(&with_front().replace(good, bad));
-            assert!(error.contains(says), "{bad}: {error}");
-        }
-    }
-}

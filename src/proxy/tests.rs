@@ -72,6 +72,7 @@ fn configs() -> (Arc<AgentConfig>, Arc<ProxyConfig>) {
         endpoint_id,
         roles: vec![FULL_ACCESS.into()],
         onboard: false,
+        certificates: Vec::new(),
         mtp,
     }];
     let agent = AgentConfig { controllers, request_timeout_ms: 600_000, ..AgentConfig::default() };

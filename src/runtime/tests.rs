@@ -53,8 +53,15 @@ async fn rig(name: &str) -> Rig {
     mtps.fill(Fittings { mtps: vec![(LinkKey::Mqtt(1), hand)], ..Fittings::default() });
     let mtp = ControllerMtp::Mqtt { client: 0, topic: "t".into() };
     let roles = vec![FULL_ACCESS.to_owned()];
-    let known =
-        ControllerConfig { instance: 1, pinned: true, endpoint_id: controller(), roles, onboard: false, mtp };
+    let known = ControllerConfig {
+        instance: 1,
+        pinned: true,
+        endpoint_id: controller(),
+        roles,
+        onboard: false,
+        certificates: Vec::new(),
+        mtp,
+    };
     let agent = AgentConfig { controllers: vec![known], fresh_ms: 60_000, ..AgentConfig::default() };
     let alarms = Alarms::default();
     let fleet = Fleet::new(FleetConfig {

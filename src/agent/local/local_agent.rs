@@ -62,6 +62,7 @@ impl LocalAgent {
         let template = config.template();
         let mut local = Self {
             tree: template.tree.clone(),
+            certificates: template.certificates.clone(),
             template,
             touched: BTreeSet::new(),
             subscriptions: Vec::new(),
@@ -73,7 +74,6 @@ impl LocalAgent {
             payload_security: config.payload_security,
             egress: Arc::clone(&config.egress),
             endpoint: endpoint.clone(),
-            certificates: BTreeMap::new(),
             shown: BTreeMap::new(),
             rerouted: false,
             links: BTreeMap::new(),
@@ -100,6 +100,7 @@ impl LocalAgent {
     fn restore_row(&mut self, restored: stored::Restored) {
         let stored::Restored { row, own, gone, mut params, certificate } = restored;
         if gone {
+            self.certificates.remove(&row);
             return self.tree.remove_row(&row);
         }
         if let Some(certificate) = certificate {

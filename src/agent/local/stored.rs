@@ -65,7 +65,7 @@ pub(super) fn change(row: &str, now: &Tree, template: &Tree, certificate: Option
         (true, in_template) => {
             let params = differing(row, now, template);
             let own = !in_template;
-            let certificate = certificate.map(|it| BASE64.encode(it.der()));
+            let certificate = certificate.filter(|_| own).map(|it| BASE64.encode(it.der()));
             (own || !params.is_empty()).then_some(Row {
                 format: FORMAT,
                 own,

@@ -92,4 +92,4 @@ impl LocalAgent {
     }
 }
 
-const CREDENTIALS: &str = "Device.LocalAgent.ControllerTrust.Credential.";
+pub(super) const CREDENTIALS: &str = "Device.LocalAgent.ControllerTrust.Credential.";

@@ -3,6 +3,7 @@
 use rcgen::{CertificateParams, DnType, KeyPair, SerialNumber};
 
 use super::*;
+use crate::agent::{CertificateConfig, CredentialConfig};
 use crate::usp::Certificate;
 use crate::usp::message::operate_resp::operation_result::OperationResp;
 
@@ -271,4 +272,89 @@ fn tr181_addmycertificate_is_for_the_controller_of_the_row_and_for_its_own_certi
     assert!(!is_heard(&mut story, &controller()));
     story.shown = path(&[&mine]);
     assert!(is_heard(&mut story, &controller()));
+}
+
+/// What an operator says in the configuration: a CA whose controllers may read, and who must show what.
+fn configured(ca: &str, own: &str) -> Story {
+    let certificate = |instance, pem: &str| CertificateConfig {
+        instance,
+        certificate: Certificate::from_pem(pem).unwrap(),
+    };
+    let credential = CredentialConfig {
+        instance: 1,
+        certificate: 0,
+        roles: vec![READ_ONLY.into()],
+        allowed_uses: "MTP-and-USP".into(),
+    };
+    let mtp = || ControllerMtp::Mqtt { client: 0, topic: "usp/controller".into() };
+    let known = |instance, endpoint_id, role: Option<&str>, certificates| ControllerConfig {
+        instance,
+        pinned: true,
+        endpoint_id,
+        roles: role.into_iter().map(str::to_owned).collect(),
+        onboard: true,
+        certificates,
+        mtp: mtp(),
+    };
+    let controllers =
+        vec![known(1, controller(), Some(FULL_ACCESS), vec![]), known(2, reader(), None, vec![1])];
+    let settings = AgentConfig {
+        certificates: vec![certificate(1, ca), certificate(2, own)],
+        credentials: vec![credential],
+        fresh_ms: 10_000,
+        ..AgentConfig::default()
+    };
+    let mut story = Story::known_to(controllers, settings, Bench::new(MODEL));
+    story.session();
+    story.session();
+    story.said.clear();
+    story
+}
+
+#[test]
+fn r_sec_24_what_the_configuration_says_of_certificates_holds_for_every_agent() {
+    let (ca, own) = (pem(1), pem(2));
+    let mut story = configured(&ca, &own);
+    story.restless = true;
+    let role = "Device.LocalAgent.Controller.2.InheritedRole";
+    for (shown, inherits) in [
+        (path(&[&own, &ca]), format!("{ROLE}2")),
+        (path(&[&own]), String::new()),
+        (Shown::Untold, String::new()),
+    ] {
+        story.shown = shown;
+        assert!(is_heard(&mut story, &reader()));
+        story.shown = Shown::Untold;
+        assert_eq!(story.get(role).unwrap()[role], inherits);
+    }
+    story.shown = path(&[&pem(3), &ca]);
+    assert!(!is_heard(&mut story, &reader()));
+    story.shown = Shown::Untold;
+    // What the operator gives is not stored; that a controller takes it away is.
+    assert!(!story.stored.keys().any(|(_, key)| key.contains("LocalAgent.Certificate")));
+    run(&mut story, &format!("{TABLE}1.Delete()"), &[]).unwrap();
+    assert!(!story.get(TABLE).unwrap().contains_key(&format!("{TABLE}1.Issuer")));
+    story.shown = path(&[&own, &ca]);
+    assert!(is_heard(&mut story, &reader()));
+    story.shown = Shown::Untold;
+    assert_eq!(story.get(role).unwrap()[role], "");
+    // Controllers' own come after room for the operator's.
+    assert_eq!(keep(&mut story, &pem(5), "later"), format!("{TABLE}101"));
+}
+
+#[test]
+fn a_device_at_rest_answers_nobody_whose_certificate_is_the_agents_to_judge() {
+    let (ca, own) = (pem(1), pem(2));
+    let story = configured(&ca, &own);
+    let to = story.cpe.id().endpoint_id();
+    let get = message::Get { param_paths: vec!["Device.WiFi.SSID.1.SSID".into()], max_depth: 0 };
+    let message = Message::request("q", Request::Get(get)).encode();
+    let asks = |from: &EndpointId, shown: &Shown| {
+        let record = Record::plain(from, &to, message.clone()).encode();
+        Question::of(&to, &story.config, &record, shown).is_some()
+    };
+    assert!(asks(&controller(), &Shown::Untold) && asks(&reader(), &Shown::Untold));
+    for shown in [path(&[&pem(9)]), Shown::Nothing] {
+        assert!(!asks(&reader(), &shown) && !asks(&controller(), &shown), "{shown:?}");
+    }
 }
