@@ -6,13 +6,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dragoman::identity::EndpointId;
-use dragoman::net::TlsServer;
+use dragoman::net::{Stream, TlsClient, TlsServer};
 use dragoman::payload_security::Keyring;
 use dragoman::sim::acs::{Acs, AcsConfig};
 use dragoman::sim::controller::{Controller, ControllerConfig, ControllerMtp, SessionConfig, requests};
 use dragoman::transport::mqtt::Version;
-use dragoman::usp::record::PayloadSecurity;
+use dragoman::usp::message::Message;
 use dragoman::usp::record::session::Policy;
+use dragoman::usp::record::{Payload, PayloadSecurity, Record};
+use futures_util::{SinkExt as _, StreamExt as _};
+use tokio_tungstenite::tungstenite::Message as Frame;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
 use super::gateway::{CONTROLLER, Setup, acs_and_mqtt};
 use super::mosquitto::{Mosquitto, folder, free_port};
@@ -195,5 +199,94 @@ async fn r_sec_4_r_e2e_43_payload_security_goes_by_each_agents_certificate_and_b
     fleet.stop().await;
     controller.stop().await;
     acs.stop().await;
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+/// A controller that comes to an agent by WebSocket with the certificate of `name`, and asks for what its row
+/// says of roles.
+async fn come(folder: &std::path::Path, port: u16, agent: &EndpointId, name: &str) -> Result<String, String> {
+    let file = |name: &str| folder.join(format!("{name}.pem"));
+    let (chain, key) = (file(name), file(&format!("{name}-key")));
+    let tls = TlsClient::new(&file("ca"), Some((&chain, &key))).unwrap();
+    let stream =
+        Stream::connect("127.0.0.1", port, Some(&tls), PATIENCE).await.map_err(|it| it.to_string())?;
+    let target = agent.as_str().replace('%', "%25");
+    let mut request =
+        format!("wss://127.0.0.1:{port}/usp/{target}?eid={CONTROLLER}").into_client_request().unwrap();
+    request.headers_mut().insert("sec-websocket-protocol", "v1.usp".parse().unwrap());
+    let opened = tokio_tungstenite::client_async(request, stream).await;
+    let (mut socket, _) = opened.map_err(|error| error.to_string())?;
+    let us = EndpointId::parse(CONTROLLER).unwrap();
+    let get = requests::get(&["Device.LocalAgent.Controller.1.InheritedRole"], 0);
+    let message = Message::request("roles", get).encode();
+    let record = Record::plain(&us, agent, message).encode();
+    socket.send(Frame::Binary(record)).await.map_err(|error| error.to_string())?;
+    let answered = async {
+        loop {
+            let frame = socket.next().await.ok_or("it is closed")?.map_err(|error| error.to_string())?;
+            let Frame::Binary(bytes) = frame else { continue };
+            let Payload::NoSession(payload) = Record::decode(bytes).unwrap().payload else { continue };
+            let message = Message::decode(payload).unwrap();
+            if message.msg_id == "roles" {
+                return Ok(format!("{:?}", message.body));
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), answered)
+        .await
+        .map_err(|_| "there is no answer".to_owned())?
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r_sec_4_r_sec_25_a_controller_that_comes_by_websocket_has_the_roles_of_its_ca_and_no_others() {
+    let (folder, issuer, port) = (folder("usp-pki"), super::sessions::issuer(), free_port());
+    let stranger = super::sessions::issuer();
+    for within in ["stranger", "server"] {
+        std::fs::create_dir_all(folder.join(within)).unwrap();
+    }
+    let [ca, mine, _] = super::sessions::certificate(&folder, &issuer, "mine", CONTROLLER);
+    super::sessions::certificate(&folder, &issuer, "other", CONTROLLER);
+    super::sessions::certificate(&folder, &issuer, "somebody", "self::somebody");
+    let [_, chain, key] =
+        super::sessions::certificate(&folder.join("stranger"), &stranger, "unknown", CONTROLLER);
+    std::fs::copy(chain, folder.join("unknown.pem")).unwrap();
+    std::fs::copy(key, folder.join("unknown-key.pem")).unwrap();
+    let pki = Pki::within(folder.join("server"), &["gateway"]);
+    let (broker, acs) = (Mosquitto::start(), Acs::start(AcsConfig::default()).await.unwrap());
+    // The server's CA is another than that of controllers; a client looks into one file.
+    let trusted = std::fs::read_to_string(&ca).unwrap() + &std::fs::read_to_string(pki.file("ca")).unwrap();
+    std::fs::write(folder.join("clients.pem"), std::fs::read(&ca).unwrap()).unwrap();
+    std::fs::write(&ca, trusted).unwrap();
+    let tables = format!(
+        "{}role = []\ncertificates = ['{}']\n[[credential]]\ncertificate = '{}'\nrole = 'read-only'\n\
+         [websocket_server]\nlisten = '127.0.0.1:{port}'\n[websocket_server.tls]\ncertificate = '{}'\n\
+         key = '{}'\nclient_ca = '{}'\nclient_certificate = 'required'\n",
+        acs_and_mqtt(&acs.url(), broker.port, ""),
+        mine.display(),
+        folder.join("clients.pem").display(),
+        pki.path("gateway"),
+        pki.path("gateway-key"),
+        folder.join("clients.pem").display()
+    );
+    let setup = Setup::new(0, &tables);
+    let gateway = setup.start();
+    let fleet = fleet(&gateway, 1).await;
+    let agent = fleet.device_ids()[0].endpoint_id();
+    let started = Instant::now();
+    let answer = loop {
+        match come(&folder, port, &agent, "mine").await {
+            Ok(answer) => break answer,
+            Err(why) => assert!(started.elapsed() < PATIENCE, "{why}: {}", setup.log()),
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    assert!(answer.contains("Device.LocalAgent.ControllerTrust.Role.2"), "{answer}");
+    // Of the same CA, but not the one that is named; of somebody else; of a CA that nobody knows.
+    assert_eq!(come(&folder, port, &agent, "other").await.err().as_deref(), Some("there is no answer"));
+    assert!(come(&folder, port, &agent, "somebody").await.unwrap_err().contains("403"));
+    assert!(come(&folder, port, &agent, "unknown").await.is_err());
+    fleet.stop().await;
+    acs.stop().await;
+    drop(pki);
     std::fs::remove_dir_all(folder).unwrap();
 }
