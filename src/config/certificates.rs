@@ -78,9 +78,9 @@ pub(super) fn credentials(
             named => roles_of(&key, named.as_ref(), roles)?,
         };
         let allowed_uses = match credential.allowed_uses {
-            file::AllowedUses::MtpOnly => "MTP-only",
-            file::AllowedUses::MtpAndUsp => "MTP-and-USP",
-            file::AllowedUses::MtpAndBroker => "MTP-and-broker",
+            file::AllowedUses::Transport => "MTP-only",
+            file::AllowedUses::Controllers => "MTP-and-USP",
+            file::AllowedUses::Brokers => "MTP-and-broker",
         };
         let allowed_uses = allowed_uses.to_owned();
         credentials.push(CredentialConfig { instance, certificate, roles: names, allowed_uses });

@@ -136,8 +136,9 @@ mqtt = { broker = "main", topic = "usp/controller" }
 
 # [agent_certificates]               # each agent has a certificate that names it, made when it is needed: for payload
 #                                    # security, and for connections of its own by TLS that have none in this file
-# ca = "agents-ca.pem"               # who vouches for them; without ca and key a CA of the gateway's own, for trials:
-# key = "agents-ca.key"              # made at the first start as <store>.agents-ca.pem and .key; give controllers the first
+# ca = "agents-ca.pem"               # who vouches for them. Without ca and key it is a CA of the gateway's own, for
+# key = "agents-ca.key"              # trials: made at the first start beside the store, its certificate in
+#                                    # <store file>.agents-ca.pem, for those who are to trust it
 # days = 90                          # for how long one is valid; it is renewed when a third is left
 
 # [egress]                           # where controllers may send agents (Device.MQTT., Device.STOMP.,

@@ -260,15 +260,16 @@ pub(super) struct Credential {
     pub allowed_uses: AllowedUses,
 }
 
+/// Whom a CA may authenticate, beside giving access to the transport.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub(super) enum AllowedUses {
     #[serde(rename = "MTP-only")]
-    MtpOnly,
+    Transport,
     #[default]
     #[serde(rename = "MTP-and-USP")]
-    MtpAndUsp,
+    Controllers,
     #[serde(rename = "MTP-and-broker")]
-    MtpAndBroker,
+    Brokers,
 }
 
 /// One name, or a list of them.

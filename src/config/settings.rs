@@ -69,14 +69,10 @@ impl Settings {
         check_controllers(&file)?;
         let answer_when_down = answer_when_down(&file)?;
         let acs = file.acs.map(acs).transpose()?;
-        let mut mqtt = Vec::new();
-        for (name, broker) in &file.mqtt {
-            mqtt.push(mqtt_config(name, broker, &file.controller)?);
-        }
-        let mut stomp = Vec::new();
-        for (name, broker) in &file.stomp {
-            stomp.push(stomp_config(name, broker, &file.controller)?);
-        }
+        let mqtt = file.mqtt.iter().map(|(name, it)| mqtt_config(name, it, &file.controller));
+        let mut mqtt = mqtt.collect::<Result<Vec<_>, _>>()?;
+        let stomp = file.stomp.iter().map(|(name, it)| stomp_config(name, it, &file.controller));
+        let mut stomp = stomp.collect::<Result<Vec<_>, _>>()?;
         let mut websocket: Vec<_> = file.controller.iter().filter_map(websocket).collect::<Result<_, _>>()?;
         let device = &file.device;
         let roles = roles(&file.role)?;
