@@ -18,6 +18,7 @@ use dragoman::observe::Metrics;
 use dragoman::proxy::ProxyConfig;
 use dragoman::runtime::{Alarms, Clock, Firmwares, Fittings, Fleet, FleetConfig, Mtp, Mtps, Routes};
 use dragoman::store::{Embedded, EmbeddedConfig, Store};
+use dragoman::usp::Shown;
 use dragoman::usp::message::{self, Message, MessageBody, Request, Response};
 use dragoman::usp::record::{Payload, Record};
 use tokio::sync::{Semaphore, mpsc};
@@ -107,7 +108,7 @@ impl Driver {
             self.window.acquire().await.expect("open").forget();
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             let at = usize::try_from(random >> 33).expect("a number") % devices.len();
-            self.fleet.record(&devices[at], records[at].clone());
+            self.fleet.record(&devices[at], records[at].clone(), Shown::Untold);
         }
         let all = self.window.acquire_many(WINDOW as u32).await.expect("open");
         let (cpu, clock) = (own::of_process() - cpu, clock.elapsed());
@@ -128,8 +129,15 @@ async fn fleet(store: Arc<Embedded>) -> (Fleet<Embedded>, mpsc::UnboundedReceive
     mtps.fill(Fittings { mtps: vec![(LinkKey::Mqtt(1), hand)], ..Fittings::default() });
     let mtp = ControllerMtp::Mqtt { client: 0, topic: "usp/controller".into() };
     let roles = vec![FULL_ACCESS.to_owned()];
-    let known =
-        ControllerConfig { instance: 1, pinned: true, endpoint_id: controller, roles, onboard: true, mtp };
+    let known = ControllerConfig {
+        instance: 1,
+        pinned: true,
+        endpoint_id: controller,
+        roles,
+        onboard: true,
+        certificates: Vec::new(),
+        mtp,
+    };
     let agent = AgentConfig { controllers: vec![known], fresh_ms: 86_400_000, ..AgentConfig::default() };
     let fleet = Fleet::new(FleetConfig {
         agent: Arc::new(agent),

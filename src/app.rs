@@ -50,6 +50,9 @@ impl Gateway {
         let health = Arc::new(Health::default());
         let store = Arc::new(Embedded::open(&settings.store)?);
         let mut settings = settings;
+        if let Some(authority) = &settings.authority {
+            authority.keep()?;
+        }
         number_rows(&mut settings.agent, store.as_ref()).await?;
         let (alarms, clock) = (Alarms::default(), Clock::start());
         let mtps = Mtps::new(routes(&settings), Arc::clone(&metrics));

@@ -11,6 +11,7 @@ use dragoman::cwmp::soap::{self, Envelope, Header, Limits, Message as Soap};
 use dragoman::datamodel::{Source, Value, ValueType, WallTime};
 use dragoman::durable::Token;
 use dragoman::identity::{DeviceId, EndpointId};
+use dragoman::usp::Shown;
 use dragoman::usp::message::{Get, Message, Request as UspRequest};
 use dragoman::usp::record::{Integrity, Record};
 
@@ -39,6 +40,7 @@ impl Turn {
             endpoint_id: controller.clone(),
             roles: vec![FULL_ACCESS.into()],
             onboard: false,
+            certificates: Vec::new(),
             mtp,
         };
         let config = AgentConfig { controllers: vec![known], discovery: false, ..AgentConfig::default() };
@@ -74,7 +76,11 @@ impl Turn {
     /// If the agent asks for anything but one RPC, or gives no answer.
     pub fn take(&mut self) -> Bytes {
         let mut out = Vec::new();
-        let record = Input::Record { bytes: self.request.clone(), integrity: Integrity::Trusted };
+        let record = Input::Record {
+            bytes: self.request.clone(),
+            integrity: Integrity::Trusted,
+            shown: Shown::Untold,
+        };
         self.agent.handle(&ENV, &mut self.shadow, record, &mut out);
         let rpc = self.agent.next_rpc(&ENV, &mut self.shadow, &mut out).expect("an RPC");
         assert!(matches!(rpc.request, Request::GetParameterValues(_)), "{}", rpc.request.name());

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use crate::identity::EndpointId;
 use crate::policy::Egress;
 use crate::translation::Rights;
+use crate::usp::Certificate;
 
 use super::local::Template;
 
@@ -21,7 +22,35 @@ pub struct ControllerConfig {
     pub roles: Vec<String>,
     /// Whether agents send it an OnBoardRequest until it has acknowledged one.
     pub onboard: bool,
+    /// The certificates of which it must show one, by their places in [`AgentConfig::certificates`]; none: any.
+    pub certificates: Vec<usize>,
     pub mtp: ControllerMtp,
+}
+
+/// A certificate that agents know from the start.
+#[derive(Debug, Clone)]
+pub struct CertificateConfig {
+    /// The number of its row, `Device.LocalAgent.Certificate.{i}.`.
+    pub instance: u32,
+    pub certificate: Certificate,
+}
+
+impl CertificateConfig {
+    /// What it is known by, whatever else the configuration names.
+    pub fn fingerprint(&self) -> String {
+        self.certificate.fingerprint("SHA-256").unwrap_or_default()
+    }
+}
+
+/// Whom a certificate vouches for, as `Device.LocalAgent.ControllerTrust.Credential.{i}.` shows it.
+#[derive(Debug, Clone)]
+pub struct CredentialConfig {
+    pub instance: u32,
+    /// Its place in [`AgentConfig::certificates`].
+    pub certificate: usize,
+    /// The names of the roles that controllers inherit by it.
+    pub roles: Vec<String>,
+    pub allowed_uses: String,
 }
 
 /// How a controller is met, as `Device.LocalAgent.Controller.{i}.MTP.` shows it.
@@ -176,6 +205,8 @@ pub const UNTRUSTED: &str = "untrusted";
 pub struct AgentConfig {
     pub controllers: Vec<ControllerConfig>,
     pub roles: Vec<RoleConfig>,
+    pub certificates: Vec<CertificateConfig>,
+    pub credentials: Vec<CredentialConfig>,
     pub mqtt: Vec<MqttClient>,
     pub stomp: Vec<StompConnection>,
     pub listener: Option<WebSocketListener>,
@@ -211,6 +242,8 @@ impl Default for AgentConfig {
         Self {
             controllers: Vec::new(),
             roles: RoleConfig::built_in(),
+            certificates: Vec::new(),
+            credentials: Vec::new(),
             mqtt: Vec::new(),
             stomp: Vec::new(),
             listener: None,

@@ -134,7 +134,9 @@ impl Agent {
         self.keep_time(env);
         self.keep_schedules(env, shadow, out);
         match input {
-            Input::Record { bytes, integrity } => self.record(env, shadow, bytes, integrity, out),
+            Input::Record { bytes, integrity, shown } => {
+                self.record(env, shadow, bytes, (integrity, &shown), out);
+            }
             Input::Secured { controller, session_id, secured } => {
                 self.secured(env, &controller, session_id, secured, out);
             }

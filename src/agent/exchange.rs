@@ -7,10 +7,10 @@ use bytes::Bytes;
 
 use crate::durable::Token;
 use crate::identity::EndpointId;
-use crate::usp::ErrorCode;
 use crate::usp::message::Message;
 use crate::usp::record::session::{self, Policy, Role as SessionRole, Secured, Session, SessionMode, Status};
 use crate::usp::record::{FaultyRequest, Integrity, Payload, PayloadSecurity, Record, RecordFault};
+use crate::usp::{ErrorCode, Shown};
 
 use super::core::Agent;
 use super::gate::Gate;
@@ -89,7 +89,7 @@ impl Agent {
         env: &Env,
         shadow: &mut Shadow,
         bytes: Bytes,
-        integrity: Integrity,
+        (integrity, shown): (Integrity, &Shown),
         out: &mut Vec<Output>,
     ) {
         let record = match Record::decode(bytes) {
@@ -108,6 +108,9 @@ impl Agent {
         let signed = !record.mac_signature.is_empty();
         let integrity =
             if signed && integrity == Integrity::Trusted { Integrity::Unproven } else { integrity };
+        if !self.is_admitted(&record, &controller, integrity, shown, out) {
+            return;
+        }
         match &record.payload {
             Payload::NoSession(_) if integrity == Integrity::Unproven => {
                 out.push(Output::Log("dropped a USP record without proof of its integrity".into()));
@@ -139,6 +142,30 @@ impl Agent {
             // Connect records concern the transport.
             _ => {}
         }
+    }
+
+    /// Whether the sender of a record has shown what it must. Of a context with TLS the handshake tells.
+    fn is_admitted(
+        &mut self,
+        record: &Record,
+        controller: &EndpointId,
+        integrity: Integrity,
+        shown: &Shown,
+        out: &mut Vec<Output>,
+    ) -> bool {
+        let in_tls = record.payload_security == PayloadSecurity::Tls12
+            && matches!(record.payload, Payload::Session(_));
+        if in_tls || integrity == Integrity::Unproven {
+            return true;
+        }
+        match self.local.admits(controller, shown) {
+            Ok(()) => self.local.has_shown(controller, shown),
+            Err(why) => {
+                out.push(Output::Log(format!("dropped a USP record from {controller}: {why}")));
+                return false;
+            }
+        }
+        true
     }
 
     /// R-MTP.5: who asked something in an erroneous record is told, if it can be.
@@ -183,9 +210,18 @@ impl Agent {
         env: &Env,
         controller: &EndpointId,
         session_id: u64,
-        secured: Secured,
+        mut secured: Secured,
         out: &mut Vec<Output>,
     ) {
+        if secured.up.is_some() {
+            match self.local.admits(controller, &secured.shown) {
+                Ok(()) => self.local.has_shown(controller, &secured.shown),
+                Err(why) => {
+                    out.push(Output::Log(format!("refused TLS of {controller}: {why}")));
+                    secured = Secured { failed: Some(why), ..Secured::default() };
+                }
+            }
+        }
         self.drive(env, controller, session::Input::Secured { session_id, secured }, out);
     }
 

@@ -10,6 +10,7 @@ use crate::cwmp::rpc::{Fault, Inform, Request, Response};
 use crate::datamodel::{Firmware, FirmwareId, Instantiated, WallTime};
 use crate::durable::{Change, Token};
 use crate::identity::EndpointId;
+use crate::usp::Shown;
 use crate::usp::record::Integrity;
 use crate::usp::record::session::{Secure, Secured};
 
@@ -54,6 +55,8 @@ pub enum Input<'a> {
         bytes: Bytes,
         /// What was found of its signature.
         integrity: Integrity,
+        /// What its sender has shown where it came in, or by its signature.
+        shown: Shown,
     },
     /// A shell with TLS has done what [`Output::Secure`] asked for.
     Secured {

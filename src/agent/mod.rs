@@ -28,8 +28,8 @@ mod trigger;
 mod ways;
 
 pub use config::{
-    AgentConfig, ControllerConfig, ControllerMtp, FULL_ACCESS, MqttClient, PermissionConfig, READ_ONLY,
-    RoleConfig, StompConnection, UNTRUSTED, WebSocketListener,
+    AgentConfig, CertificateConfig, ControllerConfig, ControllerMtp, CredentialConfig, FULL_ACCESS,
+    MqttClient, PermissionConfig, READ_ONLY, RoleConfig, StompConnection, UNTRUSTED, WebSocketListener,
 };
 pub use core::Agent;
 pub use io::{

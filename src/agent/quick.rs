@@ -13,6 +13,7 @@ use crate::datamodel::{WallTime, path};
 use crate::durable::{Entry, Kind, Range};
 use crate::identity::EndpointId;
 use crate::translation::{Access, Fixed, Get, Outcome, View, is_local};
+use crate::usp::Shown;
 use crate::usp::message::{self, Message, MessageBody, Request};
 use crate::usp::record::{Payload, Record};
 
@@ -80,13 +81,17 @@ pub fn has_news(controller: &EndpointId, config: &AgentConfig, entries: &[Entry]
 
 impl Question {
     /// Takes a record for an endpoint; `None` if it needs the agent.
-    pub fn of(endpoint: &EndpointId, config: &AgentConfig, record: &Bytes) -> Option<Self> {
+    pub fn of(endpoint: &EndpointId, config: &AgentConfig, record: &Bytes, shown: &Shown) -> Option<Self> {
         // Records that are to be signed pass through the device's task.
         if config.fresh_ms == 0 || config.signature_room > 0 {
             return None;
         }
         let record = Record::decode(record.clone()).ok()?;
         let known = config.controllers.iter().find(|known| known.endpoint_id.as_str() == record.from_id)?;
+        // Who may speak, and what it inherits, is for the agent to say.
+        if config.template().judges(&record.from_id, shown) {
+            return None;
+        }
         // Where rights depend on values, these may be of any object.
         if config.template().access_of(&record.from_id).is_none_or(Access::searches) {
             return None;

@@ -10,10 +10,10 @@ use crate::datamodel::{Firmware, FirmwareId, WallTime};
 use crate::durable::{Change, Deadline, Entry, Kind};
 use crate::identity::EndpointId;
 use crate::sim::cpe::Bench;
-use crate::usp::ErrorCode;
 use crate::usp::message::notify::Notification;
 use crate::usp::message::{self, Message, MessageBody, Request, Response};
 use crate::usp::record::{Integrity, Payload, Record};
+use crate::usp::{ErrorCode, Shown};
 
 use super::{
     Agent, AgentConfig, ControllerConfig, ControllerMtp, Env, FULL_ACCESS, Input, LinkKey, LinkState,
@@ -22,6 +22,7 @@ use super::{
 
 mod boot;
 mod bulk_data;
+mod certificates;
 mod clockwork;
 mod commands;
 mod mapped;
@@ -66,6 +67,8 @@ struct Story {
     uploads: Vec<Upload>,
     /// Lines for the operator.
     log: Vec<String>,
+    /// What whoever sends a record has shown.
+    shown: Shown,
 }
 
 fn controller() -> EndpointId {
@@ -109,6 +112,7 @@ impl Story {
                 endpoint_id,
                 roles: vec![role.into()],
                 onboard: true,
+                certificates: Vec::new(),
                 mtp,
             }
         };
@@ -139,6 +143,7 @@ impl Story {
             restarts: 0,
             uploads: Vec::new(),
             log: Vec::new(),
+            shown: Shown::Untold,
         }
     }
 
@@ -169,7 +174,8 @@ impl Story {
     }
 
     fn record(&mut self, bytes: Bytes) {
-        self.handle(Input::Record { bytes, integrity: Integrity::Trusted });
+        let shown = self.shown.clone();
+        self.handle(Input::Record { bytes, integrity: Integrity::Trusted, shown });
     }
 
     fn carry_out(&mut self, out: Vec<Output>) {

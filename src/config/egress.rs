@@ -4,7 +4,7 @@ use crate::agent::WebSocketListener;
 use crate::mtp::mqtt::MqttConfig;
 use crate::mtp::stomp::StompConfig;
 use crate::mtp::websocket::{ListenerConfig, WebSocketConfig};
-use crate::net::TlsClient;
+use crate::net::{Anchors, TlsClient};
 use crate::policy;
 
 use super::file;
@@ -70,6 +70,7 @@ pub(super) fn listener(server: &file::WebSocketServer) -> Result<Listener, Refus
             );
         }
     };
+    let unauthenticated = unauthenticated(server)?;
     let tls = match &server.tls {
         Some(tls) => Some(server_tls("websocket_server.tls", tls, true)?),
         None => None,
@@ -82,10 +83,32 @@ pub(super) fn listener(server: &file::WebSocketServer) -> Result<Listener, Refus
         path: path.clone(),
         ping: ping.as_secs(),
     };
-    let certified = server.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
+    let anchors = server.tls.as_ref().and_then(|tls| tls.client_ca.as_deref()).map(Anchors::load);
+    let anchors = anchors.transpose().or_else(|error| refuse("websocket_server.tls.client_ca", error))?;
     let most = server.max_connections.unwrap_or(DEFAULT_CONNECTIONS);
-    let server = ListenerConfig { listen: server.listen, tls, certified, path, ping, max_connections: most };
+    let listen = server.listen;
+    let server = ListenerConfig { listen, tls, anchors, unauthenticated, path, ping, max_connections: most };
     Ok(Listener { server, shown })
+}
+
+/// Whether controllers may come without a certificate that names them. Beyond this machine that is for the
+/// operator to say.
+fn unauthenticated(server: &file::WebSocketServer) -> Result<bool, Refusal> {
+    let required = |tls: &file::ServerTls| tls.client_certificate == file::ClientCertificate::Required;
+    let certain = server.tls.as_ref().is_some_and(required);
+    match (certain, server.unauthenticated) {
+        (true, true) => refuse(
+            "websocket_server.unauthenticated",
+            "contradicts client_certificate = \"required\" in websocket_server.tls",
+        ),
+        (false, false) if !server.listen.ip().is_loopback() => refuse(
+            "websocket_server",
+            "lets whoever knows a controller's endpoint id speak as that controller, beyond this machine. \
+             Require client certificates (websocket_server.tls with client_ca and client_certificate = \
+             \"required\"), listen on a loopback address, or say unauthenticated = true",
+        ),
+        _ => Ok(!certain),
+    }
 }
 
 const DEFAULT_CONNECTIONS: usize = 100_000;

@@ -94,6 +94,7 @@ endpoint_id = "self::controller"
 # role = "full-access"               # or "read-only", "untrusted", the name of a [[role]], or a list of names
 # instance = 1                       # its row, Device.LocalAgent.Controller.1.; by default the gateway gives
                                      # numbers, which stay with their controllers whatever is removed here
+# certificates = ["controller.pem"]  # where it shows a certificate it must be one of these
 # onboard = true                     # send it an OnBoardRequest for each new device
 mqtt = { broker = "main", topic = "usp/controller" }
 
@@ -122,11 +123,23 @@ mqtt = { broker = "main", topic = "usp/controller" }
 # param = "rw-n"
 # command_event = "r-xn"
 
+# [[credential]]                     # a CA, or a controller's certificate, that gives roles to the controllers that it
+# certificate = "operations-ca.pem"  # vouches for, beside their own; the first on the way to client_ca or
+# role = "read-only"                 # payload_security.ca decides. Without a role it gives none
+# allowed_uses = "MTP-and-USP"       # or "MTP-and-broker"; "MTP-only" gives no role
+
 # [payload_security]                 # TLS 1.2 within the records of session contexts
 # ca = "usp-ca.pem"                  # who signed the controllers' certificates
-# certificate = "agents.pem"         # names the agents: urn:bbf:usp:id:..., a * for the rest of an instance id
-# key = "agents.key"                 # on the curve P-256
+# certificate = "agents.pem"         # names the agents: urn:bbf:usp:id:..., a * for the rest of an instance id.
+# key = "agents.key"                 # On the curve P-256. Without both, each agent has its own ([agent_certificates])
 # sign_records = false               # true: MTPs are not trusted; every record is signed, ours and theirs
+
+# [agent_certificates]               # each agent has a certificate that names it, made when it is needed: for payload
+#                                    # security, and for connections of its own by TLS that have none in this file
+# ca = "agents-ca.pem"               # who vouches for them. Without ca and key it is a CA of the gateway's own, for
+# key = "agents-ca.key"              # trials: made at the first start beside the store, its certificate in
+#                                    # <store file>.agents-ca.pem, for those who are to trust it
+# days = 90                          # for how long one is valid; it is renewed when a third is left
 
 # [egress]                           # where controllers may send agents (Device.MQTT., Device.STOMP.,
 #                                    # Controller.{i}.MTP.{i}.WebSocket.) and bulk data reports, beside what this
@@ -139,13 +152,15 @@ mqtt = { broker = "main", topic = "usp/controller" }
 # [websocket_server]                 # where controllers reach agents by WebSocket: one listener for all of them.
 # listen = "127.0.0.1:8443"          # A virtual agent has no address of its own, so that Port and Path of its
 # path = "/usp/{endpoint}"           # LocalAgent.MTP.{i}.WebSocket. are read-only; {endpoint} tells it apart
+# unauthenticated = false            # true: without client certificates, so that whoever knows a controller's id
+#                                    # can speak as it. Has to be said unless listen is a loopback address
 # max_connections = 100000           # more wait in the kernel's queue
 # ping_seconds = 60
 # [websocket_server.tls]
 # certificate = "gateway.pem"
 # key = "gateway.key"
-# client_ca = "usp-ca.pem"           # a controller's certificate names it: urn:bbf:usp:id:<its endpoint id>.
-# client_certificate = "optional"    # Or "required": without it whoever knows a controller's id can speak as it
+# client_ca = "usp-ca.pem"           # a controller's certificate names it: urn:bbf:usp:id:<its endpoint id>
+# client_certificate = "required"    # or "optional"
 
 # [admin]
 # listen = "127.0.0.1:9090"          # /metrics, /healthz, /readyz

@@ -28,7 +28,10 @@ pub(super) struct File {
     pub controller: Vec<Controller>,
     #[serde(default)]
     pub role: Vec<Role>,
+    #[serde(default)]
+    pub credential: Vec<Credential>,
     pub payload_security: Option<PayloadSecurity>,
+    pub agent_certificates: Option<AgentCertificates>,
     #[serde(default)]
     pub egress: Egress,
     pub websocket_server: Option<WebSocketServer>,
@@ -56,6 +59,9 @@ pub(super) struct WebSocketServer {
     pub listen: SocketAddr,
     pub path: Option<String>,
     pub tls: Option<ServerTls>,
+    /// Controllers need no certificate: each is who it says it is.
+    #[serde(default)]
+    pub unauthenticated: bool,
     pub max_connections: Option<usize>,
     pub ping_seconds: Option<Seconds>,
 }
@@ -235,9 +241,35 @@ pub(super) struct Controller {
     pub instance: Option<u32>,
     pub role: Option<OneOrMany>,
     pub onboard: Option<bool>,
+    /// Files of the certificates of which it must show one.
+    #[serde(default)]
+    pub certificates: Vec<PathBuf>,
     pub mqtt: Option<ControllerMqtt>,
     pub stomp: Option<ControllerStomp>,
     pub websocket: Option<ControllerWebSocket>,
+}
+
+/// A certificate that vouches for controllers.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Credential {
+    pub certificate: PathBuf,
+    /// Without it controllers are known by it and inherit nothing.
+    pub role: Option<OneOrMany>,
+    #[serde(default)]
+    pub allowed_uses: AllowedUses,
+}
+
+/// Whom a CA may authenticate, beside giving access to the transport.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub(super) enum AllowedUses {
+    #[serde(rename = "MTP-only")]
+    Transport,
+    #[default]
+    #[serde(rename = "MTP-and-USP")]
+    Controllers,
+    #[serde(rename = "MTP-and-broker")]
+    Brokers,
 }
 
 /// One name, or a list of them.
@@ -307,10 +339,21 @@ pub(super) struct ControllerWebSocket {
 #[serde(deny_unknown_fields)]
 pub(super) struct PayloadSecurity {
     pub ca: PathBuf,
-    pub certificate: PathBuf,
-    pub key: PathBuf,
+    /// One for all agents; absent, each has its own.
+    pub certificate: Option<PathBuf>,
+    pub key: Option<PathBuf>,
     #[serde(default)]
     pub sign_records: bool,
+}
+
+/// The CA that issues a certificate to each agent; without files, one of the gateway's own.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AgentCertificates {
+    pub ca: Option<PathBuf>,
+    pub key: Option<PathBuf>,
+    /// How long what it issues is valid.
+    pub days: Option<u32>,
 }
 
 /// Metrics and health.

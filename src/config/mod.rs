@@ -2,6 +2,7 @@
 //!
 //! Layer 6.
 
+mod certificates;
 mod egress;
 mod error;
 mod example;
@@ -9,6 +10,8 @@ mod file;
 mod roles;
 mod settings;
 mod stomp;
+#[cfg(test)]
+mod tests;
 mod values;
 
 pub use error::ConfigError;

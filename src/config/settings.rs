@@ -10,7 +10,7 @@ use crate::agent::{AgentConfig, ControllerConfig, ControllerMtp, MqttClient, Rol
 use crate::mtp::mqtt::{MqttConfig, SESSION_EXPIRY, Sharing};
 use crate::mtp::stomp::StompConfig;
 use crate::mtp::websocket::{ListenerConfig, WebSocketConfig};
-use crate::net::{HttpLimits, TlsClient, TlsServer};
+use crate::net::{Authority, HttpLimits, TlsClient, TlsServer};
 use crate::observe::LogFormat;
 use crate::payload_security::Keyring;
 use crate::proxy::ProxyConfig;
@@ -20,6 +20,7 @@ use crate::transport::http::Algorithm;
 use crate::transport::mqtt::Version;
 use crate::upstream::Acs;
 
+use super::certificates::{self, Known};
 use super::egress;
 use super::error::ConfigError;
 use super::file::{self, File};
@@ -38,6 +39,8 @@ pub struct Settings {
     pub stomp: Vec<StompConfig>,
     pub websocket: Vec<WebSocketConfig>,
     pub keyring: Option<Arc<Keyring>>,
+    /// Who issues a certificate to each agent.
+    pub authority: Option<Arc<Authority>>,
     /// For places that controllers name.
     pub egress_tls: Option<TlsClient>,
     pub listener: Option<ListenerConfig>,
@@ -66,26 +69,33 @@ impl Settings {
         check_controllers(&file)?;
         let answer_when_down = answer_when_down(&file)?;
         let acs = file.acs.map(acs).transpose()?;
-        let mut mqtt = Vec::new();
-        for (name, broker) in &file.mqtt {
-            mqtt.push(mqtt_config(name, broker, &file.controller)?);
-        }
-        let mut stomp = Vec::new();
-        for (name, broker) in &file.stomp {
-            stomp.push(stomp_config(name, broker, &file.controller)?);
-        }
-        let websocket: Vec<_> = file.controller.iter().filter_map(websocket).collect::<Result<_, _>>()?;
+        let mqtt = file.mqtt.iter().map(|(name, it)| mqtt_config(name, it, &file.controller));
+        let mut mqtt = mqtt.collect::<Result<Vec<_>, _>>()?;
+        let stomp = file.stomp.iter().map(|(name, it)| stomp_config(name, it, &file.controller));
+        let mut stomp = stomp.collect::<Result<Vec<_>, _>>()?;
+        let mut websocket: Vec<_> = file.controller.iter().filter_map(websocket).collect::<Result<_, _>>()?;
         let device = &file.device;
         let roles = roles(&file.role)?;
-        let controllers = (1..).zip(&file.controller);
-        let controllers =
-            controllers.map(|(place, it)| controller(place, it, &roles, &file.mqtt, &file.stomp));
-        let egress = egress::egress(&file.egress, &mqtt, &stomp, &websocket)?;
+        let mut known = Known::default();
+        let credentials = certificates::credentials(&file.credential, &roles, &mut known)?;
+        let mut controllers = Vec::with_capacity(file.controller.len());
+        for (place, it) in (1..).zip(&file.controller) {
+            controllers.push(controller(place, it, &roles, &mut known, (&file.mqtt, &file.stomp))?);
+        }
+        let mut egress = egress::egress(&file.egress, &mqtt, &stomp, &websocket)?;
         let listener = file.websocket_server.as_ref().map(egress::listener).transpose()?;
-        let keyring = file.payload_security.as_ref().map(keyring).transpose()?;
+        let authority = file.agent_certificates.as_ref();
+        let authority = authority.map(|it| certificates::authority(it, &file.store.file)).transpose()?;
+        if let Some(authority) = &authority {
+            certificates::equip(authority, &mut mqtt, &mut stomp, &mut websocket, &mut egress.tls);
+        }
+        let keyring = file.payload_security.as_ref();
+        let keyring = keyring.map(|it| certificates::keyring(it, authority.as_ref())).transpose()?;
         let agent = AgentConfig {
-            controllers: controllers.collect::<Result<_, _>>()?,
+            controllers,
             roles,
+            certificates: known.0,
+            credentials,
             mqtt: (1..).zip(file.mqtt.keys().zip(&mqtt)).map(mqtt_client).collect(),
             stomp: (1..)
                 .zip(file.stomp.keys().zip(&stomp))
@@ -114,6 +124,7 @@ impl Settings {
             stomp,
             websocket,
             keyring,
+            authority,
             egress_tls: egress.tls,
             listener: listener.map(|listener| listener.server),
             rest_after: device.rest_after_seconds.unwrap_or(Seconds::of(30)).0,
@@ -261,12 +272,6 @@ pub(super) fn client_tls(
     }
 }
 
-fn keyring(security: &file::PayloadSecurity) -> Result<Arc<Keyring>, Refusal> {
-    Keyring::load(&security.ca, &security.certificate, &security.key, security.sign_records)
-        .map(Arc::new)
-        .or_else(|error| refuse("payload_security", error))
-}
-
 fn proxy(device: &file::Device, acs: bool) -> Result<ProxyConfig, Refusal> {
     let defaults = ProxyConfig::default();
     let park_ms = device.park_seconds.map_or(defaults.park_ms, Seconds::ms);
@@ -297,8 +302,8 @@ fn controller(
     place: u32,
     controller: &file::Controller,
     roles: &[RoleConfig],
-    mqtt_brokers: &BTreeMap<String, file::Mqtt>,
-    brokers: &BTreeMap<String, file::Stomp>,
+    known: &mut Known,
+    (mqtt_brokers, brokers): (&BTreeMap<String, file::Mqtt>, &BTreeMap<String, file::Stomp>),
 ) -> Result<ControllerConfig, Refusal> {
     let key = format!("controller {}", controller.endpoint_id);
     let instance = controller.instance.unwrap_or(place);
@@ -329,7 +334,10 @@ fn controller(
     let onboard = controller.onboard.unwrap_or(true);
     let endpoint_id = controller.endpoint_id.clone();
     let pinned = controller.instance.is_some();
-    Ok(ControllerConfig { instance, pinned, endpoint_id, roles, onboard, mtp })
+    let certificates = controller.certificates.iter();
+    let certificates = certificates.map(|file| known.place_of(&format!("{key}: certificates"), file));
+    let certificates = certificates.collect::<Result<_, _>>()?;
+    Ok(ControllerConfig { instance, pinned, endpoint_id, roles, onboard, certificates, mtp })
 }
 
 fn check_controllers(file: &File) -> Result<(), Refusal> {
@@ -468,118 +476,3 @@ const MAX_ACS_BODY: usize = 32 << 20;
 /// DUALSTACK's bound on a silent hold.
 const MAX_PARK_MS: u64 = 25_000;
 const MAX_SHARED: usize = 64;
-
-#[cfg(test)]
-mod tests {
-    use super::super::example::EXAMPLE;
-    use super::*;
-
-    fn refused(text: &str) -> String {
-        match Settings::parse(Path::new("x.toml"), text) {
-            Ok(_) => panic!("taken: {text}"),
-            Err(error) => error.to_string(),
-        }
-    }
-
-    #[test]
-    fn the_example_is_a_configuration_and_so_is_it_with_every_key_set() {
-        let settings = Settings::parse(Path::new("x.toml"), EXAMPLE).unwrap();
-        assert_eq!(settings.agent.controllers.len(), 1);
-        // There are no files for TLS here.
-        let plain = EXAMPLE
-            .replace("\"mqtts://*", "\"mqtt://*")
-            .replace("\"wss://usp", "\"ws://usp")
-            .replace("\"https://bdc", "\"http://bdc");
-        let all: String = plain
-            .lines()
-            .filter(|line| {
-                !["ca", "certificate", "key", "client_ca", "client_certificate"]
-                    .iter()
-                    .any(|file| line.trim_start_matches("# ").starts_with(&format!("{file} =")))
-            })
-            .filter(|line| !line.contains(".tls]"))
-            .filter(|line| !line.contains("payload_security") && !line.contains("sign_records"))
-            .map(|line| {
-                line.strip_prefix("# ")
-                    .filter(|rest| rest.contains('=') || rest.starts_with('['))
-                    .unwrap_or(line)
-            })
-            .map(|line| format!("{line}\n"))
-            .collect();
-        let settings = Settings::parse(Path::new("x.toml"), &all).unwrap();
-        assert!(settings.door.auth.is_some() && settings.admin.is_some());
-        assert_eq!(settings.websocket.len(), 1);
-        assert_eq!(settings.stomp[0].controllers.len(), 1);
-        assert_eq!(settings.agent.mqtt[0].name, "main");
-        assert!(settings.agent.egress.allows("mqtt", "b.example", 8_883, "") && settings.listener.is_some());
-        assert_eq!(settings.mqtt[0].sharing, Sharing::Shared(4));
-    }
-
-    #[test]
-    fn an_unknown_key_is_refused_with_its_line_and_what_there_is() {
-        let text = EXAMPLE.replace("broker = \"mqtt", "brokr = \"mqtt");
-        let error = refused(&text);
-        let line = text.lines().position(|line| line.contains("brokr")).unwrap() + 1;
-        assert!(error.contains(&format!("x.toml:{line}:")), "{error}");
-        assert!(error.contains("brokr") && error.contains("`broker`"), "{error}");
-    }
-
-    /// The example with its front.
-    fn with_front() -> String {
-        ["[cwmp.front]", "trusted =", "proxy_protocol ="].iter().fold(EXAMPLE.to_owned(), |text, key| {
-            assert!(text.contains(&format!("# {key}")), "{key}");
-            text.replacen(&format!("# {key}"), key, 1)
-        })
-    }
-
-    #[test]
-    fn a_front_must_be_somewhere_and_say_something() {
-        let front = Settings::parse(Path::new("x.toml"), &with_front()).ok().unwrap().door.front;
-        assert!(front.proxy_protocol && !front.forwarded && !front.client_cert);
-        for (good, bad, says) in [
-            ("[\"192.0.2.10/32\"]", "[]", "names no network"),
-            ("proxy_protocol = true", "forwarded = false", "needs one of"),
-            (
-                "proxy_protocol = true",
-                "forwarded = true\nclient_certificate = \"required\"",
-                "with proxy_protocol",
-            ),
-        ] {
-            let error = refused(&with_front().replace(good, bad));
-            assert!(error.contains(says), "{bad}: {error}");
-        }
-    }
-
-    #[test]
-    fn the_acs_is_stood_in_for_only_where_the_gateway_knows_its_cpes() {
-        let answer = EXAMPLE.replace("# when_down = \"refuse\"", "when_down = \"answer\"");
-        assert_ne!(answer, EXAMPLE);
-        assert!(refused(&answer).contains("[cwmp.authentication]"));
-        let known = answer.replace("# [cwmp.authentication]", "[cwmp.authentication]");
-        let known = known.replace("# scheme =", "scheme =").replace("# users =", "users =");
-        assert!(Settings::parse(Path::new("x.toml"), &known).unwrap().proxy.answer_when_down);
-        assert!(!Settings::parse(Path::new("x.toml"), EXAMPLE).unwrap().proxy.answer_when_down);
-        assert!(
-            refused(&EXAMPLE.replace("# when_down = \"refuse\"", "when_down = \"no\"")).contains("`answer`")
-        );
-    }
-
-    #[test]
-    fn bad_values_are_refused_with_what_would_be_right() {
-        for (good, bad, says) in [
-            ("http://127.0.0.1:8080/", "127.0.0.1:8080", "http://acs.example"),
-            ("mqtt://127.0.0.1:1883", "localhost", "mqtt://broker.example"),
-            ("self::controller", "controller", "authority"),
-            ("# role = \"full-access\"", "role = \"full\"", "read-only"),
-            ("# role = \"full-access\"", "instance = 101", "from 1 to 100"),
-            ("broker = \"main\", topic", "broker = \"mian\", topic", "there is: main"),
-            ("# park_seconds = 2 ", "park_seconds = 26 ", "25 at most"),
-            ("# version = \"5.0\"", "version = \"4\"", "3.1.1"),
-            ("[\"192.0.2.10/32\"]", "[\"192.0.2.10/8\"]", "beyond its prefix"),
-            ("http://127.0.0.1:8080/", "https://127.0.0.1:8080/", "acs.ca"),
-        ] {
-            let error = refused(&with_front().replace(good, bad));
-            assert!(error.contains(says), "{bad}: {error}");
-        }
-    }
-}

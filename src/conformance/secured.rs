@@ -67,7 +67,7 @@ impl Peer {
     pub fn new(session: &Session, secrets: &Secrets, keyring: &Arc<Keyring>) -> Self {
         let peer = Self::plain(session);
         Self {
-            tls: TlsSessions::new(Some(Arc::clone(keyring))),
+            tls: TlsSessions::new(&session.setup.config.endpoint_id, Some(Arc::clone(keyring))),
             keyring: Some(Arc::clone(&secrets.own)),
             judge: Some(Arc::clone(&secrets.judge)),
             policy: Policy { security: PayloadSecurity::Tls12, ..Policy::default() },
@@ -79,8 +79,8 @@ impl Peer {
     pub fn plain(session: &Session) -> Self {
         let own = session.setup.config.endpoint_id.clone();
         Self {
+            tls: TlsSessions::new(&own, None),
             session: session::Session::new(own, session.agent().clone(), Role::Controller),
-            tls: TlsSessions::new(None),
             keyring: None,
             judge: None,
             policy: Policy::default(),

@@ -31,6 +31,9 @@ pub enum EndpointIdError {
 }
 
 impl EndpointId {
+    /// Characters of the longest.
+    pub const MAX_LENGTH: usize = MAX_TOTAL;
+
     /// Checks and wraps a text.
     pub fn parse(text: &str) -> Result<Self, EndpointIdError> {
         if text.len() > MAX_TOTAL {

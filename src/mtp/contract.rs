@@ -6,11 +6,13 @@ use bytes::Bytes;
 
 use crate::agent::LinkState;
 use crate::identity::EndpointId;
+use crate::net::TlsClient;
+use crate::usp::{Shown, urn};
 
 /// The agents behind an MTP. No call may block: an MTP serves many agents.
 pub trait AgentSide: Send + Sync + 'static {
-    /// A record arrived for this agent.
-    fn record(&self, agent: &EndpointId, record: Bytes);
+    /// A record arrived for this agent, from one who has shown this.
+    fn record(&self, agent: &EndpointId, record: Bytes, shown: Shown);
     /// The way from this agent to this controller is open: its Connect record has gone out.
     fn connected(&self, agent: &EndpointId, controller: &EndpointId);
     /// Whether there is such an agent.
@@ -39,6 +41,14 @@ impl LinkStatus {
         change(&mut state);
         *state != before
     }
+}
+
+/// TLS for a connection of this agent's own, or for one that agents share.
+pub(super) fn tls_of(tls: Option<&TlsClient>, agent: Option<&EndpointId>) -> Option<TlsClient> {
+    tls.map(|tls| match agent {
+        Some(agent) => tls.of(&urn(agent.as_str())),
+        None => tls.clone(),
+    })
 }
 
 /// Why a controller hears nothing more from an agent, in its Disconnect record.

@@ -3,22 +3,29 @@
 //!
 //! Layer 4, its base. Knows nothing of CWMP, USP or devices.
 
+mod anchors;
+mod authority;
 mod backoff;
 mod buffered;
 mod certificate;
 mod coding;
 mod http;
+mod identity;
 mod listen;
 mod networks;
 mod stream;
 mod tls;
 mod url;
 
+pub use anchors::Anchors;
+pub(crate) use authority::room;
+pub use authority::{Authority, AuthorityError};
 pub use backoff::Backoff;
 pub use buffered::{Buffered, Round};
-pub use certificate::{certificate, is_of_endpoint};
+pub use certificate::certificate;
 pub use coding::{CodingError, decode_body};
 pub use http::{HttpClient, HttpError, HttpLimits, HttpReply, HttpRequest};
+pub use identity::{Identity, pem_of};
 pub use listen::{Incoming, OpenError, Opening, Place, listen};
 pub use networks::{NetworkError, Networks};
 pub use stream::Stream;

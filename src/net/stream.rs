@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -48,12 +49,17 @@ impl Stream {
 
     /// The certificate that the peer has proved to own, in DER.
     pub fn peer_certificate(&self) -> Option<Vec<u8>> {
+        self.peer_chain().first().map(|first| first.to_vec())
+    }
+
+    /// That and those which the peer sent along.
+    pub fn peer_chain(&self) -> &[CertificateDer<'static>] {
         let certificates = match self {
             Self::Plain(_) => None,
             Self::TlsClient(stream) => stream.get_ref().1.peer_certificates(),
             Self::TlsServer(stream) => stream.get_ref().1.peer_certificates(),
         };
-        certificates?.first().map(|first| first.to_vec())
+        certificates.unwrap_or_default()
     }
 }
 

@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use rustls::client::Resumption;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::WebPkiClientVerifier;
@@ -11,6 +12,8 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use thiserror::Error;
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+use super::authority::Authority;
 
 /// Why TLS cannot be set up; the text names the file.
 #[derive(Debug, Error)]
@@ -25,7 +28,11 @@ pub enum TlsError {
 
 /// The client's half: whom to trust, and who we are if the server asks.
 #[derive(Clone)]
-pub struct TlsClient(TlsConnector);
+pub struct TlsClient {
+    connector: TlsConnector,
+    /// Who gives each of those who connect a certificate of its own.
+    authority: Option<Arc<Authority>>,
+}
 
 /// The server's half.
 #[derive(Clone)]
@@ -44,7 +51,31 @@ impl TlsClient {
             }
             None => builder.with_no_client_auth(),
         };
-        Ok(Self(TlsConnector::from(Arc::new(config))))
+        Ok(Self { connector: TlsConnector::from(Arc::new(config)), authority: None })
+    }
+
+    /// Each who connects shows a certificate of its own, unless all have one.
+    pub fn issued_by(self, authority: &Arc<Authority>) -> Self {
+        let all = self.connector.config().client_auth_cert_resolver.has_certs();
+        Self { authority: (!all).then(|| Arc::clone(authority)), ..self }
+    }
+
+    /// As the one of this URI: with its certificate as it is at the time. Where none can be issued it goes
+    /// without, and the server decides.
+    pub fn of(&self, uri: &str) -> Self {
+        let Some(authority) = &self.authority else { return self.clone() };
+        let identity = match authority.identity(uri) {
+            Ok(identity) => identity,
+            Err(error) => {
+                tracing::warn!(uri, %error, "there is no certificate to connect with");
+                return self.clone();
+            }
+        };
+        let mut config = ClientConfig::clone(self.connector.config());
+        config.client_auth_cert_resolver = identity.resolver();
+        // A session that is resumed is that of whoever began it.
+        config.resumption = Resumption::disabled();
+        Self { connector: TlsConnector::from(Arc::new(config)), authority: None }
     }
 
     pub(super) async fn connect(
@@ -53,7 +84,7 @@ impl TlsClient {
         socket: TcpStream,
     ) -> io::Result<tokio_rustls::client::TlsStream<TcpStream>> {
         let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
-        self.0.connect(name, socket).await
+        self.connector.connect(name, socket).await
     }
 }
 

@@ -5,7 +5,6 @@
 //! Layer 4. No sockets: TLS runs over the bytes that records carry.
 
 mod keyring;
-mod names;
 mod tls;
 mod verifier;
 

@@ -84,7 +84,7 @@ impl End {
         Self {
             peer: id(peer),
             session: Session::new(id(name), id(peer), role),
-            tls: TlsSessions::new(Some(Arc::clone(keyring))),
+            tls: TlsSessions::new(&id(name), Some(Arc::clone(keyring))),
             keyring: Arc::clone(keyring),
             policy: Policy { security, signature_room, ..Policy::default() },
             salt: u64::from(role == Role::Agent),

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use rustls::Connection;
 
 use crate::identity::EndpointId;
+use crate::usp::Shown;
 use crate::usp::record::session::{Secure, Secured};
 use crate::usp::record::{EXPORTER_LABEL, KEYING_MATERIAL, MacKeys};
 
@@ -16,6 +17,7 @@ use super::keyring::Keyring;
 
 /// The connections of one endpoint.
 pub struct TlsSessions {
+    own: EndpointId,
     keyring: Option<Arc<Keyring>>,
     open: HashMap<EndpointId, Session>,
 }
@@ -29,15 +31,18 @@ struct Session {
 }
 
 impl TlsSessions {
-    pub fn new(keyring: Option<Arc<Keyring>>) -> Self {
-        Self { keyring, open: HashMap::new() }
+    pub fn new(own: &EndpointId, keyring: Option<Arc<Keyring>>) -> Self {
+        Self { own: own.clone(), keyring, open: HashMap::new() }
     }
 
     /// Does what a session asks for; nothing is to be answered to the end of one.
     pub fn answer(&mut self, peer: &EndpointId, session_id: u64, request: Secure) -> Option<Secured> {
         match request {
             Secure::Start { client } => Some(self.start(peer, session_id, client)),
-            Secure::Take(bytes) => Some(self.of(peer, session_id, |it| it.take(peer, &bytes))),
+            Secure::Take(bytes) => {
+                let keyring = self.keyring.clone();
+                Some(self.of(peer, session_id, |it| it.take(keyring.as_deref(), peer, &bytes)))
+            }
             Secure::Protect(message) => Some(self.of(peer, session_id, |it| it.protect(&message))),
             Secure::End => {
                 if self.open.get(peer).is_some_and(|session| session.id == session_id) {
@@ -51,9 +56,9 @@ impl TlsSessions {
     fn start(&mut self, peer: &EndpointId, id: u64, client: bool) -> Secured {
         let Some(keyring) = &self.keyring else { return failed("no certificate for TLS is configured") };
         let connection = if client {
-            keyring.client(peer).map(Connection::from)
+            keyring.client(&self.own, peer).map(Connection::from)
         } else {
-            keyring.server(peer).map(Connection::from)
+            keyring.server(&self.own, peer).map(Connection::from)
         };
         let mut connection = match connection {
             Ok(connection) => connection,
@@ -79,7 +84,7 @@ impl TlsSessions {
 }
 
 impl Session {
-    fn take(&mut self, peer: &EndpointId, mut bytes: &[u8]) -> Secured {
+    fn take(&mut self, keyring: Option<&Keyring>, peer: &EndpointId, mut bytes: &[u8]) -> Secured {
         let mut secured = Secured::default();
         let mut plain = Vec::new();
         while !bytes.is_empty() {
@@ -114,6 +119,8 @@ impl Session {
         if !self.up && !self.connection.is_handshaking() {
             self.up = true;
             secured.up = self.keys();
+            let chain = self.connection.peer_certificates().unwrap_or_default();
+            secured.shown = keyring.map_or(Shown::Nothing, |keyring| keyring.shown(chain));
             if secured.up.is_none() {
                 secured.failed = Some("TLS gives no keys for MACs");
             }

@@ -14,7 +14,7 @@ use rustls::{
     SignatureScheme,
 };
 
-use super::names::is_of;
+use crate::usp::is_of_endpoint;
 
 /// Takes the certificates of one endpoint only.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ pub(super) struct PeerVerifier {
 
 impl PeerVerifier {
     fn names_peer(&self, certificate: &CertificateDer<'_>) -> Result<(), Error> {
-        let named = is_of(certificate, &self.peer);
+        let named = is_of_endpoint(certificate, &self.peer);
         if named { Ok(()) } else { Err(Error::InvalidCertificate(CertificateError::NotValidForName)) }
     }
 

@@ -71,8 +71,8 @@ impl Device {
             Input::Acs { session, reply } => self.acs(env, session, reply, out),
             Input::CpeGone { session } => self.cpe_gone(env, session, out),
             Input::CpeHalfClosed { session } => self.cpe_half_closed(env, session, out),
-            Input::Record(bytes, integrity) => {
-                self.tell(env, agent::Input::Record { bytes, integrity }, out);
+            Input::Record(bytes, integrity, shown) => {
+                self.tell(env, agent::Input::Record { bytes, integrity, shown }, out);
             }
             Input::Uploaded { id, result } => self.tell(env, agent::Input::Uploaded { id, result }, out),
             Input::Secured { controller, session_id, secured } => {

@@ -10,6 +10,7 @@ use crate::datamodel::{Firmware, FirmwareId};
 use crate::durable::{Change, Token};
 use crate::identity::EndpointId;
 use crate::transport::client::Client;
+use crate::usp::Shown;
 use crate::usp::record::Integrity;
 use crate::usp::record::session::{Secure, Secured};
 
@@ -110,7 +111,7 @@ pub enum Input {
         session: SessionId,
     },
     /// A USP record for this device's agent, and what was found of its signature.
-    Record(Bytes, Integrity),
+    Record(Bytes, Integrity, Shown),
     /// A collector has taken a report, or why it has not.
     Uploaded {
         id: UploadId,

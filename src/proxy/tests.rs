@@ -13,6 +13,7 @@ use crate::durable::{Change, Entry, Kind, Token};
 use crate::identity::EndpointId;
 use crate::sim::cpe::Bench;
 use crate::sim::soap::{Owned, is_empty, read, write};
+use crate::usp::Shown;
 use crate::usp::message::{self, Message, MessageBody};
 use crate::usp::record::{Integrity, Payload, Record};
 
@@ -71,6 +72,7 @@ fn configs() -> (Arc<AgentConfig>, Arc<ProxyConfig>) {
         endpoint_id,
         roles: vec![FULL_ACCESS.into()],
         onboard: false,
+        certificates: Vec::new(),
         mtp,
     }];
     let agent = AgentConfig { controllers, request_timeout_ms: 600_000, ..AgentConfig::default() };
@@ -272,7 +274,7 @@ impl World {
         let from = EndpointId::parse("self::ctl").unwrap();
         let to = self.bench.id().endpoint_id();
         let record = Record::plain(&from, &to, Message::request(msg_id, request).encode()).encode();
-        self.tell(Input::Record(record, Integrity::Trusted));
+        self.tell(Input::Record(record, Integrity::Trusted, Shown::Untold));
     }
 
     fn store_steps(&mut self) {

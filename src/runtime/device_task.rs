@@ -17,6 +17,7 @@ use crate::payload_security::TlsSessions;
 use crate::proxy::{Device, ExchangeId, Input, Output, Reply, SessionId};
 use crate::store::{Store, StoreError};
 use crate::upstream::AcsRequest;
+use crate::usp::Shown;
 use crate::usp::record::Integrity;
 use crate::usp::record::session::Secured;
 
@@ -81,7 +82,7 @@ impl<'s, S: Store> DeviceTask<'s, S> {
             wanted: None,
             leaving: false,
             worked: false,
-            tls: TlsSessions::new(shared.config.keyring.clone()),
+            tls: TlsSessions::new(endpoint, shared.config.keyring.clone()),
             secured: VecDeque::new(),
         };
         let late = task.live(&mut receiver).await;
@@ -167,10 +168,14 @@ impl<'s, S: Store> DeviceTask<'s, S> {
     fn open(&mut self, letter: Letter) {
         match letter {
             Letter::Input(input) => self.step(input),
-            Letter::Record(bytes) => {
+            Letter::Record(bytes, shown) => {
                 let keyring = self.shared.config.keyring.as_ref();
-                let integrity = keyring.map_or(Integrity::Trusted, |keyring| keyring.integrity(&bytes));
-                self.step(Input::Record(bytes, integrity));
+                let (integrity, signer) = match keyring {
+                    Some(keyring) => keyring.examine(&bytes),
+                    None => (Integrity::Trusted, Shown::Untold),
+                };
+                let shown = if signer == Shown::Untold { shown } else { signer };
+                self.step(Input::Record(bytes, integrity, shown));
             }
             Letter::Post { post, reply } => {
                 self.worked = true;

@@ -4,14 +4,15 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use crate::proxy::{Input, Reply};
+use crate::usp::Shown;
 
 /// One letter to a device's task.
 #[derive(Debug)]
 pub enum Letter {
     /// Something happened to the device.
     Input(Input),
-    /// A USP record for the device's agent.
-    Record(Bytes),
+    /// A USP record for the device's agent, and what its sender has shown where it came in.
+    Record(Bytes, Shown),
     /// A POST with the place where its answer is awaited. If that place is gone, the CPE is.
     Post { post: crate::proxy::Post, reply: oneshot::Sender<Reply> },
     /// End the open session, settle what can be settled, and go to rest.

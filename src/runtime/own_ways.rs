@@ -291,12 +291,13 @@ mod tests {
     use super::*;
     use crate::agent::Retry;
     use crate::sim::controller::{Controller, ControllerConfig, ControllerMtp};
+    use crate::usp::Shown;
     use crate::usp::record::{Payload, Record};
 
     struct Nobody;
 
     impl AgentSide for Nobody {
-        fn record(&self, _: &EndpointId, _: Bytes) {}
+        fn record(&self, _: &EndpointId, _: Bytes, _: Shown) {}
 
         fn connected(&self, _: &EndpointId, _: &EndpointId) {}
 

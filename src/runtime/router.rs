@@ -8,18 +8,19 @@ use crate::identity::EndpointId;
 use crate::mtp::AgentSide;
 use crate::proxy::Input;
 use crate::store::{Store, StoreError};
+use crate::usp::Shown;
 
 use super::fleet::Fleet;
 use super::mailbox::Letter;
 
 impl<S: Store> AgentSide for Fleet<S> {
-    fn record(&self, agent: &EndpointId, record: Bytes) {
+    fn record(&self, agent: &EndpointId, record: Bytes, shown: Shown) {
         if !self.is_active(agent)
-            && let Some(question) = Question::of(agent, &self.shared.config.agent, &record)
+            && let Some(question) = Question::of(agent, &self.shared.config.agent, &record, &shown)
         {
-            return self.glance(agent, question, record);
+            return self.glance(agent, question, record, shown);
         }
-        self.hand_over(agent, record);
+        self.hand_over(agent, record, shown);
     }
 
     fn connected(&self, agent: &EndpointId, controller: &EndpointId) {
@@ -43,7 +44,7 @@ impl<S: Store> AgentSide for Fleet<S> {
 impl<S: Store> Fleet<S> {
     /// Answers from what is stored, beside the device's mailbox: at rest a device has nothing that is not
     /// stored, and who asks while it wakes asks at the same time as what wakes it.
-    fn glance(&self, agent: &EndpointId, question: Question, record: Bytes) {
+    fn glance(&self, agent: &EndpointId, question: Question, record: Bytes, shown: Shown) {
         let (fleet, endpoint) = (self.clone(), agent.clone());
         let handle = tokio::runtime::Handle::current();
         let wanted = question.wanted();
@@ -56,15 +57,15 @@ impl<S: Store> Fleet<S> {
                 None => {
                     // It starts a task, and this thread is none of the runtime's.
                     let _entered = handle.enter();
-                    fleet.hand_over(&endpoint, record);
+                    fleet.hand_over(&endpoint, record, shown);
                 }
             }
         };
         self.shared.config.store.peek(agent, wanted, Box::new(then));
     }
 
-    fn hand_over(&self, agent: &EndpointId, record: Bytes) {
-        if let Err(reason) = self.deliver(agent, None, Letter::Record(record)) {
+    fn hand_over(&self, agent: &EndpointId, record: Bytes, shown: Shown) {
+        if let Err(reason) = self.deliver(agent, None, Letter::Record(record, shown)) {
             tracing::warn!(endpoint = %agent, %reason, "a USP record was dropped");
         }
     }

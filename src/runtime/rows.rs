@@ -17,6 +17,11 @@ struct Given {
     format: u32,
     controllers: BTreeMap<String, u32>,
     roles: BTreeMap<String, u32>,
+    /// Certificates and what they vouch for, by fingerprint.
+    #[serde(default)]
+    certificates: BTreeMap<String, u32>,
+    #[serde(default)]
+    credentials: BTreeMap<String, u32>,
     /// Brokers, by the names of their tables.
     #[serde(default)]
     mqtt: BTreeMap<String, u32>,
@@ -36,6 +41,8 @@ pub async fn number_rows<S: Store>(agent: &mut AgentConfig, store: &S) -> Result
         format: FORMAT,
         controllers: BTreeMap::new(),
         roles: BTreeMap::new(),
+        certificates: BTreeMap::new(),
+        credentials: BTreeMap::new(),
         mqtt: BTreeMap::new(),
         stomp: BTreeMap::new(),
         mtps: BTreeMap::new(),
@@ -45,6 +52,14 @@ pub async fn number_rows<S: Store>(agent: &mut AgentConfig, store: &S) -> Result
     assign(controllers.collect(), &mut given.controllers);
     let roles = agent.roles.iter_mut().map(|it| (it.name.clone(), it.pinned, &mut it.instance));
     assign(roles.collect(), &mut given.roles);
+    let fingerprints: Vec<String> = agent.certificates.iter().map(|it| it.fingerprint()).collect();
+    let certificates = fingerprints.iter().cloned().zip(&mut agent.certificates);
+    let certificates = certificates.map(|(name, it)| (name, false, &mut it.instance));
+    assign(certificates.collect(), &mut given.certificates);
+    let of = |place: usize| fingerprints.get(place).cloned().unwrap_or_default();
+    let credentials = agent.credentials.iter_mut();
+    let credentials = credentials.map(|it| (of(it.certificate), false, &mut it.instance));
+    assign(credentials.collect(), &mut given.credentials);
     let mqtt = agent.mqtt.iter_mut().map(|it| (it.name.clone(), false, &mut it.instance));
     assign(mqtt.collect(), &mut given.mqtt);
     let stomp = agent.stomp.iter_mut().map(|it| (it.name.clone(), false, &mut it.instance));
@@ -93,6 +108,7 @@ const LAST: u32 = 100;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::agent::{CertificateConfig, CredentialConfig};
     use crate::config::Settings;
     use crate::store::{Embedded, EmbeddedConfig};
 
@@ -121,6 +137,42 @@ mod tests {
         numbers(&[("a", None), ("b", None)], &mut given);
         assert_eq!(numbers(&[("a", None), ("c", Some(1))], &mut given), [3, 1]);
         assert_eq!(numbers(&[("a", None), ("c", None)], &mut given), [3, 1]);
+    }
+
+    #[tokio::test]
+    async fn a_certificate_that_is_put_before_others_takes_nobodys_row() {
+        let folder = std::env::temp_dir().join(format!("dragoman-certificate-rows-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let store = Embedded::open(&EmbeddedConfig { file: folder.join("d.db") }).unwrap();
+        let certificate = || {
+            let made = rcgen::generate_simple_self_signed(vec!["ca".to_owned()]).unwrap();
+            crate::usp::Certificate::from_der(made.cert.der()).unwrap()
+        };
+        let (a, b) = (certificate(), certificate());
+        let agent = |certificates: &[&crate::usp::Certificate]| {
+            let known = (1..).zip(certificates);
+            let known =
+                known.map(|(instance, it)| CertificateConfig { instance, certificate: (*it).clone() });
+            let credentials = (1..).zip(0..certificates.len()).map(|(instance, certificate)| {
+                CredentialConfig { instance, certificate, roles: Vec::new(), allowed_uses: "MTP-only".into() }
+            });
+            let (certificates, credentials) = (known.collect(), credentials.collect());
+            AgentConfig { certificates, credentials, ..AgentConfig::default() }
+        };
+        let rows = |agent: &AgentConfig| {
+            let certificates = agent.certificates.iter().map(|it| it.instance);
+            (
+                certificates.collect::<Vec<_>>(),
+                agent.credentials.iter().map(|it| it.instance).collect::<Vec<_>>(),
+            )
+        };
+        let mut first = agent(&[&b]);
+        number_rows(&mut first, &store).await.unwrap();
+        assert_eq!(rows(&first), (vec![1], vec![1]));
+        let mut second = agent(&[&a, &b]);
+        number_rows(&mut second, &store).await.unwrap();
+        assert_eq!(rows(&second), (vec![2, 1], vec![2, 1]));
+        let _ = std::fs::remove_dir_all(folder);
     }
 
     #[tokio::test]

@@ -18,6 +18,7 @@ use crate::mtp::AgentSide;
 use crate::observe::Metrics;
 use crate::proxy::ProxyConfig;
 use crate::store::{Embedded, EmbeddedConfig, Store};
+use crate::usp::Shown;
 use crate::usp::message::{self, Message, Request};
 use crate::usp::record::Record;
 
@@ -52,8 +53,15 @@ async fn rig(name: &str) -> Rig {
     mtps.fill(Fittings { mtps: vec![(LinkKey::Mqtt(1), hand)], ..Fittings::default() });
     let mtp = ControllerMtp::Mqtt { client: 0, topic: "t".into() };
     let roles = vec![FULL_ACCESS.to_owned()];
-    let known =
-        ControllerConfig { instance: 1, pinned: true, endpoint_id: controller(), roles, onboard: false, mtp };
+    let known = ControllerConfig {
+        instance: 1,
+        pinned: true,
+        endpoint_id: controller(),
+        roles,
+        onboard: false,
+        certificates: Vec::new(),
+        mtp,
+    };
     let agent = AgentConfig { controllers: vec![known], fresh_ms: 60_000, ..AgentConfig::default() };
     let alarms = Alarms::default();
     let fleet = Fleet::new(FleetConfig {
@@ -99,7 +107,7 @@ fn ask(rig: &Rig, path: &str) {
     let to = device().endpoint_id();
     let get = message::Get { param_paths: vec![path.into()], max_depth: 0 };
     let message = Message::request("q", Request::Get(get)).encode();
-    rig.fleet.record(&to, Record::plain(&controller(), &to, message).encode());
+    rig.fleet.record(&to, Record::plain(&controller(), &to, message).encode(), Shown::Untold);
 }
 
 #[tokio::test]

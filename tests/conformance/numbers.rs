@@ -169,6 +169,7 @@ checks! {
     tp469_7_10_a_connection_begins_with_a_connect_record: 7, 10;
     tp469_7_11_a_handshake_without_the_extension_bbf_usp_protocol_is_good: 7, 11;
     tp469_7_12_a_record_may_come_in_fragments: 7, 12;
+    tp469_9_2_a_certificate_is_added_shown_and_deleted: 9, 2;
     tp469_9_8_a_command_that_is_under_way_can_be_cancelled: 9, 8;
     tp469_9_10_boot_tells_the_boot_parameters: 9, 10;
     tp469_9_11_scheduletimer_tells_its_end: 9, 11;

@@ -8,6 +8,7 @@
 )]
 
 mod bulk_data;
+mod certificates;
 mod command_line;
 mod door;
 mod front;

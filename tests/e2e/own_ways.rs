@@ -66,7 +66,7 @@ async fn tp469_11_4_11_9_9_9_what_controllers_change_of_the_mtps_takes_effect_an
 }
 
 /// Asks until the value is there.
-async fn becomes(controller: &Controller, agent: &EndpointId, path: &str, wanted: &str) {
+pub async fn becomes(controller: &Controller, agent: &EndpointId, path: &str, wanted: &str) {
     let started = Instant::now();
     loop {
         let patience = std::time::Duration::from_secs(1);

@@ -53,8 +53,21 @@ async fn segmentation_a_large_get_resp_reaches_a_controller_that_takes_small_rec
     acs.stop().await;
 }
 
+/// A CA for endpoints.
+pub fn issuer() -> CertifiedIssuer<'static, KeyPair> {
+    let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.distinguished_name.push(DnType::CommonName, "USP CA");
+    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+}
+
 /// Writes a CA, and the certificate and key of an endpoint, to files.
-fn certificate(folder: &Path, issuer: &CertifiedIssuer<'_, KeyPair>, file: &str, name: &str) -> [PathBuf; 3] {
+pub fn certificate(
+    folder: &Path,
+    issuer: &CertifiedIssuer<'_, KeyPair>,
+    file: &str,
+    name: &str,
+) -> [PathBuf; 3] {
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
     params.distinguished_name.push(DnType::CommonName, file);
@@ -70,10 +83,7 @@ fn certificate(folder: &Path, issuer: &CertifiedIssuer<'_, KeyPair>, file: &str,
 #[tokio::test(flavor = "multi_thread")]
 async fn r_e2e_41_tp_469_3_4_payloads_go_under_tls_through_a_broker_that_need_not_be_trusted() {
     let folder = folder("usp-pki");
-    let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.distinguished_name.push(DnType::CommonName, "USP CA");
-    let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    let issuer = issuer();
     let broker = Mosquitto::start();
     let acs = Acs::start(AcsConfig::default()).await.unwrap();
     // The agents are known by the OUI of their CPEs.

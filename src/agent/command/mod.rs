@@ -1,9 +1,13 @@
 //! Commands that the agent carries out itself, a file each under the standard's name. What stands in the
 //! table is what GetSupportedDM tells.
 
+mod add_certificate;
+mod add_my_certificate;
 mod arguments;
 mod cancel;
+mod delete_certificate;
 mod force_collection;
+mod get_fingerprint;
 mod reconnect;
 mod reset_session;
 mod schedule_timer;

@@ -14,7 +14,8 @@ use super::super::core::Agent;
 use super::super::io::{Env, Output, Shadow};
 use super::super::queue::Asker;
 use super::{
-    arguments, cancel, force_collection, reconnect, reset_session, schedule_timer, send_on_board_request,
+    add_certificate, add_my_certificate, arguments, cancel, delete_certificate, force_collection,
+    get_fingerprint, reconnect, reset_session, schedule_timer, send_on_board_request,
 };
 
 /// A command of the agent's own.
@@ -41,15 +42,21 @@ pub(super) struct Call<'c> {
 
 /// How it went.
 pub(super) enum Done {
-    /// It is complete, and none of these commands has output arguments.
+    /// It is complete.
     Complete,
+    /// It is complete, with these output arguments.
+    With(BTreeMap<String, String>),
     /// It goes on; this is its Request row.
     Goes(String),
 }
 
-const COMMANDS: [Command; 7] = [
+const COMMANDS: [Command; 11] = [
+    add_certificate::COMMAND,
+    add_my_certificate::COMMAND,
     cancel::COMMAND,
+    delete_certificate::COMMAND,
     force_collection::COMMAND,
+    get_fingerprint::COMMAND,
     reset_session::COMMAND,
     schedule_timer::COMMAND,
     send_on_board_request::COMMAND,
@@ -58,15 +65,15 @@ const COMMANDS: [Command; 7] = [
 ];
 
 /// The paths of the commands of the agent's own, in supported notation.
-pub(in crate::agent) const PATHS: [&str; 7] = [
-    COMMANDS[0].path,
-    COMMANDS[1].path,
-    COMMANDS[2].path,
-    COMMANDS[3].path,
-    COMMANDS[4].path,
-    COMMANDS[5].path,
-    COMMANDS[6].path,
-];
+pub(in crate::agent) const PATHS: [&str; COMMANDS.len()] = {
+    let mut paths = [""; COMMANDS.len()];
+    let mut at = 0;
+    while at < paths.len() {
+        paths[at] = COMMANDS[at].path;
+        at += 1;
+    }
+    paths
+};
 /// The events that the agent itself sends.
 pub(in crate::agent) const EVENTS: [&str; 4] = [
     "Device.BulkData.Profile.{i}.Push!",
@@ -149,6 +156,9 @@ impl Agent {
 fn result(executed_command: String, done: Result<Done, Refusal>) -> OperationResult {
     let resp = match done {
         Ok(Done::Complete) => OperationResp::ReqOutputArgs(OutputArgs::default()),
+        Ok(Done::With(output_args)) => {
+            OperationResp::ReqOutputArgs(OutputArgs { output_args: output_args.into_iter().collect() })
+        }
         Ok(Done::Goes(row)) => OperationResp::ReqObjPath(row),
         Err(Refusal { code, why }) => {
             OperationResp::CmdFailure(CommandFailure { err_code: code.0, err_msg: why })

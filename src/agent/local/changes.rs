@@ -167,7 +167,7 @@ impl Local for LocalAgent {
 }
 
 impl LocalAgent {
-    fn check_value(&self, object: &Object, column: &Column, value: &str) -> Result<(), Refusal> {
+    pub(super) fn check_value(&self, object: &Object, column: &Column, value: &str) -> Result<(), Refusal> {
         column.row.check(value).map_err(|misfit| {
             let code = match misfit {
                 Misfit::Type(_) => ErrorCode::INVALID_TYPE,

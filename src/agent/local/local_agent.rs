@@ -11,16 +11,18 @@ use crate::durable::{Change, Entry, Kind};
 use crate::identity::EndpointId;
 use crate::policy::Egress;
 use crate::translation::{Access, Local};
-use crate::usp::Retry;
 use crate::usp::record::session::Policy;
+use crate::usp::{Certificate, Retry, Shown};
 
 use super::access;
+use super::certificates;
 use super::schema::Object;
 use super::session;
 use super::stored;
 use super::subscription::{Lifetime, Subscription};
 use super::template::Template;
 use super::tree::{Tree, as_object, row_of};
+use super::trust;
 use super::ways;
 
 /// `Device.LocalAgent.` and what else the agent holds for its device.
@@ -44,6 +46,10 @@ pub(in crate::agent) struct LocalAgent {
     /// Where agents may be sent.
     pub(super) egress: Arc<Egress>,
     endpoint: EndpointId,
+    /// By their rows.
+    pub(super) certificates: BTreeMap<String, Certificate>,
+    /// What each controller has shown last, since the agent was woken.
+    pub(super) shown: BTreeMap<EndpointId, Shown>,
     /// Whether something about controllers and their ways may have changed.
     rerouted: bool,
     /// What is known of the connections.
@@ -56,6 +62,7 @@ impl LocalAgent {
         let template = config.template();
         let mut local = Self {
             tree: template.tree.clone(),
+            certificates: template.certificates.clone(),
             template,
             touched: BTreeSet::new(),
             subscriptions: Vec::new(),
@@ -67,6 +74,7 @@ impl LocalAgent {
             payload_security: config.payload_security,
             egress: Arc::clone(&config.egress),
             endpoint: endpoint.clone(),
+            shown: BTreeMap::new(),
             rerouted: false,
             links: BTreeMap::new(),
         };
@@ -90,9 +98,14 @@ impl LocalAgent {
     }
 
     fn restore_row(&mut self, restored: stored::Restored) {
-        let stored::Restored { row, own, gone, params } = restored;
+        let stored::Restored { row, own, gone, mut params, certificate } = restored;
         if gone {
+            self.certificates.remove(&row);
             return self.tree.remove_row(&row);
+        }
+        if let Some(certificate) = certificate {
+            params.extend(certificates::described(&certificate));
+            self.certificates.insert(row.clone(), certificate);
         }
         if !self.tree.model.has_object(&row) {
             let holder = crate::datamodel::path::parent(&row);
@@ -222,7 +235,9 @@ impl LocalAgent {
     /// Takes the changes that are to be made durable.
     pub fn take_changes(&mut self) -> Vec<Change> {
         let touched = std::mem::take(&mut self.touched).into_iter();
-        touched.map(|row| stored::change(&row, &self.tree, &self.template.tree)).collect()
+        let change =
+            |row: String| stored::change(&row, &self.tree, &self.template.tree, self.certificates.get(&row));
+        touched.map(change).collect()
     }
 
     /// When time ends a subscription next.
@@ -295,6 +310,9 @@ impl LocalAgent {
         self.rerouted |= ways::concerns(name);
         if name.starts_with(CONTROLLERS) || name.starts_with("Device.LocalAgent.ControllerTrust.") {
             self.access.get_mut().clear();
+        }
+        if trust::concerns(name) {
+            self.inherit_anew();
         }
     }
 

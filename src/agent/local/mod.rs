@@ -3,6 +3,7 @@
 
 mod access;
 mod addresses;
+mod certificates;
 mod changes;
 mod keys;
 mod local_agent;
@@ -15,6 +16,7 @@ mod stored;
 mod subscription;
 mod template;
 mod tree;
+mod trust;
 mod ways;
 
 pub(super) use local_agent::{LocalAgent, THRESHOLDS};

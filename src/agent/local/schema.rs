@@ -36,7 +36,7 @@ struct Owned {
 const PLAIN: Owned = Owned { path: "", rows: Rows::One, without: &[], fixed: &[], kept: &[], defaults: &[] };
 
 /// In byte order of their paths, so that an object stands before what is below it.
-const OWNED: [Owned; 32] = [
+const OWNED: [Owned; 34] = [
     Owned {
         path: "Device.BulkData.",
         defaults: &[
@@ -81,18 +81,14 @@ const OWNED: [Owned; 32] = [
         path: "Device.LocalAgent.",
         // Nothing is advertised by mDNS.
         fixed: &["AdvertisedDeviceSubtypes"],
-        without: &[
-            "CertificateNumberOfEntries",
-            "MonitorNumberOfEntries",
-            "SupportedFingerprintAlgorithms",
-            "WatchdogNumberOfEntries",
-        ],
+        without: &["MonitorNumberOfEntries", "WatchdogNumberOfEntries"],
         ..PLAIN
     },
+    Owned { path: "Device.LocalAgent.Certificate.{i}.", rows: Rows::Gateway(32), ..PLAIN },
     Owned {
         path: "Device.LocalAgent.Controller.{i}.",
         rows: Rows::Controllers(64),
-        without: &["Credential"],
+        kept: &["InheritedRole"],
         defaults: &[("PeriodicNotifInterval", "86400")],
         ..PLAIN
     },
@@ -129,15 +125,10 @@ const OWNED: [Owned; 32] = [
     },
     Owned {
         path: "Device.LocalAgent.ControllerTrust.",
-        without: &[
-            "BannedRole",
-            "ChallengeNumberOfEntries",
-            "CredentialNumberOfEntries",
-            "TOFUAllowed",
-            "TOFUInactivityTimer",
-        ],
+        without: &["BannedRole", "ChallengeNumberOfEntries", "TOFUAllowed", "TOFUInactivityTimer"],
         ..PLAIN
     },
+    Owned { path: "Device.LocalAgent.ControllerTrust.Credential.{i}.", rows: Rows::Controllers(32), ..PLAIN },
     Owned { path: "Device.LocalAgent.ControllerTrust.Role.{i}.", rows: Rows::Controllers(64), ..PLAIN },
     Owned {
         path: "Device.LocalAgent.ControllerTrust.Role.{i}.Permission.{i}.",

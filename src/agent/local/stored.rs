@@ -3,17 +3,20 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::datamodel::path;
 use crate::durable::{Change, Entry, Kind};
+use crate::usp::Certificate;
 
 use super::schema::Object;
 use super::tree::Tree;
 
 /// A row as it is stored: JSON, which an operator can read.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct Row {
     format: u32,
     /// A row that is not the template's.
@@ -25,6 +28,9 @@ struct Row {
     /// Relative to the row.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     params: BTreeMap<String, String>,
+    /// What the row of a certificate is about, in base64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    certificate: Option<String>,
 }
 
 /// What was stored of a row.
@@ -33,29 +39,42 @@ pub(super) struct Restored {
     pub own: bool,
     pub gone: bool,
     pub params: BTreeMap<String, String>,
+    pub certificate: Option<Certificate>,
 }
 
 /// Reads an entry; `None` of what this release does not know.
 pub(super) fn read(entry: &Entry) -> Option<Restored> {
     let row: Row = serde_json::from_slice(&entry.value).ok()?;
+    let certificate = match row.certificate {
+        Some(text) => Some(Certificate::from_der(&BASE64.decode(text).ok()?).ok()?),
+        None => None,
+    };
     (row.format == FORMAT).then(|| Restored {
         row: format!("Device.{}.", entry.key),
         own: row.own,
         gone: row.gone,
         params: row.params,
+        certificate,
     })
 }
 
 /// The change that makes a row durable as it is now, against how the template has it.
-pub(super) fn change(row: &str, now: &Tree, template: &Tree) -> Change {
+pub(super) fn change(row: &str, now: &Tree, template: &Tree, certificate: Option<&Certificate>) -> Change {
     let key = row.trim_start_matches("Device.").trim_end_matches('.');
     let stored = match (now.model.has_object(row), template.model.has_object(row)) {
         (true, in_template) => {
             let params = differing(row, now, template);
             let own = !in_template;
-            (own || !params.is_empty()).then_some(Row { format: FORMAT, own, gone: false, params })
+            let certificate = certificate.filter(|_| own).map(|it| BASE64.encode(it.der()));
+            (own || !params.is_empty()).then_some(Row {
+                format: FORMAT,
+                own,
+                gone: false,
+                params,
+                certificate,
+            })
         }
-        (false, true) => Some(Row { format: FORMAT, own: false, gone: true, params: BTreeMap::new() }),
+        (false, true) => Some(Row { format: FORMAT, gone: true, ..Row::default() }),
         (false, false) => None,
     };
     match stored {

@@ -1,22 +1,25 @@
 //! The rows that the configuration gives to every agent: controllers, roles, MTPs. Made once and shared; an
 //! agent's own changes are kept beside it and laid over it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::agent::config::{
-    AgentConfig, ControllerConfig, ControllerMtp, MqttClient, RoleConfig, StompConnection,
+    AgentConfig, CertificateConfig, ControllerConfig, ControllerMtp, MqttClient, RoleConfig, StompConnection,
 };
 use crate::agent::threshold::OPERATORS;
 use crate::durable::{Entry, Kind};
 use crate::identity::EndpointId;
 use crate::translation::{Access, Rights};
+use crate::usp::{Certificate, FINGERPRINTS, Shown};
 
 use super::access;
+use super::certificates::{CERTIFICATES, described};
 use super::local_agent::CONTROLLERS;
 use super::schema::Object;
 use super::stored;
 use super::tree::{Tree, as_reference};
+use super::trust::CREDENTIALS;
 use super::ways::{CLIENTS, CONNECTIONS, MTPS};
 
 /// The tree that an agent has before anybody changes it.
@@ -27,6 +30,12 @@ pub struct Template {
     named: Vec<Named>,
     /// What each controller may do as long as nobody changes it, by endpoint.
     access: BTreeMap<String, Arc<Access>>,
+    /// By their rows.
+    pub(super) certificates: BTreeMap<String, Certificate>,
+    /// Controllers that must show a certificate.
+    pinned: BTreeSet<String>,
+    /// Whether a certificate gives roles.
+    vouches: bool,
 }
 
 /// A parameter whose value holds the agent's endpoint id.
@@ -46,6 +55,7 @@ impl Template {
         tree.put("Device.LocalAgent.SupportedProtocols", "MQTT,STOMP,WebSocket");
         tree.put("Device.LocalAgent.SupportedNumberOfSubscriptions", "256");
         tree.put("Device.LocalAgent.SupportedThresholdOperator", OPERATORS);
+        tree.put("Device.LocalAgent.SupportedFingerprintAlgorithms", FINGERPRINTS);
         place_roles(&mut tree, &config.roles);
         let mut named = Vec::new();
         for client in &config.mqtt {
@@ -55,6 +65,7 @@ impl Template {
             place_connection(&mut tree, connection);
         }
         place_mtps(&mut tree, config, &mut named);
+        let certificates = place_certificates(&mut tree, config);
         for controller in &config.controllers {
             place_controller(&mut tree, controller, config);
         }
@@ -63,12 +74,20 @@ impl Template {
             let row = format!("{CONTROLLERS}{}.", controller.instance);
             access.insert(controller.endpoint_id.to_string(), Arc::new(access::compile(&row, &tree)));
         }
-        Self { tree, named, access }
+        let pinned = config.controllers.iter().filter(|it| !it.certificates.is_empty());
+        let pinned = pinned.map(|it| it.endpoint_id.to_string()).collect();
+        let vouches = !config.credentials.is_empty();
+        Self { tree, named, access, certificates, pinned, vouches }
     }
 
     /// What a controller of the configuration may do as long as nobody changes it.
     pub fn access_of(&self, controller: &str) -> Option<&Access> {
         self.access.get(controller).map(Arc::as_ref)
+    }
+
+    /// Whether it matters what a controller of the configuration has shown.
+    pub fn judges(&self, controller: &str, shown: &Shown) -> bool {
+        *shown != Shown::Untold && (self.vouches || self.pinned.contains(controller))
     }
 
     /// Whether the onboarding to a controller of the configuration is complete, by what is stored of its row or
@@ -125,6 +144,37 @@ fn place_roles(tree: &mut Tree, roles: &[RoleConfig]) {
         }
     }
     tree.put("Device.LocalAgent.ControllerTrust.SecuredRoles", &secured.join(","));
+}
+
+/// The certificates that agents know, and those among them that vouch for controllers.
+fn place_certificates(tree: &mut Tree, config: &AgentConfig) -> BTreeMap<String, Certificate> {
+    let mut certificates = BTreeMap::new();
+    for CertificateConfig { instance, certificate } in &config.certificates {
+        let row = format!("{CERTIFICATES}{instance}.");
+        if let Some(object) = Object::of(&row) {
+            let mut params = described(certificate);
+            params.insert("Enable".into(), "true".into());
+            tree.put_row(object, &row, &params);
+        }
+        certificates.insert(row, certificate.clone());
+    }
+    for credential in &config.credentials {
+        let named = config.roles.iter().filter(|role| credential.roles.contains(&role.name));
+        let roles: Vec<String> = named.map(|role| as_reference(&role_row(role)).to_owned()).collect();
+        let columns = [
+            ("Enable", "true"),
+            ("Credential", &certificate_reference(config, credential.certificate)),
+            ("Role", &roles.join(",")),
+            ("AllowedUses", &credential.allowed_uses),
+        ];
+        put(tree, &format!("{CREDENTIALS}{}.", credential.instance), &columns);
+    }
+    certificates
+}
+
+fn certificate_reference(config: &AgentConfig, place: usize) -> String {
+    let instance = config.certificates.get(place).map(|it| it.instance);
+    instance.map(|instance| format!("{CERTIFICATES}{instance}")).unwrap_or_default()
 }
 
 /// The row of an MQTT broker, as an agent that is alone on its connection has it.
@@ -226,9 +276,11 @@ fn place_controller(tree: &mut Tree, controller: &ControllerConfig, config: &Age
     let row = format!("Device.LocalAgent.Controller.{}.", controller.instance);
     let named = config.roles.iter().filter(|role| controller.roles.contains(&role.name));
     let assigned: Vec<String> = named.map(|role| as_reference(&role_row(role)).to_owned()).collect();
+    let shown = controller.certificates.iter().map(|place| certificate_reference(config, *place));
     let columns = [
         ("Enable", "true"),
         ("EndpointID", controller.endpoint_id.as_str()),
+        ("Credential", &shown.collect::<Vec<_>>().join(",")),
         ("AssignedRole", &assigned.join(",")),
         // Who is not to get an OnBoardRequest counts as onboarded.
         ("OnBoardingComplete", if controller.onboard { "false" } else { "true" }),

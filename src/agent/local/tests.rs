@@ -24,6 +24,7 @@ fn config(controllers: &[(u32, &str, &str)]) -> AgentConfig {
         endpoint_id: endpoint(name),
         roles: vec![(*role).to_owned()],
         onboard: true,
+        certificates: Vec::new(),
         mtp: ControllerMtp::Mqtt { client: 0, topic: "t".into() },
     });
     AgentConfig { controllers: controllers.collect(), ..AgentConfig::default() }

@@ -16,7 +16,7 @@ fn begin() -> Story {
 fn question(story: &Story, from: &EndpointId, request: Request) -> Option<Question> {
     let to = story.cpe.id().endpoint_id();
     let message = Message::request("q", request).encode();
-    Question::of(&to, &story.config, &Record::plain(from, &to, message).encode())
+    Question::of(&to, &story.config, &Record::plain(from, &to, message).encode(), &story.shown)
 }
 
 fn get(paths: &[&str], max_depth: u32) -> Request {

@@ -307,7 +307,15 @@ fn tp469_6_1_the_parameters_of_the_stomp_profiles_are_there() {
     let mtp = ControllerMtp::Stomp { connection: 0, destination: "/queue/ctl".into() };
     let endpoint_id = controller();
     let roles = vec![FULL_ACCESS.into()];
-    let known = ControllerConfig { instance: 1, pinned: true, endpoint_id, roles, onboard: true, mtp };
+    let known = ControllerConfig {
+        instance: 1,
+        pinned: true,
+        endpoint_id,
+        roles,
+        onboard: true,
+        certificates: Vec::new(),
+        mtp,
+    };
     let settings = AgentConfig { stomp: vec![broker], ..AgentConfig::default() };
     let mut story = Story::known_to(vec![known], settings, Bench::new(MODEL));
     let endpoint = story.cpe.id().endpoint_id();

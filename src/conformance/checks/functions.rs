@@ -11,7 +11,6 @@ use super::operate::{reboot_with, timer};
 pub(super) const CHECKS: &[Check] = &[
     Check::never(9, 1, "Timer! of a controller's command", "the plan has it no more; 1.63 is the same")
         .deprecated(),
-    Check::never(9, 2, "AddCertificate", "it takes certificates, which are the operator's"),
     Check::never(9, 3, "Firmware with automatic activation", FIRMWARE),
     Check::never(9, 4, "Firmware activated at once", FIRMWARE),
     Check::never(9, 5, "Firmware activated within a time", FIRMWARE),

@@ -6,8 +6,9 @@ use crate::conformance::check::Check;
 use crate::conformance::number::Number;
 
 use super::{
-    add, bulk_data, contexts, delete, functions, get, instances, mqtt, notifications, onboarding, operate,
-    permissions, records, retries, secured, set, stomp, supported_dm, triggers, trust, websocket,
+    add, bulk_data, certificates, contexts, delete, functions, get, instances, mqtt, notifications,
+    onboarding, operate, permissions, records, retries, secured, set, stomp, supported_dm, triggers, trust,
+    websocket,
 };
 
 /// Every check there is, by number.
@@ -46,6 +47,7 @@ const GROUPS: &[&[Check]] = &[
     stomp::CHECKS,
     websocket::CHECKS,
     functions::CHECKS,
+    certificates::CHECKS,
     bulk_data::CHECKS,
     mqtt::CHECKS,
 ];

@@ -2,6 +2,7 @@
 
 mod add;
 mod bulk_data;
+mod certificates;
 mod contexts;
 mod delete;
 mod functions;

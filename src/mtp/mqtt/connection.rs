@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::agent::{LinkState, Phase};
 use crate::identity::EndpointId;
 use crate::mtp::LinkStatus;
+use crate::mtp::contract::tls_of;
 use crate::mtp::link::{self, Link, Shared};
 use crate::net::{Backoff, Round, Stream};
 use crate::transport::mqtt::{Client, Codec, Event, Up};
@@ -216,8 +217,9 @@ impl Connection {
     async fn live(&mut self) -> Lived {
         let config = Arc::clone(&self.config);
         let stopped = |was_up| Lived { was_up, phase: Phase::Connecting, why: "it is stopped".into() };
+        let tls = tls_of(config.tls.as_ref(), self.owner.as_ref());
         let stream = tokio::select! {
-            stream = Stream::connect(&config.host, config.port, config.tls.as_ref(), CONNECT) => stream,
+            stream = Stream::connect(&config.host, config.port, tls.as_ref(), CONNECT) => stream,
             () = self.stop.cancelled() => return stopped(false),
         };
         let stream = match stream {

@@ -11,10 +11,11 @@ use tokio_util::sync::CancellationToken;
 use crate::agent::{LinkState, Phase};
 use crate::identity::EndpointId;
 use crate::mtp::LinkStatus;
-use crate::mtp::contract::{RESTARTS, farewell};
+use crate::mtp::contract::{RESTARTS, farewell, tls_of};
 use crate::mtp::link::{self, Link, Shared};
 use crate::net::{Backoff, Buffered, Round, Stream};
 use crate::transport::stomp::{Client, ClientConfig, Event, Message};
+use crate::usp::Shown;
 use crate::usp::record::{MAX_RECORD, Payload, Record};
 
 use super::config::StompConfig;
@@ -215,8 +216,9 @@ impl Connection {
     /// One connection from its opening to its end; ends well when it is to end and all is said.
     async fn live(&mut self) -> Result<(), (String, Phase)> {
         let config = Arc::clone(&self.config);
+        let tls = tls_of(config.tls.as_ref(), Some(&self.agent));
         let stream = tokio::select! {
-            stream = Stream::connect(&config.host, config.port, config.tls.as_ref(), CONNECT) => stream,
+            stream = Stream::connect(&config.host, config.port, tls.as_ref(), CONNECT) => stream,
             () = self.stop.cancelled() => return Ok(()),
         };
         let stream = stream.map_err(|error| (error.to_string(), Phase::Unreachable))?;
@@ -399,7 +401,7 @@ impl Connection {
         }
         self.learn_reply(&message);
         self.shared.metrics.usp_received();
-        self.shared.side.record(&self.agent, message.body);
+        self.shared.side.record(&self.agent, message.body, Shown::Untold);
     }
 
     /// Keeps where a controller wants its answers, if it is not where they would go anyway.

@@ -13,6 +13,7 @@ use crate::net::Round;
 use crate::observe::Metrics;
 use crate::sim::stomp_peer::{PATIENCE, Peer, connected, receipt};
 use crate::transport::stomp::{Command, Frame, HEART_BEAT};
+use crate::usp::Shown;
 use crate::usp::record::{Payload, Record};
 
 use super::{Stomp, StompConfig};
@@ -26,7 +27,7 @@ struct Side {
 }
 
 impl AgentSide for Side {
-    fn record(&self, _: &EndpointId, record: Bytes) {
+    fn record(&self, _: &EndpointId, record: Bytes, _: Shown) {
         self.records.lock().unwrap().push(record);
     }
 

@@ -15,9 +15,10 @@ use tokio_util::sync::CancellationToken;
 use crate::agent::{LinkState, Phase};
 use crate::identity::EndpointId;
 use crate::mtp::LinkStatus;
-use crate::mtp::contract::{RESTARTS, farewell};
+use crate::mtp::contract::{RESTARTS, farewell, tls_of};
 use crate::mtp::link::{self, Link, Shared};
 use crate::net::{Backoff, HttpUrl, Stream};
+use crate::usp::Shown;
 use crate::usp::record::{Payload, Record};
 
 use super::WAITING;
@@ -264,7 +265,7 @@ impl Connection {
         match heard {
             Heard::Record(record) => {
                 self.shared.metrics.usp_received();
-                self.shared.side.record(&self.agent, record);
+                self.shared.side.record(&self.agent, record, Shown::Untold);
                 Heard::Fine
             }
             Heard::Unusable => {
@@ -285,8 +286,8 @@ impl Connection {
 async fn open(config: &WebSocketConfig, agent: &EndpointId) -> Result<Socket, (Phase, String)> {
     let refused = |why: String| (Phase::Refused, why);
     let request = request(&config.url, agent).map_err(refused)?;
-    let tls = config.tls.as_ref().filter(|_| config.url.tls);
-    let stream = Stream::connect(&config.url.host, config.url.port, tls, HANDSHAKE).await;
+    let tls = tls_of(config.tls.as_ref().filter(|_| config.url.tls), Some(agent));
+    let stream = Stream::connect(&config.url.host, config.url.port, tls.as_ref(), HANDSHAKE).await;
     let stream = stream.map_err(|error| (Phase::Unreachable, error.to_string()))?;
     let connecting = tokio_tungstenite::client_async_with_config(request, stream, Some(limits()));
     let (socket, response) = connecting.await.map_err(|error| refused(error.to_string()))?;

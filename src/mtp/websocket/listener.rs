@@ -18,9 +18,10 @@ use tokio_util::sync::CancellationToken;
 use crate::identity::EndpointId;
 use crate::mtp::AgentSide;
 use crate::mtp::contract::farewell;
-use crate::net::{Incoming, Opening, TlsServer, is_of_endpoint, listen};
+use crate::net::{Anchors, Incoming, Opening, Stream, TlsServer, listen};
 use crate::observe::Metrics;
 use crate::usp::record::{Payload, Record};
+use crate::usp::{Shown, is_of_endpoint};
 
 use super::WAITING;
 use super::wire::{
@@ -31,8 +32,10 @@ use super::wire::{
 pub struct ListenerConfig {
     pub listen: SocketAddr,
     pub tls: Option<TlsServer>,
-    /// Client certificates are verified: one that is shown must be the controller's (R-SEC.10a).
-    pub certified: bool,
+    /// Who vouches for client certificates: one that is shown must be the controller's (R-SEC.10a).
+    pub anchors: Option<Anchors>,
+    /// Controllers may come without a certificate; then each is who it says it is.
+    pub unauthenticated: bool,
     /// An agent's path is the first, its endpoint id, the second.
     pub path: (String, String),
     /// How often a Ping goes out (R-WS.18).
@@ -65,6 +68,7 @@ struct Session {
 struct Visit {
     agent: EndpointId,
     controller: EndpointId,
+    shown: Shown,
 }
 
 impl Listener {
@@ -78,6 +82,12 @@ impl Listener {
         let opening =
             Opening { tls: config.tls.clone(), connections: config.max_connections, ..Opening::default() };
         let (address, mut incoming) = listen(config.listen, opening).await?;
+        if config.unauthenticated {
+            tracing::warn!(
+                %address,
+                "controllers may come by WebSocket without a certificate: whoever knows an endpoint id speaks as it"
+            );
+        }
         let (sessions, next) = (DashMap::new(), AtomicU64::new(0));
         let inner = Arc::new(Inner { config, side, metrics, stop, sessions, next });
         let serving = Arc::clone(&inner);
@@ -110,12 +120,12 @@ impl Listener {
 
 impl Inner {
     async fn serve(self: Arc<Self>, came: Incoming) {
-        let certificate = came.stream.peer_certificate();
+        let shown = self.shown(&came.stream);
         let (peer, _place) = (came.peer, came.place);
         let mut visit = Err(StatusCode::BAD_REQUEST);
         #[expect(clippy::result_large_err, reason = "the library wants this type")]
         let judge = |request: &Request, response: Response| {
-            visit = self.judge(request, certificate.as_deref());
+            visit = self.judge(request, shown.as_ref());
             answer(visit.as_ref().err().copied(), response)
         };
         let accepting = tokio_tungstenite::accept_hdr_async_with_config(came.stream, judge, Some(limits()));
@@ -136,9 +146,17 @@ impl Inner {
         self.sessions.remove_if(&key, |_, session| session.number == number);
     }
 
+    /// What a visitor has proved; `None` if its certificate proves nothing.
+    fn shown(&self, stream: &Stream) -> Option<Shown> {
+        match (&self.config.anchors, stream.peer_chain()) {
+            (None, _) | (_, []) => Some(Shown::Nothing),
+            (Some(anchors), chain) => anchors.path(chain).map(Shown::Path),
+        }
+    }
+
     /// Whether a request is that of a controller for an agent (R-WS.10b, R-WS.12a). That the deprecated
     /// extension is missing is no error (R-WS.11c).
-    fn judge(&self, request: &Request, certificate: Option<&[u8]>) -> Result<Visit, StatusCode> {
+    fn judge(&self, request: &Request, shown: Option<&Shown>) -> Result<Visit, StatusCode> {
         let headers = request.headers();
         let offered =
             headers.get_all("sec-websocket-protocol").iter().filter_map(|value| value.to_str().ok());
@@ -153,15 +171,20 @@ impl Inner {
         let query = request.uri().query().unwrap_or("");
         let controller = query.split('&').find_map(|pair| pair.strip_prefix("eid=")).and_then(endpoint);
         let controller = controller.ok_or(StatusCode::BAD_REQUEST)?;
-        let shown = certificate.filter(|_| self.config.certified);
-        if shown.is_some_and(|der| !is_of_endpoint(der, controller.as_str())) {
+        // Who shows a certificate that does not prove what it says is nobody.
+        let shown = shown.ok_or(StatusCode::FORBIDDEN)?;
+        let own = match shown {
+            Shown::Path(path) => path.first(),
+            Shown::Nothing | Shown::Untold => None,
+        };
+        if own.is_some_and(|own| !is_of_endpoint(own, controller.as_str())) {
             return Err(StatusCode::FORBIDDEN);
         }
-        Ok(Visit { agent, controller })
+        Ok(Visit { agent, controller, shown: shown.clone() })
     }
 
     async fn carry(&self, visit: &Visit, mut outgoing: mpsc::Receiver<Bytes>, socket: &mut Socket) -> String {
-        let Visit { agent, controller } = visit;
+        let Visit { agent, controller, .. } = visit;
         let connect = Record::of(agent, controller, Payload::WebSocketConnect).encode();
         if let Err(why) = say(socket, Message::Binary(connect)).await {
             return why;
@@ -177,7 +200,7 @@ impl Inner {
                     match message.map(|message| message.map(heard)) {
                         Some(Ok(Heard::Record(record))) if is_from(&record, controller) => {
                             self.metrics.usp_received();
-                            self.side.record(agent, record);
+                            self.side.record(agent, record, visit.shown.clone());
                             Ok(())
                         }
                         Some(Ok(Heard::Record(_))) => {

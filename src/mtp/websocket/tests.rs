@@ -17,6 +17,7 @@ use super::*;
 use crate::identity::EndpointId;
 use crate::mtp::AgentSide;
 use crate::observe::Metrics;
+use crate::usp::Shown;
 use crate::usp::record::{Payload, Record};
 
 type Peer = WebSocketStream<TcpStream>;
@@ -27,7 +28,7 @@ struct Side {
 }
 
 impl AgentSide for Side {
-    fn record(&self, _: &EndpointId, record: Bytes) {
+    fn record(&self, _: &EndpointId, record: Bytes, _: Shown) {
         self.records.lock().unwrap().push(record);
     }
 
@@ -64,7 +65,8 @@ impl World {
         let config = ListenerConfig {
             listen: ([127, 0, 0, 1], 0).into(),
             tls: None,
-            certified: false,
+            anchors: None,
+            unauthenticated: true,
             path: ("/usp/".into(), String::new()),
             ping: Duration::from_secs(60),
             max_connections: 8,

@@ -11,6 +11,7 @@ use crate::durable::{Change, Entry};
 use crate::identity::EndpointId;
 use crate::sim::cpe::Bench;
 use crate::sim::soap::{Owned, read, write};
+use crate::usp::Shown;
 use crate::usp::message::{self, Message};
 use crate::usp::record::Record;
 
@@ -156,7 +157,7 @@ impl Outage {
         let get = message::Get { param_paths: vec![SSID.into()], max_depth: 0 };
         let message = Message::request("q", message::Request::Get(get)).encode();
         let record = Record::plain(&from, &self.bench.id().endpoint_id(), message).encode();
-        self.tell(Input::Record(record, crate::usp::record::Integrity::Trusted));
+        self.tell(Input::Record(record, crate::usp::record::Integrity::Trusted, Shown::Untold));
         self.tell(Input::Tick);
         assert!(self.calls > 0, "the CPE is not called");
         self.tell(Input::Woken(Ok(())));

@@ -97,7 +97,7 @@ impl Sessions {
         let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let fresh = || Peer {
             session: Session::new(self.own.clone(), agent.clone(), Role::Controller),
-            tls: TlsSessions::new(self.config.keyring.clone()),
+            tls: TlsSessions::new(&self.own, self.config.keyring.clone()),
         };
         let peer = self.peers.entry(agent.clone()).or_insert_with(fresh);
         let mut brought = Brought::default();

@@ -8,6 +8,7 @@ use crate::agent::Undelivered;
 use crate::identity::EndpointId;
 use crate::mtp::contract::farewell;
 use crate::transport::mqtt::{Properties, Publish, Version};
+use crate::usp::Shown;
 use crate::usp::record::{MAX_RECORD, Payload, Record};
 
 use super::super::reports::Report;
@@ -124,7 +125,7 @@ impl Connection {
         }
         self.learn_reply(&agent, &publish);
         self.shared.metrics.usp_received();
-        self.shared.side.record(&agent, publish.payload);
+        self.shared.side.record(&agent, publish.payload, Shown::Untold);
     }
 
     /// Keeps where a controller wants its answers, if it is not where they would go anyway.

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 
-use crate::usp::Retry;
 use crate::usp::record::{Integrity, MacKeys, PayloadSecurity, Record};
+use crate::usp::{Retry, Shown};
 
 /// What a session needs to know of the world for one step.
 #[derive(Debug, Clone, Copy)]
@@ -117,6 +117,8 @@ pub struct Secured {
     pub plain: Bytes,
     /// The handshake is through and the peer is who it says.
     pub up: Option<MacKeys>,
+    /// The certificates by which it is, where `up` says so.
+    pub shown: Shown,
     /// TLS has failed; an alert may be in `send`.
     pub failed: Option<&'static str>,
 }

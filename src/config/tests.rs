@@ -1,0 +1,195 @@
+//! The configuration, key by key: what is taken, and what is refused with what would be right.
+
+use std::path::Path;
+
+use super::Settings;
+use super::example::EXAMPLE;
+use crate::mtp::mqtt::Sharing;
+
+fn refused(text: &str) -> String {
+    match Settings::parse(Path::new("x.toml"), text) {
+        Ok(_) => panic!("taken: {text}"),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn the_example_is_a_configuration_and_so_is_it_with_every_key_set() {
+    let settings = Settings::parse(Path::new("x.toml"), EXAMPLE).unwrap();
+    assert_eq!(settings.agent.controllers.len(), 1);
+    // There are no files for TLS here.
+    let plain = EXAMPLE
+        .replace("\"mqtts://*", "\"mqtt://*")
+        .replace("\"wss://usp", "\"ws://usp")
+        .replace("\"https://bdc", "\"http://bdc");
+    let all: String = plain
+        .lines()
+        .filter(|line| {
+            !["ca", "certificate", "key", "client_ca", "client_certificate", "certificates"]
+                .iter()
+                .any(|file| line.trim_start_matches("# ").starts_with(&format!("{file} =")))
+        })
+        .filter(|line| !line.contains(".tls]"))
+        .filter(|line| !line.contains("payload_security") && !line.contains("sign_records"))
+        // Nor is there a certificate that vouches for somebody.
+        .filter(|line| {
+            !["[[credential]]", "role = \"read-only\"", "allowed_uses"].iter().any(|it| line.contains(it))
+        })
+        .map(|line| {
+            line.strip_prefix("# ").filter(|rest| rest.contains('=') || rest.starts_with('[')).unwrap_or(line)
+        })
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let settings = Settings::parse(Path::new("x.toml"), &all).unwrap();
+    assert!(settings.door.auth.is_some() && settings.admin.is_some());
+    assert_eq!(settings.websocket.len(), 1);
+    assert_eq!(settings.stomp[0].controllers.len(), 1);
+    assert_eq!(settings.agent.mqtt[0].name, "main");
+    assert!(settings.agent.egress.allows("mqtt", "b.example", 8_883, "") && settings.listener.is_some());
+    assert_eq!(settings.mqtt[0].sharing, Sharing::Shared(4));
+}
+
+#[test]
+fn an_unknown_key_is_refused_with_its_line_and_what_there_is() {
+    let text = EXAMPLE.replace("broker = \"mqtt", "brokr = \"mqtt");
+    let error = refused(&text);
+    let line = text.lines().position(|line| line.contains("brokr")).unwrap() + 1;
+    assert!(error.contains(&format!("x.toml:{line}:")), "{error}");
+    assert!(error.contains("brokr") && error.contains("`broker`"), "{error}");
+}
+
+/// The example with its front.
+fn with_front() -> String {
+    ["[cwmp.front]", "trusted =", "proxy_protocol ="].iter().fold(EXAMPLE.to_owned(), |text, key| {
+        assert!(text.contains(&format!("# {key}")), "{key}");
+        text.replacen(&format!("# {key}"), key, 1)
+    })
+}
+
+#[test]
+fn a_front_must_be_somewhere_and_say_something() {
+    let front = Settings::parse(Path::new("x.toml"), &with_front()).ok().unwrap().door.front;
+    assert!(front.proxy_protocol && !front.forwarded && !front.client_cert);
+    for (good, bad, says) in [
+        ("[\"192.0.2.10/32\"]", "[]", "names no network"),
+        ("proxy_protocol = true", "forwarded = false", "needs one of"),
+        (
+            "proxy_protocol = true",
+            "forwarded = true\nclient_certificate = \"required\"",
+            "with proxy_protocol",
+        ),
+    ] {
+        let error = refused(&with_front().replace(good, bad));
+        assert!(error.contains(says), "{bad}: {error}");
+    }
+}
+
+#[test]
+fn r_sec_0_a_listener_without_client_certificates_beyond_this_machine_has_to_be_wanted() {
+    let settings = |more: &str| {
+        let text = format!("{EXAMPLE}\n[websocket_server]\n{more}\n");
+        Settings::parse(Path::new("x.toml"), &text)
+            .map(|settings| settings.listener.is_some_and(|listener| listener.unauthenticated))
+            .map_err(|error| error.to_string())
+    };
+    assert_eq!(settings("listen = \"127.0.0.1:1\""), Ok(true));
+    assert_eq!(settings("listen = \"[::1]:1\""), Ok(true));
+    assert_eq!(settings("listen = \"0.0.0.0:1\"\nunauthenticated = true"), Ok(true));
+    for listen in ["0.0.0.0:1", "[::]:1", "192.0.2.1:1"] {
+        let error = settings(&format!("listen = \"{listen}\"")).unwrap_err();
+        assert!(error.contains("unauthenticated = true") && error.contains("client_ca"), "{error}");
+    }
+    let tls = "[websocket_server.tls]\ncertificate = \"c\"\nkey = \"k\"\nclient_ca = \"ca\"\n";
+    // One that may do without a certificate is as open as one that knows none.
+    let optional = settings(&format!("listen = \"0.0.0.0:1\"\n{tls}")).unwrap_err();
+    assert!(optional.contains("required"), "{optional}");
+    let both =
+        format!("listen = \"0.0.0.0:1\"\nunauthenticated = true\n{tls}client_certificate = \"required\"");
+    assert!(settings(&both).unwrap_err().contains("contradicts"));
+}
+
+#[test]
+fn the_acs_is_stood_in_for_only_where_the_gateway_knows_its_cpes() {
+    let answer = EXAMPLE.replace("# when_down = \"refuse\"", "when_down = \"answer\"");
+    assert_ne!(answer, EXAMPLE);
+    assert!(refused(&answer).contains("[cwmp.authentication]"));
+    let known = answer.replace("# [cwmp.authentication]", "[cwmp.authentication]");
+    let known = known.replace("# scheme =", "scheme =").replace("# users =", "users =");
+    assert!(Settings::parse(Path::new("x.toml"), &known).unwrap().proxy.answer_when_down);
+    assert!(!Settings::parse(Path::new("x.toml"), EXAMPLE).unwrap().proxy.answer_when_down);
+    assert!(refused(&EXAMPLE.replace("# when_down = \"refuse\"", "when_down = \"no\"")).contains("`answer`"));
+}
+
+#[test]
+fn bad_values_are_refused_with_what_would_be_right() {
+    for (good, bad, says) in [
+        ("http://127.0.0.1:8080/", "127.0.0.1:8080", "http://acs.example"),
+        ("mqtt://127.0.0.1:1883", "localhost", "mqtt://broker.example"),
+        ("self::controller", "controller", "authority"),
+        ("# role = \"full-access\"", "role = \"full\"", "read-only"),
+        ("# role = \"full-access\"", "instance = 101", "from 1 to 100"),
+        ("broker = \"main\", topic", "broker = \"mian\", topic", "there is: main"),
+        ("# park_seconds = 2 ", "park_seconds = 26 ", "25 at most"),
+        ("# version = \"5.0\"", "version = \"4\"", "3.1.1"),
+        ("[\"192.0.2.10/32\"]", "[\"192.0.2.10/8\"]", "beyond its prefix"),
+        ("http://127.0.0.1:8080/", "https://127.0.0.1:8080/", "acs.ca"),
+    ] {
+        let error = refused(&with_front().replace(good, bad));
+        assert!(error.contains(says), "{bad}: {error}");
+    }
+}
+
+#[test]
+fn r_sec_25_certificates_of_controllers_and_of_cas_are_read_and_those_that_mean_nothing_refused() {
+    let folder = std::env::temp_dir().join(format!("dragoman-config-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = |name: &str| folder.join(name).display().to_string();
+    for name in ["ca", "controller"] {
+        let made = rcgen::generate_simple_self_signed(vec![name.to_owned()]).unwrap();
+        std::fs::write(file(name), made.cert.pem()).unwrap();
+    }
+    std::fs::write(file("garbage"), "garbage").unwrap();
+    let parse = |certificates: &str, credentials: &str| {
+        let controller = format!("[[controller]]\ncertificates = [{certificates}]");
+        let text = EXAMPLE.replacen("[[controller]]", &controller, 1) + credentials;
+        Settings::parse(Path::new("x.toml"), &text).map_err(|error| error.to_string())
+    };
+    let quoted = |name: &str| format!("'{}'", file(name));
+    let credential =
+        |name: &str, more: &str| format!("\n[[credential]]\ncertificate = {}\n{more}", quoted(name));
+    let both = [quoted("controller"), quoted("ca")].join(", ");
+    let agent = parse(&both, &credential("ca", "role = \"read-only\"")).unwrap().agent;
+    // Each certificate has one row, whoever names it.
+    assert_eq!((agent.certificates.len(), agent.credentials.len()), (2, 1));
+    assert_eq!(agent.controllers[0].certificates, [1, 0]);
+    assert_eq!(agent.credentials[0].roles, ["read-only"]);
+    assert_eq!(agent.credentials[0].allowed_uses, "MTP-and-USP");
+    for (certificates, credentials, says) in [
+        ("'absent.pem'".to_owned(), String::new(), "absent.pem"),
+        (quoted("garbage"), String::new(), "RFC 7468"),
+        (String::new(), credential("ca", "role = \"nobody\""), "there is no role nobody"),
+        (String::new(), credential("ca", "allowed_uses = \"all\""), "MTP-and-broker"),
+        (String::new(), credential("ca", "") + &credential("ca", ""), "is there twice"),
+    ] {
+        let refused = parse(&certificates, &credentials).err().unwrap();
+        assert!(refused.contains(says), "{says}: {refused}");
+    }
+    let _ = std::fs::remove_dir_all(folder);
+}
+
+#[test]
+fn r_sec_10_the_ca_of_agents_is_the_operators_or_beside_the_store_and_a_look_makes_no_files() {
+    let parse = |more: &str| {
+        Settings::parse(Path::new("x.toml"), &format!("{EXAMPLE}\n[agent_certificates]\n{more}"))
+            .map(|settings| settings.authority.is_some())
+            .map_err(|error| error.to_string())
+    };
+    assert_eq!(parse(""), Ok(true));
+    assert!(!Path::new("dragoman.db.agents-ca.key").exists());
+    assert!(parse("ca = \"ca.pem\"").unwrap_err().contains("belong together"));
+    assert!(parse("ca = \"absent.pem\"\nkey = \"absent.key\"").unwrap_err().contains("absent"));
+    assert!(parse("days = 0").unwrap_err().contains("from 1 to"));
+    let security = "\n[payload_security]\nca = \"ca.pem\"\n";
+    let refused = Settings::parse(Path::new("x.toml"), &format!("{EXAMPLE}{security}")).err().unwrap();
+    assert!(refused.to_string().contains("[agent_certificates]"), "{refused}");
+}

@@ -1,0 +1,174 @@
+//! The listener, with controllers that prove who they are by certificates.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::SinkExt as _;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SanType};
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+use crate::identity::EndpointId;
+use crate::mtp::AgentSide;
+use crate::net::{Anchors, Stream, TlsClient, TlsServer};
+use crate::observe::Metrics;
+use crate::usp::record::Record;
+use crate::usp::{Certificate, Shown};
+
+type Issuer = CertifiedIssuer<'static, KeyPair>;
+
+#[derive(Default)]
+struct Side(Mutex<Vec<Shown>>);
+
+impl AgentSide for Side {
+    fn record(&self, _: &EndpointId, _: Bytes, shown: Shown) {
+        self.0.lock().unwrap().push(shown);
+    }
+
+    fn connected(&self, _: &EndpointId, _: &EndpointId) {}
+
+    fn knows(&self, _: &EndpointId) -> bool {
+        true
+    }
+
+    fn changed(&self, _: &EndpointId) {}
+}
+
+/// A listener whose CA has a CA below it, and another CA beside it.
+struct World {
+    folder: PathBuf,
+    root: Issuer,
+    between: Issuer,
+    other: Issuer,
+    side: Arc<Side>,
+    address: std::net::SocketAddr,
+    stop: CancellationToken,
+}
+
+fn ca(name: &str) -> CertificateParams {
+    let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.distinguished_name.push(DnType::CommonName, name);
+    params
+}
+
+fn key() -> KeyPair {
+    KeyPair::generate().unwrap()
+}
+
+fn der(pem: &str) -> Bytes {
+    Certificate::from_pem(pem).unwrap().der().clone()
+}
+
+impl World {
+    async fn new(required: bool) -> Self {
+        let name = format!("dragoman-listener-{}-{required}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        let root = CertifiedIssuer::self_signed(ca("root"), key()).unwrap();
+        let between = CertifiedIssuer::signed_by(ca("between"), key(), &root).unwrap();
+        let other = CertifiedIssuer::self_signed(ca("other"), key()).unwrap();
+        let file = |name: &str| folder.join(name);
+        std::fs::write(file("root"), other.pem() + &root.pem()).unwrap();
+        let server = key();
+        let certificate =
+            CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap().signed_by(&server, &root).unwrap();
+        std::fs::write(file("server"), certificate.pem()).unwrap();
+        std::fs::write(file("server-key"), server.serialize_pem()).unwrap();
+        let tls = TlsServer::new(&file("server"), &file("server-key"), Some(&file("root")), required);
+        let config = ListenerConfig {
+            listen: ([127, 0, 0, 1], 0).into(),
+            tls: Some(tls.unwrap()),
+            anchors: Some(Anchors::load(&file("root")).unwrap()),
+            unauthenticated: !required,
+            path: ("/usp/".into(), String::new()),
+            ping: Duration::from_secs(60),
+            max_connections: 8,
+        };
+        let (side, stop) = (Arc::new(Side::default()), CancellationToken::new());
+        let opened = Listener::open(config, side.clone(), Arc::new(Metrics::default()), stop.clone());
+        let (_, address) = opened.await.unwrap();
+        Self { folder, root, between, other, side, address, stop }
+    }
+
+    /// Comes as `eid`, with the certificate of `name` that `issuer` signed, and `more` behind it.
+    async fn visit(&self, eid: &str, shows: Option<(&str, &Issuer, &[&Issuer])>) -> Result<Shown, u16> {
+        let file = |name: &str| self.folder.join(name);
+        if let Some((name, issuer, more)) = shows {
+            let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
+            let uri = format!("urn:bbf:usp:id:{name}");
+            params.subject_alt_names.push(SanType::URI(uri.as_str().try_into().unwrap()));
+            let own = key();
+            let pem = params.signed_by(&own, issuer).unwrap().pem();
+            let chain = more.iter().fold(pem, |all, issuer| all + &issuer.pem());
+            std::fs::write(file("own"), chain).unwrap();
+            std::fs::write(file("own-key"), own.serialize_pem()).unwrap();
+        }
+        let (own, own_key) = (file("own"), file("own-key"));
+        let identity = shows.is_some().then_some((own.as_path(), own_key.as_path()));
+        let client = TlsClient::new(&file("root"), identity).unwrap();
+        let port = self.address.port();
+        let stream = Stream::connect("127.0.0.1", port, Some(&client), PATIENCE).await.map_err(|_| 0_u16)?;
+        let uri = format!("wss://127.0.0.1:{port}/usp/os::00256D-1?eid={eid}");
+        let mut request = uri.into_client_request().unwrap();
+        request.headers_mut().insert("sec-websocket-protocol", "v1.usp".parse().unwrap());
+        let mut peer = match tokio_tungstenite::client_async(request, stream).await {
+            Ok((peer, _)) => peer,
+            Err(Error::Http(response)) => return Err(response.status().as_u16()),
+            Err(_) => return Err(0),
+        };
+        let (from, to) = (EndpointId::parse(eid).unwrap(), EndpointId::parse("os::00256D-1").unwrap());
+        let record = Record::plain(&from, &to, Bytes::from_static(b"message")).encode();
+        peer.send(Message::Binary(record)).await.unwrap();
+        let heard = async {
+            loop {
+                if let Some(shown) = self.side.0.lock().unwrap().pop() {
+                    return shown;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        Ok(tokio::time::timeout(PATIENCE, heard).await.expect("the agent hears nothing"))
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+const PATIENCE: Duration = Duration::from_secs(10);
+const CONTROLLER: &str = "self::ctl";
+
+#[tokio::test]
+async fn r_sec_10a_r_sec_25_records_come_with_the_path_that_was_verified_and_nothing_beside_it() {
+    let world = World::new(true).await;
+    let (root, between, other) = (&world.root, &world.between, &world.other);
+    let shown = world.visit(CONTROLLER, Some((CONTROLLER, between, &[other, between]))).await.unwrap();
+    let Shown::Path(path) = shown else { panic!("{shown:?}") };
+    // What is sent along without being needed would give the roles of a CA that vouches for nothing.
+    assert_eq!(path[1..], [der(&between.pem()), der(&root.pem())]);
+    assert!(Certificate::from_der(&path[0]).unwrap().is_of(CONTROLLER));
+    let shown = world.visit(CONTROLLER, Some((CONTROLLER, other, &[root]))).await.unwrap();
+    let Shown::Path(path) = shown else { panic!("{shown:?}") };
+    assert_eq!(path[1..], [der(&other.pem())]);
+    // The certificate is somebody's, but not that controller's.
+    let somebody = world.visit(CONTROLLER, Some(("self::other", root, &[]))).await;
+    assert_eq!(somebody, Err(403));
+    let unknown = CertifiedIssuer::self_signed(ca("root"), key()).unwrap();
+    assert_eq!(world.visit(CONTROLLER, Some((CONTROLLER, &unknown, &[]))).await, Err(0));
+    assert_eq!(world.visit(CONTROLLER, None).await, Err(0), "a certificate is required");
+}
+
+#[tokio::test]
+async fn where_certificates_are_optional_a_controller_without_one_has_shown_none() {
+    let world = World::new(false).await;
+    assert_eq!(world.visit(CONTROLLER, None).await, Ok(Shown::Nothing));
+    assert_eq!(world.visit(CONTROLLER, Some(("self::other", &world.root, &[]))).await, Err(403));
+}
