@@ -27,6 +27,8 @@ pub struct Template {
     named: Vec<Named>,
     /// What each controller may do as long as nobody changes it, by endpoint.
     access: BTreeMap<String, Arc<Access>>,
+    /// Topics of agents stand below these.
+    topic_prefixes: Vec<String>,
 }
 
 /// A parameter whose value holds the agent's endpoint id.
@@ -63,12 +65,19 @@ impl Template {
             let row = format!("{CONTROLLERS}{}.", controller.instance);
             access.insert(controller.endpoint_id.to_string(), Arc::new(access::compile(&row, &tree)));
         }
-        Self { tree, named, access }
+        let topic_prefixes = config.mqtt.iter().map(|client| client.topic_prefix.clone()).collect();
+        Self { tree, named, access, topic_prefixes }
     }
 
     /// What a controller of the configuration may do as long as nobody changes it.
     pub fn access_of(&self, controller: &str) -> Option<&Access> {
         self.access.get(controller).map(Arc::as_ref)
+    }
+
+    /// Whether records for agents come to a topic.
+    pub(super) fn is_of_agents(&self, topic: &str) -> bool {
+        let below = |prefix: &String| topic.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('/'));
+        self.topic_prefixes.iter().any(below)
     }
 
     /// Whether the onboarding to a controller of the configuration is complete, by what is stored of its row or
