@@ -159,10 +159,12 @@ async fn tp469_10_13_reports_reach_an_mqtt_client_over_a_shared_connection_and_o
         assert!(message[4].contains(&said("Who")), "{message:?}");
     }
     // A topic at which agents listen is none for reports.
-    let theirs = [(&*format!("{row}MQTT.PublishTopic"), "usp/agent/0/os::somebody")];
-    controller.request(&agent, requests::set(&theirs, false), PATIENCE).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(2_500)).await;
-    assert!(setup.log().contains("its topic is one of USP's"), "{}", setup.log());
+    for topic in ["usp/agent/0/os::somebody", "usp/controller/test"] {
+        let theirs = [(&*format!("{row}MQTT.PublishTopic"), topic)];
+        let refused = controller.request(&agent, requests::set(&theirs, false), PATIENCE).await;
+        let refused = refused.expect_err("it was taken").to_string();
+        assert!(refused.contains("where reports have no place"), "{refused}");
+    }
     controller.request(&agent, requests::delete(&[&row], false), PATIENCE).await.unwrap();
     // Over a client of its own, whose broker goes away for a while.
     let client = [("Enable", "true"), ("BrokerAddress", "127.0.0.1"), ("BrokerPort", &port.to_string())];

@@ -13,7 +13,7 @@ use crate::translation::{Local, OwnObject, Permission, Refusal, Rights};
 use crate::usp::ErrorCode;
 use crate::usp::path::{PathExpr, split_list};
 
-use super::local_agent::{LocalAgent, SUBSCRIPTIONS, THRESHOLDS};
+use super::local_agent::{CONTROLLERS, LocalAgent, SUBSCRIPTIONS, THRESHOLDS};
 use super::schema::{Column, Object, supported};
 use super::tree::{as_object, as_reference};
 use super::{addresses, keys, references};
@@ -198,9 +198,21 @@ impl LocalAgent {
             {
                 value.parse::<Rights>().map(|_| ()).map_err(|error| error.to_string())
             }
+            "PublishTopic" => self.check_report_topic(value),
             "ReferenceList" => check_references(value),
             "TriggerConfigSettings" => check_settings(value),
             _ => self.check_strong_reference(column, value),
+        }
+    }
+
+    /// Reports are no records, and must not come to where they could be taken for some.
+    fn check_report_topic(&self, topic: &str) -> Result<(), String> {
+        let controllers = self.tree.rows(CONTROLLERS).into_iter();
+        let mut mtps = controllers.flat_map(|row| self.tree.rows(&format!("{row}MTP.")));
+        let is_theirs = |mtp: String| self.tree.value(&format!("{mtp}MQTT.Topic")) == Some(topic);
+        match !topic.is_empty() && (self.template.is_of_agents(topic) || mtps.any(is_theirs)) {
+            true => Err(format!("{topic} is a topic of USP, where reports have no place")),
+            false => Ok(()),
         }
     }
 

@@ -36,6 +36,8 @@ pub struct Template {
     pinned: BTreeSet<String>,
     /// Whether a certificate gives roles.
     vouches: bool,
+    /// Topics of agents stand below these.
+    topic_prefixes: Vec<String>,
 }
 
 /// A parameter whose value holds the agent's endpoint id.
@@ -77,7 +79,8 @@ impl Template {
         let pinned = config.controllers.iter().filter(|it| !it.certificates.is_empty());
         let pinned = pinned.map(|it| it.endpoint_id.to_string()).collect();
         let vouches = !config.credentials.is_empty();
-        Self { tree, named, access, certificates, pinned, vouches }
+        let topic_prefixes = config.mqtt.iter().map(|client| client.topic_prefix.clone()).collect();
+        Self { tree, named, access, certificates, pinned, vouches, topic_prefixes }
     }
 
     /// What a controller of the configuration may do as long as nobody changes it.
@@ -88,6 +91,12 @@ impl Template {
     /// Whether it matters what a controller of the configuration has shown.
     pub fn judges(&self, controller: &str, shown: &Shown) -> bool {
         *shown != Shown::Untold && (self.vouches || self.pinned.contains(controller))
+    }
+
+    /// Whether records for agents come to a topic.
+    pub(super) fn is_of_agents(&self, topic: &str) -> bool {
+        let below = |prefix: &String| topic.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('/'));
+        self.topic_prefixes.iter().any(below)
     }
 
     /// Whether the onboarding to a controller of the configuration is complete, by what is stored of its row or
