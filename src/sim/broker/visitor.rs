@@ -62,7 +62,7 @@ pub(super) async fn serve(shared: Arc<Shared>, stream: Stream) -> Result<(), Str
 /// Awaits CONNECT, whose protocol level says which version the rest is in.
 async fn open(wire: &mut Wire) -> Result<Connect, String> {
     loop {
-        if let Some(version) = version(wire.received())? {
+        if let Some(version) = Codec::version_of(wire.received()).map_err(broken)? {
             wire.codec.version = version;
             match wire.next().map_err(broken)? {
                 Some(Packet::Connect(connect)) => return Ok(connect),
@@ -73,24 +73,6 @@ async fn open(wire: &mut Wire) -> Result<Connect, String> {
         if let Round::Over(why) = wire.round().await {
             return Err(why);
         }
-    }
-}
-
-/// The version that the first bytes of a connection ask for (MQTT 5.0 3.1.2.2).
-fn version(bytes: &[u8]) -> Result<Option<Version>, String> {
-    let Some((first, rest)) = bytes.split_first() else { return Ok(None) };
-    if *first != CONNECT {
-        return Err("the first packet is no CONNECT".into());
-    }
-    let length = rest.iter().take(4).position(|byte| byte & 0x80 == 0);
-    let Some(length) = length else {
-        return if rest.len() < 4 { Ok(None) } else { Err("the first packet is malformed".into()) };
-    };
-    let Some(name) = rest.get(length + 1..length + 8) else { return Ok(None) };
-    match name {
-        [0, 4, b'M', b'Q', b'T', b'T', 5] => Ok(Some(Version::V5)),
-        [0, 4, b'M', b'Q', b'T', b'T', 4] => Ok(Some(Version::V311)),
-        _ => Err("the client speaks neither MQTT 5.0 nor 3.1.1".into()),
     }
 }
 
@@ -219,8 +201,6 @@ fn broken(error: MqttError) -> String {
     format!("the client sent what is no MQTT: {error}")
 }
 
-/// First byte of a CONNECT.
-const CONNECT: u8 = 0x10;
 /// Largest CONNECT taken, in bytes.
 const MAX_CONNECT: usize = 64 << 10;
 /// Largest packet taken: a record and its topic.

@@ -139,6 +139,7 @@ impl Client {
             login: config.login.clone(),
             user_properties: config.user_properties.clone(),
             max_packet_size: Some(config.max_packet),
+            request_response_information: true,
         }));
     }
 

@@ -28,6 +28,25 @@ pub struct Codec {
 }
 
 impl Codec {
+    /// The version that the first bytes of a connection ask for (MQTT 5.0 3.1.2.2); `None` until they are there.
+    pub fn version_of(bytes: &[u8]) -> Result<Option<Version>, MqttError> {
+        let malformed = |what: &str| MqttError::Malformed(what.to_owned());
+        let Some((first, rest)) = bytes.split_first() else { return Ok(None) };
+        if *first != CONNECT {
+            return Err(malformed("the first packet is no CONNECT"));
+        }
+        let length = rest.iter().take(4).position(|byte| byte & 0x80 == 0);
+        let Some(length) = length else {
+            return if rest.len() < 4 { Ok(None) } else { Err(malformed("length of more than four bytes")) };
+        };
+        let Some(name) = rest.get(length + 1..length + 8) else { return Ok(None) };
+        match name {
+            [0, 4, b'M', b'Q', b'T', b'T', 5] => Ok(Some(Version::V5)),
+            [0, 4, b'M', b'Q', b'T', b'T', 4] => Ok(Some(Version::V311)),
+            _ => Err(malformed("version that is neither 5.0 nor 3.1.1")),
+        }
+    }
+
     /// Takes the next packet off the buffer; `None` until it is whole.
     pub fn decode(&self, buffer: &mut BytesMut) -> Result<Option<Packet>, MqttError> {
         match self.version {
@@ -101,6 +120,8 @@ fn unexpected() -> MqttError {
     MqttError::Malformed("packet with a QoS or text that MQTT does not know".into())
 }
 
+/// First byte of a CONNECT.
+const CONNECT: u8 = 0x10;
 /// First byte of a DISCONNECT.
 const DISCONNECT: u8 = 0xE0;
 
@@ -159,6 +180,7 @@ mod tests {
             login: Some(("u".into(), "p".into())),
             user_properties: vec![("usp-endpoint-id".into(), "os::1-2".into())],
             max_packet_size: Some(1 << 20),
+            request_response_information: true,
             ..Connect::default()
         };
         let ack = ConnAck {
@@ -178,6 +200,21 @@ mod tests {
         for packet in [Packet::Connect(connect), Packet::ConnAck(ack), Packet::Publish(publish)] {
             assert_eq!(there_and_back(Version::V5, packet.clone()), packet);
         }
+    }
+
+    #[test]
+    fn the_version_of_a_connection_is_that_of_its_first_packet() {
+        for version in BOTH {
+            let mut bytes = BytesMut::new();
+            let connect = Packet::Connect(Connect { client_id: "c".repeat(200), ..Connect::default() });
+            Codec { version, max_packet: 1 << 10 }.encode(connect, usize::MAX, &mut bytes).unwrap();
+            assert_eq!(Codec::version_of(&bytes), Ok(Some(version)));
+            assert_eq!(Codec::version_of(&bytes[..9]), Ok(None));
+        }
+        assert!(
+            Codec::version_of(&[0xC0]).is_err() && Codec::version_of(&[0x10, 0xFF, 255, 255, 255]).is_err()
+        );
+        assert!(Codec::version_of(b"\x10\x10\x00\x04MQTT\x03").is_err());
     }
 
     #[test]

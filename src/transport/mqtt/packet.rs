@@ -46,6 +46,8 @@ pub struct Connect {
     pub user_properties: Vec<(String, String)>,
     /// Largest packet the client takes.
     pub max_packet_size: Option<u32>,
+    /// Whether the server may say where answers shall go (R-MQTT.12).
+    pub request_response_information: bool,
 }
 
 /// A server's first packet.

@@ -139,6 +139,7 @@ fn connect_to_plain(connect: wire::Connect, login: Option<wire::Login>) -> Conne
         login: login.map(|login| (login.username, login.password)),
         user_properties: properties.user_properties,
         max_packet_size: properties.max_packet_size,
+        request_response_information: properties.request_response_info == Some(1),
     }
 }
 
@@ -146,8 +147,7 @@ fn connect_from_plain(connect: Connect) -> wire::Packet {
     let mut properties = wire::ConnectProperties::new();
     properties.session_expiry_interval = connect.session_expiry;
     properties.max_packet_size = connect.max_packet_size;
-    // R-MQTT.12: the server may tell us where answers go.
-    properties.request_response_info = Some(1);
+    properties.request_response_info = connect.request_response_information.then_some(1);
     properties.user_properties = connect.user_properties;
     let login = connect.login.map(|(user, password)| wire::Login::new(user, password));
     let connect = wire::Connect {
