@@ -1,5 +1,6 @@
 //! `dragoman conformance`: the checks of TP-469 against any agent.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -8,9 +9,10 @@ use anyhow::{Context, bail};
 use clap::Args;
 
 use crate::conformance::report::{self, Run};
-use crate::conformance::{self, Secrets, Selection, Setup, SetupConfig};
+use crate::conformance::{self, Secrets, Selection, Setup, SetupConfig, Tap};
 use crate::datamodel::WallTime;
 use crate::identity::EndpointId;
+use crate::net::TlsServer;
 use crate::sim::controller::Controller;
 
 use super::collecting::{Collecting, Collectors};
@@ -67,6 +69,13 @@ pub struct ConformanceArgs {
     secret_expired: Option<PathBuf>,
     #[command(flatten)]
     collecting: Collecting,
+    /// An address of this machine at which checks play a broker, for what passes between an agent and its
+    /// broker alone. The agent is sent there by rows that are removed again; it must be able, and allowed, to go.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    tap: Option<SocketAddr>,
+    /// The same for TLS, with --certificate and --key, which agents must trust.
+    #[arg(long, value_name = "ADDRESS:PORT", requires = "certificate")]
+    tap_tls: Option<SocketAddr>,
     /// How long to wait for an answer.
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..))]
     timeout_seconds: u64,
@@ -122,6 +131,13 @@ async fn second(args: &ConformanceArgs) -> anyhow::Result<Option<(Controller, En
     Ok(Some((meeting.start().await?, endpoint_id)))
 }
 
+/// A place for agents that is listened on from now on.
+async fn tap(address: Option<SocketAddr>, tls: Option<TlsServer>) -> anyhow::Result<Option<Tap>> {
+    let Some(address) = address else { return Ok(None) };
+    let tap = Tap::bind(address, tls).await;
+    tap.map(Some).with_context(|| format!("failed to listen on {address}"))
+}
+
 async fn setup(
     args: &ConformanceArgs,
     controller: &Controller,
@@ -137,6 +153,11 @@ async fn setup(
         second,
         agent: agent.clone(),
         mtp: args.meeting.mtp(),
+        tap: tap(args.tap, None).await?,
+        secure_tap: match args.tap_tls {
+            Some(_) => tap(args.tap_tls, args.meeting.own_tls()?).await?,
+            None => None,
+        },
         patience,
         quiet: Duration::from_secs(args.quiet_seconds),
         may_clear: args.clear,

@@ -51,7 +51,7 @@ pub(super) struct Meeting {
     /// PEM file with the CAs to trust with mqtts:// and stomps://.
     #[arg(long, global = true, value_name = "FILE")]
     ca: Option<PathBuf>,
-    /// PEM file with the certificate chain to show where --listen is wss://.
+    /// PEM file with the certificate chain to show where agents connect to this controller with TLS.
     #[arg(long, global = true, value_name = "FILE", requires = "key")]
     certificate: Option<PathBuf>,
     /// PEM file with the certificate's key.
@@ -109,10 +109,9 @@ impl Meeting {
             |broker: &Broker| format!("failed to connect to the broker at {}:{}", broker.host, broker.port);
         let (mtp, place) = match (&self.listen, &self.stomp) {
             (Some(Server { tls, address, path }), _) => {
-                let tls = match (tls, &self.certificate, &self.key) {
-                    (false, _, _) => None,
-                    (true, Some(chain), Some(key)) => Some(TlsServer::new(chain, key, None, false)?),
-                    (true, _, _) => bail!("wss:// needs --certificate and --key"),
+                let tls = match (tls, self.own_tls()?) {
+                    (true, None) => bail!("wss:// needs --certificate and --key"),
+                    (tls, own) => own.filter(|_| *tls),
                 };
                 let mtp = ControllerMtp::WebSocketServer { listen: *address, path: path.clone(), tls };
                 (mtp, format!("failed to listen on {address}"))
@@ -147,6 +146,12 @@ impl Meeting {
         };
         let config = ControllerConfig { endpoint_id: self.endpoint_id.clone(), mtp };
         Controller::start(config).await.context(place)
+    }
+
+    /// What is shown to agents that connect to us.
+    pub fn own_tls(&self) -> anyhow::Result<Option<TlsServer>> {
+        let Some((chain, key)) = self.certificate.as_ref().zip(self.key.as_ref()) else { return Ok(None) };
+        Ok(Some(TlsServer::new(chain, key, None, false)?))
     }
 
     fn tls(&self, broker: &Broker) -> anyhow::Result<Option<TlsClient>> {

@@ -17,6 +17,8 @@ pub struct Check {
     pub needs: &'static [&'static str],
     /// The transport that it is about, if it is about one.
     pub mtp: Option<Mtp>,
+    /// Whether it looks at what passes between the agent and its broker, for which the agent is sent to the tap.
+    pub tapped: bool,
     pub(super) body: Body,
 }
 
@@ -84,7 +86,15 @@ impl Check {
         body: fn(&mut Session) -> Running<'_>,
     ) -> Self {
         let number = Number(section, place);
-        Self { number, title, tag: Tag::Mandatory, needs: &[], mtp: None, body: Body::Run(body) }
+        Self {
+            number,
+            title,
+            tag: Tag::Mandatory,
+            needs: &[],
+            mtp: None,
+            tapped: false,
+            body: Body::Run(body),
+        }
     }
 
     pub(super) const fn conditional(
@@ -105,6 +115,7 @@ impl Check {
             tag: Tag::Conditional,
             needs: &[],
             mtp: None,
+            tapped: false,
             body: Body::Never(why),
         }
     }
@@ -116,6 +127,11 @@ impl Check {
 
     pub(super) const fn over(self, mtp: Mtp) -> Self {
         Self { mtp: Some(mtp), ..self }
+    }
+
+    /// About a transport, and carried out at the tap whatever transport the run uses.
+    pub(super) const fn tapped(self) -> Self {
+        Self { tapped: true, ..self }
     }
 
     pub(super) const fn deprecated(self) -> Self {

@@ -15,6 +15,16 @@ impl Exchange {
         self.push(format!("agent -> controller\n{}", readable(what)));
     }
 
+    /// At the tap: what the agent says to its broker.
+    pub fn from_agent(&mut self, what: &dyn Debug) {
+        self.push(format!("agent -> broker\n{}", readable(what)));
+    }
+
+    /// At the tap: what the broker says to the agent.
+    pub fn to_agent(&mut self, what: &dyn Debug) {
+        self.push(format!("broker -> agent\n{}", readable(what)));
+    }
+
     pub fn note(&mut self, text: impl Into<String>) {
         self.push(format!("({})", text.into()));
     }

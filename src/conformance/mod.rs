@@ -2,7 +2,7 @@
 //! against any agent.
 //!
 //! `check` says what a check is, `checks` holds them in groups, `session` is what they speak with, `runner`
-//! runs them and judges, `report` tells the result to people and machines. Checks use the objects that every
+//! runs them and judges, `tap` is the broker's end of an agent's connection, `report` tells the result to people and machines. Checks use the objects that every
 //! agent has of itself (`Device.LocalAgent.`), remove what they add and set back what they change.
 
 mod check;
@@ -17,6 +17,7 @@ mod secured;
 mod session;
 mod setup;
 mod supported;
+mod tap;
 mod watching;
 
 pub use check::{Check, Mtp, Outcome, Stop, Tag, Verdict};
@@ -25,3 +26,4 @@ pub use number::{Number, Selection};
 pub use runner::{Finished, run};
 pub use secured::Secrets;
 pub use setup::{Setup, SetupConfig};
+pub use tap::Tap;

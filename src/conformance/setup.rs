@@ -10,6 +10,7 @@ use crate::usp::message::Response;
 use super::check::Mtp;
 use super::secured::Secrets;
 use super::supported::Model;
+use super::tap::Tap;
 
 /// What a run is given.
 #[derive(Clone)]
@@ -20,6 +21,10 @@ pub struct SetupConfig {
     pub second: Option<(Controller, EndpointId)>,
     pub agent: EndpointId,
     pub mtp: Mtp,
+    /// Where checks play a broker, for what passes between an agent and its broker alone.
+    pub tap: Option<Tap>,
+    /// The same with TLS.
+    pub secure_tap: Option<Tap>,
     /// How long to wait for an answer.
     pub patience: Duration,
     /// How long nothing may come before it counts as not coming.

@@ -179,6 +179,8 @@ async fn an_agent_that_is_wrong_fails_and_one_that_lacks_something_is_told_so() 
         second: None,
         agent,
         mtp: Mtp::WebSocket,
+        tap: None,
+        secure_tap: None,
         patience: Duration::from_millis(500),
         quiet: Duration::from_millis(100),
         may_clear: true,

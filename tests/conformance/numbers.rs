@@ -158,8 +158,16 @@ checks! {
     tp469_3_14_repetitions_have_an_end: 3, 14;
     tp469_3_15_a_record_that_comes_again_is_not_answered_again: 3, 15;
     tp469_6_1_the_profiles_of_stomp_are_supported: 6, 1;
+    tp469_6_2_a_session_begins_with_stomp: 6, 2;
+    tp469_6_3_retries_of_the_stomp_connection: 6, 3;
     tp469_6_4_a_send_says_what_it_is_and_where_answers_go: 6, 4;
+    tp469_6_5_the_destination_that_the_broker_gives: 6, 5;
+    tp469_6_6_the_destination_of_the_data_model: 6, 6;
+    tp469_6_7_without_a_destination_the_session_ends: 6, 7;
+    tp469_6_8_heart_beats: 6, 8;
     tp469_6_9_what_is_no_record_does_no_harm: 6, 9;
+    tp469_6_10_a_destination_that_changes: 6, 10;
+    tp469_6_11_stomp_over_tls: 6, 11;
     tp469_6_12_a_connection_begins_with_a_connect_record: 6, 12;
     tp469_7_1_a_connection_is_made_and_carries_messages: 7, 1;
     tp469_7_4_a_close_is_answered_by_a_close: 7, 4;
@@ -171,6 +179,7 @@ checks! {
     tp469_7_12_a_record_may_come_in_fragments: 7, 12;
     tp469_9_2_a_certificate_is_added_shown_and_deleted: 9, 2;
     tp469_9_8_a_command_that_is_under_way_can_be_cancelled: 9, 8;
+    tp469_9_9_a_controller_that_is_added_is_told_of_the_agent: 9, 9;
     tp469_9_10_boot_tells_the_boot_parameters: 9, 10;
     tp469_9_11_scheduletimer_tells_its_end: 9, 11;
     tp469_10_1_json_over_http: 10, 1;
@@ -187,9 +196,21 @@ checks! {
     tp469_10_12_a_report_by_push_of_an_object: 10, 12;
     tp469_10_13_reports_over_mqtt: 10, 13;
     tp469_11_1_the_profiles_of_mqtt_are_supported: 11, 1;
+    tp469_11_2_a_session_begins_with_connect: 11, 2;
+    tp469_11_3_mqtt_over_tls: 11, 3;
+    tp469_11_4_a_client_id_that_the_broker_gives: 11, 4;
+    tp469_11_5_the_client_id_stays: 11, 5;
+    tp469_11_6_retries_of_the_mqtt_connection_after_a_restart: 11, 6;
+    tp469_11_7_keep_alive: 11, 7;
+    tp469_11_8_the_subscriptions_of_a_new_connection: 11, 8;
+    tp469_11_9_a_subscription_that_is_added: 11, 9;
+    tp469_11_10_without_a_topic_the_session_ends: 11, 10;
+    tp469_11_11_suback_with_errors_ends_the_session: 11, 11;
     tp469_11_12_a_publish_says_what_it_is_and_where_answers_go: 11, 12;
+    tp469_11_13_qos_of_subscriptions: 11, 13;
     tp469_11_14_answers_go_to_the_topic_that_the_controller_names: 11, 14;
     tp469_11_15_both_content_types_are_taken: 11, 15;
+    tp469_11_16_retries_of_the_mqtt_connection: 11, 16;
     tp469_11_17_a_connection_begins_with_a_connect_record: 11, 17;
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use dragoman::app::Gateway;
 use dragoman::config::Settings;
-use dragoman::conformance::{self, Mtp, Number, Outcome, Secrets, Setup, SetupConfig, Tag};
+use dragoman::conformance::{self, Mtp, Number, Outcome, Secrets, Setup, SetupConfig, Tag, Tap};
 use dragoman::identity::EndpointId;
 use dragoman::net::TlsServer;
 use dragoman::sim::acs::{Acs, AcsConfig};
@@ -34,6 +34,9 @@ struct World {
     model: Arc<Model>,
     collector: Collector,
     secure_collector: Collector,
+    /// Where checks play a broker; the last with TLS.
+    taps: Vec<Tap>,
+    secure_tap: Tap,
     /// Checks under way: waits are to be the agent's, not those of a busy machine.
     room: Semaphore,
     serial: AtomicU64,
@@ -60,6 +63,8 @@ const OVER_MQTT: &str = "self::conformance-mqtt";
 const OVER_WEBSOCKET: &str = "self::conformance-websocket";
 const PATIENCE: Duration = Duration::from_secs(20);
 const QUIET: Duration = Duration::from_millis(1_500);
+/// Checks under way at a time.
+const AT_ONCE: usize = 24;
 const TR_181: &str = include_str!("../../fixtures/models/tr181-small.csv");
 
 impl World {
@@ -97,6 +102,7 @@ impl World {
         let pki = (name == SECURED_NAME).then(|| Pki::new(&folder));
         let collector = collector(None).await;
         let secure_collector = collector_with_tls(&folder).await;
+        let (taps, secure_tap) = taps(&folder).await;
         let text = format!(
             "{}[cwmp]\nlisten = \"127.0.0.1:0\"\n[acs]\nurl = \"{}\"\n[store]\nfile = '{}'\n\
              [device]\npark_seconds = 5\nconnection_request_retry_seconds = [0, 0.2, 0.5, 1, 2]\n\
@@ -105,7 +111,7 @@ impl World {
              mqtt = {{ broker = \"main\", topic = \"usp/controller/conformance\" }}\n\
              [[controller]]\nendpoint_id = \"{OVER_WEBSOCKET}\"\n\
              websocket = {{ url = \"ws://{}/usp\", retry_seconds = 1 }}\n{}",
-            egress(&folder, [&collector, &secure_collector]),
+            egress(&folder, [&collector, &secure_collector], &taps, &secure_tap),
             acs.url(),
             folder.join("dragoman.db").display(),
             websocket.address().unwrap(),
@@ -121,7 +127,9 @@ impl World {
             model: Arc::new(Model::parse(TR_181).unwrap()),
             collector,
             secure_collector,
-            room: Semaphore::new(24),
+            taps,
+            secure_tap,
+            room: Semaphore::new(AT_ONCE),
             serial: AtomicU64::new(1),
             secrets: pki.map(|pki| [OVER_MQTT, OVER_WEBSOCKET].map(|it| pki.secrets(it))),
             _parts: (gateway, broker, acs),
@@ -156,6 +164,8 @@ impl World {
             second: Some((second.clone(), EndpointId::parse(other).unwrap())),
             agent,
             mtp,
+            tap: Some(self.taps[self.serial.fetch_add(1, Ordering::Relaxed) as usize % AT_ONCE].clone()),
+            secure_tap: Some(self.secure_tap.clone()),
             patience: PATIENCE,
             quiet: QUIET,
             may_clear: true,
@@ -174,10 +184,16 @@ pub async fn collector(tls: Option<TlsServer>) -> Collector {
     Collector::start(CollectorConfig { listen, tls, url: None }).await.unwrap()
 }
 
-/// Where agents may report to.
-fn egress(folder: &Path, [plain, secure]: [&Collector; 2]) -> String {
+/// Where agents may report to, and where they may be sent.
+fn egress(folder: &Path, collectors: [&Collector; 2], taps: &[Tap], secure: &Tap) -> String {
+    let places = taps.iter().map(|tap| (tap, ""));
+    let places = places.chain([(secure, "s")]).flat_map(|(tap, secure)| {
+        ["mqtt", "stomp"].map(|scheme| format!("{scheme}{secure}://{}", tap.address()))
+    });
+    let places = places.chain(collectors.map(|it| it.url().to_string()));
+    let places: Vec<String> = places.map(|place| format!("\"{place}\"")).collect();
     let ca = folder.join("collector-ca.pem");
-    format!("[egress]\nallow = [\"{}\", \"{}\"]\nca = '{}'\n", plain.url(), secure.url(), ca.display())
+    format!("[egress]\nallow = [{}]\nca = '{}'\n", places.join(", "), ca.display())
 }
 
 /// One whose certificate is signed by a CA that is left in the folder.
@@ -193,6 +209,18 @@ async fn collector_with_tls(folder: &Path) -> Collector {
     std::fs::write(&chain, params.signed_by(&key, &issuer).unwrap().pem()).unwrap();
     std::fs::write(&key_file, key.serialize_pem()).unwrap();
     collector(Some(TlsServer::new(&chain, &key_file, None, false).unwrap())).await
+}
+
+/// Places for agents without TLS, and one with it, with the collector's certificate.
+async fn taps(folder: &Path) -> (Vec<Tap>, Tap) {
+    let (chain, key) = (folder.join("collector.pem"), folder.join("collector-key.pem"));
+    let tls = TlsServer::new(&chain, &key, None, false).unwrap();
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    let mut taps = Vec::new();
+    for _ in 0..AT_ONCE {
+        taps.push(Tap::bind(any, None).await.unwrap());
+    }
+    (taps, Tap::bind(any, Some(tls)).await.unwrap())
 }
 
 async fn controller(endpoint_id: &str, mtp: ControllerMtp) -> Controller {
@@ -212,6 +240,9 @@ async fn passes(number: Number, mtp: Mtp) -> Result<(), String> {
     let how = format!("TP-469 {number} over {}, {:.1} s", mtp.name(), finished.took.as_secs_f32());
     match finished.outcome {
         Outcome::Pass => println!("{how}: pass"),
+        Outcome::NotApplicable { reason } if check.tapped => {
+            return Err(format!("{how}: the agent can be sent to the tap, but {reason}"));
+        }
         Outcome::NotApplicable { reason } if check.tag != Tag::Mandatory => println!("{how}: {reason}"),
         Outcome::NotApplicable { reason } => return Err(format!("{how}: it is mandatory, but {reason}")),
         Outcome::Fail { why, exchange } => return Err(format!("{how}: {why}\n{exchange}")),

@@ -7,6 +7,7 @@ use crate::conformance::session::Session;
 
 use super::delete::boot_parameter;
 use super::operate::{reboot_with, timer};
+use super::tapped;
 
 pub(super) const CHECKS: &[Check] = &[
     Check::never(9, 1, "Timer! of a controller's command", "the plan has it no more; 1.63 is the same")
@@ -23,7 +24,14 @@ pub(super) const CHECKS: &[Check] = &[
         &["Device.LocalAgent.Request.{i}.Cancel()", "Device.ScheduleTimer()"],
         |s| Box::pin(cancelled(s)),
     ),
-    Check::never(9, 9, "A controller that is added is told of the agent", "it takes a transport of its own"),
+    Check::conditional(
+        9,
+        9,
+        "A controller that is added is told of the agent",
+        &["Device.LocalAgent.Controller.{i}.SendOnBoardRequest()"],
+        |s| Box::pin(tapped::controller_is_told(s)),
+    )
+    .tapped(),
     Check::conditional(
         9,
         10,

@@ -1,5 +1,5 @@
 //! The MQTT transport as a controller sees it at the broker: TP-469 section 11. What passes between agent and
-//! broker alone is not seen from here.
+//! broker alone is seen at the tap (`mqtt_wire`).
 
 use crate::conformance::check::{Check, Mtp, Running, Stop, Verdict};
 use crate::conformance::expect::{ensure, equal, fail};
@@ -8,28 +8,28 @@ use crate::sim::controller::{Envelope, requests};
 use crate::usp::message::Message;
 use crate::usp::record::{Payload, Record};
 
-use super::profiles;
 use super::websocket::answered;
+use super::{mqtt_wire, profiles};
 
 pub(super) const CHECKS: &[Check] = &[
     over(1, "The profiles of MQTT are supported", |s| {
         Box::pin(profiles::complete(s, "Device.MQTT.", profiles::MQTT))
     }),
-    unseen(2, "CONNECT"),
-    unseen(3, "TLS"),
-    unseen(4, "A client id that the broker gives"),
-    unseen(5, "The client id stays"),
-    unseen(6, "Retries of the connection after a restart"),
-    unseen(7, "Keep Alive"),
-    unseen(8, "SUBSCRIBE"),
-    unseen(9, "A subscription that is added"),
-    unseen(10, "No topic to subscribe to"),
-    unseen(11, "SUBACK with errors"),
+    wire(2, "CONNECT", &[], |s| Box::pin(mqtt_wire::connects(s))),
+    wire(3, "TLS", &["Device.MQTT.Client.{i}.TransportProtocol"], |s| Box::pin(mqtt_wire::tls(s))),
+    wire(4, "A client id that the broker gives", &[CLIENT_ID], |s| Box::pin(mqtt_wire::client_id(s))),
+    wire(5, "The client id stays", &[], |s| Box::pin(mqtt_wire::client_id_stays(s))),
+    wire(6, "Retries of the connection after a restart", RETRIES, |s| Box::pin(mqtt_wire::retries(s))),
+    wire(7, "Keep Alive", &["Device.MQTT.Client.{i}.KeepAliveTime"], |s| Box::pin(mqtt_wire::keeps_alive(s))),
+    wire(8, "SUBSCRIBE", &[], |s| Box::pin(mqtt_wire::subscribes(s))),
+    wire(9, "A subscription that is added", &[], |s| Box::pin(mqtt_wire::new_topic(s))),
+    wire(10, "No topic to subscribe to", &[], |s| Box::pin(mqtt_wire::no_topic(s))),
+    wire(11, "SUBACK with errors", &[], |s| Box::pin(mqtt_wire::refused(s))),
     over(12, "A PUBLISH says what it is and where answers go", |s| Box::pin(published(s))),
-    unseen(13, "QoS of subscriptions"),
+    wire(13, "QoS of subscriptions", &[], |s| Box::pin(mqtt_wire::qos(s))),
     over(14, "Answers go to the topic that the controller names", |s| Box::pin(replied(s))),
     over(15, "Both content types are taken", |s| Box::pin(content_types(s))),
-    unseen(16, "Retries of the connection"),
+    wire(16, "Retries of the connection", RETRIES, |s| Box::pin(mqtt_wire::comes_again(s))),
     over(17, "A connection begins with a Connect record", |s| Box::pin(connect_record(s))),
 ];
 
@@ -37,9 +37,18 @@ const fn over(place: u16, title: &'static str, body: fn(&mut Session) -> Running
     Check::conditional(11, place, title, &[], body).over(Mtp::Mqtt5)
 }
 
-const fn unseen(place: u16, title: &'static str) -> Check {
-    Check::never(11, place, title, "it takes a look at the packets between agent and broker").over(Mtp::Mqtt5)
+const fn wire(
+    place: u16,
+    title: &'static str,
+    needs: &'static [&'static str],
+    body: fn(&mut Session) -> Running<'_>,
+) -> Check {
+    Check::conditional(11, place, title, needs, body).tapped()
 }
+
+const CLIENT_ID: &str = "Device.MQTT.Client.{i}.ClientID";
+const RETRIES: &[&str] =
+    &["Device.MQTT.Client.{i}.ConnectRetryTime", "Device.MQTT.Client.{i}.ConnectRetryIntervalMultiplier"];
 
 /// How the answer to a Get came: topic, content type and response topic.
 async fn envelope(session: &mut Session) -> Result<(String, Option<String>, Option<String>), Stop> {

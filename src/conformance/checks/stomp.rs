@@ -1,5 +1,5 @@
 //! The STOMP transport as a controller sees it at the broker: TP-469 section 6. What passes between agent and
-//! broker alone is not seen from here.
+//! broker alone is seen at the tap (`stomp_wire`).
 
 use crate::conformance::check::{Check, Mtp, Running, Verdict};
 use crate::conformance::expect::{ensure, equal, fail};
@@ -7,22 +7,24 @@ use crate::conformance::session::Session;
 use crate::sim::controller::Envelope;
 use crate::usp::record::Payload;
 
-use super::{profiles, records};
+use super::{profiles, records, stomp_wire};
 
 pub(super) const CHECKS: &[Check] = &[
     over(1, "The profiles of STOMP are supported", |s| {
         Box::pin(profiles::complete(s, "Device.STOMP.", profiles::STOMP))
     }),
-    unseen(2, "CONNECT"),
-    unseen(3, "Retries of the connection"),
+    wire(2, "CONNECT", &[], |s| Box::pin(stomp_wire::connects(s))),
+    wire(3, "Retries of the connection", RETRIES, |s| Box::pin(stomp_wire::retries(s))),
     over(4, "A SEND says what it is and where answers go", |s| Box::pin(sent(s))),
-    unseen(5, "A destination that the broker gives"),
-    unseen(6, "A destination of the data model"),
-    unseen(7, "No destination"),
-    unseen(8, "Heart-beats"),
+    wire(5, "A destination that the broker gives", &[], |s| Box::pin(stomp_wire::destination_given(s))),
+    wire(6, "A destination of the data model", DESTINATION, |s| {
+        Box::pin(stomp_wire::destination_configured(s))
+    }),
+    wire(7, "No destination", &[], |s| Box::pin(stomp_wire::no_destination(s))),
+    wire(8, "Heart-beats", HEART_BEATS, |s| Box::pin(stomp_wire::heart_beats(s))),
     over(9, "What is no record does no harm", |s| Box::pin(records::no_record(s))),
-    unseen(10, "A destination that changes"),
-    unseen(11, "TLS"),
+    wire(10, "A destination that changes", DESTINATION, |s| Box::pin(stomp_wire::destination_changes(s))),
+    wire(11, "TLS", &["Device.STOMP.Connection.{i}.EnableEncryption"], |s| Box::pin(stomp_wire::tls(s))),
     over(12, "A connection begins with a Connect record", |s| Box::pin(connect_record(s))),
 ];
 
@@ -30,9 +32,25 @@ const fn over(place: u16, title: &'static str, body: fn(&mut Session) -> Running
     Check::conditional(6, place, title, &[], body).over(Mtp::Stomp)
 }
 
-const fn unseen(place: u16, title: &'static str) -> Check {
-    Check::never(6, place, title, "it takes a look at the frames between agent and broker").over(Mtp::Stomp)
+const fn wire(
+    place: u16,
+    title: &'static str,
+    needs: &'static [&'static str],
+    body: fn(&mut Session) -> Running<'_>,
+) -> Check {
+    Check::conditional(6, place, title, needs, body).tapped()
 }
+
+const DESTINATION: &[&str] = &["Device.LocalAgent.MTP.{i}.STOMP.Destination"];
+const RETRIES: &[&str] = &[
+    "Device.STOMP.Connection.{i}.ServerRetryInitialInterval",
+    "Device.STOMP.Connection.{i}.ServerRetryIntervalMultiplier",
+];
+const HEART_BEATS: &[&str] = &[
+    "Device.STOMP.Connection.{i}.EnableHeartbeats",
+    "Device.STOMP.Connection.{i}.OutgoingHeartbeat",
+    "Device.STOMP.Connection.{i}.IncomingHeartbeat",
+];
 
 /// Length and content are the broker's to pass on; a record that was cut would not have been decoded.
 async fn sent(session: &mut Session) -> Verdict {
