@@ -74,12 +74,14 @@ impl Mqtt {
 
     /// Takes a connection back that was given away, if agents have connections of their own here.
     pub fn adopt(&self, agent: &EndpointId, link: Link<Command>) {
-        if !self.is_shared() {
-            return self.own.adopt(agent, link);
+        match self.share_of(agent) {
+            Some(shared) if shared.tell(Command::Adopt(agent.clone(), link.clone())) => {}
+            Some(_) => {
+                self.shared.metrics.usp_dropped(agent.as_str(), Command::NO_ROOM);
+                link.stop();
+            }
+            None => self.own.adopt(agent, link),
         }
-        // Its controllers go on to meet it, over a shared connection.
-        let _ = link.tell(Command::Retire);
-        link.stop();
     }
 
     /// Sends a record. It is dropped, with a line in the log, where too much waits for the broker.

@@ -29,6 +29,8 @@ pub enum Command {
     Attach(EndpointId),
     /// Controllers are told that this agent leaves, save for these.
     Detach(EndpointId, Vec<EndpointId>),
+    /// The agent comes from a connection of its own, which ends when it is here: between the two nothing is lost.
+    Adopt(EndpointId, Link<Command>),
     /// The agent is met otherwise from now on: its controllers are not told that it leaves.
     Retire,
     /// It connects anew before it says anything more.
@@ -286,7 +288,8 @@ impl Connection {
             // All that waits goes out with one write.
             count = self.commands.recv_many(&mut commands, room), if room > 0 => {
                 if count == 0 {
-                    return Ok(false);
+                    // The last handle is gone: it ends as if it were stopped.
+                    self.stop.cancel();
                 }
                 let mut commands = commands.into_iter();
                 while let Some(command) = commands.next() {
@@ -311,11 +314,12 @@ impl Connection {
                 while let Ok(command) = self.commands.try_recv() {
                     self.obey(command);
                 }
-                self.say_goodbye();
                 if !self.shared.stop.is_cancelled() {
-                    // It does not come back: what the broker keeps for it would be kept for nobody.
-                    self.client.unsubscribe();
+                    let hearing = tokio::time::timeout(GOODBYE, self.hear_out(wire)).await;
+                    hearing.unwrap_or(Ok(()))?;
                 }
+                self.say_goodbye();
+                let now = self.now();
                 wire.fill(&mut self.client, now)?;
                 return Ok(false);
             }
@@ -324,6 +328,27 @@ impl Connection {
             self.happened(event, wire, was_up)?;
         }
         Ok(true)
+    }
+
+    /// Takes back all subscriptions of a connection that does not come back, as what the broker would keep for
+    /// it would be kept for nobody, and takes in what was on its way before: nobody else may have heard it. What
+    /// a broker has queued may come after its UNSUBACK.
+    async fn hear_out(&mut self, wire: &mut Wire) -> Result<(), String> {
+        self.client.unsubscribe();
+        loop {
+            let (now, mut events) = (self.now(), Vec::new());
+            wire.fill(&mut self.client, now)?;
+            let patience = if self.client.is_unsubscribing() { GOODBYE } else { LAST_WORDS };
+            match tokio::time::timeout(patience, wire.round()).await {
+                Err(_) => return Ok(()),
+                Ok(Round::Over(why)) => return Err(why),
+                Ok(Round::Written) => {}
+                Ok(Round::Read) => wire.drain(&mut self.client, now, &mut events)?,
+            }
+            for event in events {
+                self.happened(event, wire, &mut true)?;
+            }
+        }
     }
 
     fn happened(&mut self, event: Event, wire: &mut Wire, was_up: &mut bool) -> Result<(), String> {
@@ -385,6 +410,10 @@ pub(super) const SHARED_WAITING: usize = 8_192;
 /// Messages handed to the client ahead of the broker's acknowledgements.
 const QUEUE_AHEAD: usize = 64;
 const CONNECT: Duration = Duration::from_secs(10);
+/// Time for the broker to confirm that nothing is subscribed to any more.
+const GOODBYE: Duration = Duration::from_secs(2);
+/// How long nothing may come after that before all has come.
+const LAST_WORDS: Duration = Duration::from_millis(100);
 /// How long the broker may not read before the connection is given up.
 const STUCK_MS: u64 = 30_000;
 const DAY_MS: u64 = 86_400_000;

@@ -4,6 +4,8 @@ mod agents;
 mod config;
 mod connection;
 mod reports;
+#[cfg(test)]
+mod tests;
 mod topics;
 mod wire;
 

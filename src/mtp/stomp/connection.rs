@@ -272,7 +272,8 @@ impl Connection {
                         return Ok(self.go());
                     }
                 }
-                None => return Ok(false),
+                // The last handle is gone: it ends as if it were stopped.
+                None => self.stop.cancel(),
             },
             () = tokio::time::sleep(sleep) => {
                 let now = self.now();

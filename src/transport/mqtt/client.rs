@@ -89,6 +89,8 @@ pub struct Client {
     last_sent: u64,
     last_heard: u64,
     ping_sent: Option<u64>,
+    /// The UNSUBSCRIBE of all topics that is not answered.
+    unsubscribing: Option<u16>,
     leaving: bool,
 }
 
@@ -119,6 +121,7 @@ impl Client {
             last_sent: 0,
             last_heard: 0,
             ping_sent: None,
+            unsubscribing: None,
             leaving: false,
         }
     }
@@ -146,6 +149,7 @@ impl Client {
     /// The transport is gone. What was not acknowledged goes first the next time.
     pub fn disconnected(&mut self) {
         self.state = State::Down;
+        self.unsubscribing = None;
         self.control.clear();
         self.outgoing.disconnected();
     }
@@ -237,7 +241,10 @@ impl Client {
             (_, Packet::PubComp { id }) => self.outgoing.acknowledged(id, Ok(())),
             (_, Packet::PubRel { id }) => self.control.push_back(Packet::PubComp { id }),
             (_, Packet::PingResp) => self.ping_sent = None,
-            (_, Packet::SubAck { .. } | Packet::UnsubAck { .. }) => {}
+            (_, Packet::UnsubAck { id, .. }) => {
+                self.unsubscribing.take_if(|it| *it == id);
+            }
+            (_, Packet::SubAck { .. }) => {}
             (_, Packet::Disconnect { reason }) => {
                 let reason = reason.unwrap_or_else(|| "without a reason".into());
                 out.push(Event::Close(format!("the broker disconnected: {reason}")));
@@ -339,8 +346,15 @@ impl Client {
         let filters = std::mem::take(&mut self.asked);
         if self.state == State::Up && !filters.is_empty() {
             let id = self.outgoing.fresh_id();
+            self.unsubscribing = Some(id);
             self.control.push_back(Packet::Unsubscribe { id, filters });
         }
+    }
+
+    /// Whether the server has not said yet that all subscriptions are taken back: until then messages may be on
+    /// their way.
+    pub fn is_unsubscribing(&self) -> bool {
+        self.unsubscribing.is_some()
     }
 
     /// The client id that is used for the next connection.

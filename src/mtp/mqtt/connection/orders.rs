@@ -17,6 +17,12 @@ impl Connection {
                     self.greet_soon(agent);
                 }
             }
+            Command::Adopt(agent, link) => {
+                self.obey(Command::Attach(agent));
+                // Its controllers go on to meet it, here.
+                let _ = link.tell(Command::Retire);
+                link.stop();
+            }
             // A connection that is not up greets anew in any case.
             Command::Restart(agent) if self.client.is_up() && self.agents.contains(&agent) => {
                 let config = Arc::clone(&self.config);

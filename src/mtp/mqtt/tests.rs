@@ -1,0 +1,120 @@
+//! Agents that change between shared connections and their own, at the sandbox's broker.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio_util::sync::CancellationToken;
+
+use crate::identity::EndpointId;
+use crate::mtp::AgentSide;
+use crate::observe::Metrics;
+use crate::sim::broker::{Broker, BrokerConfig};
+use crate::sim::controller::{Controller, ControllerConfig, ControllerMtp};
+use crate::transport::mqtt::Version;
+
+use super::{Mqtt, MqttConfig, MqttLink, OwnNames, Sharing};
+
+#[derive(Default)]
+struct Side(Mutex<HashSet<Bytes>>);
+
+impl AgentSide for Side {
+    fn record(&self, _: &EndpointId, record: Bytes) {
+        self.0.lock().unwrap().insert(record);
+    }
+
+    fn connected(&self, _: &EndpointId, _: &EndpointId) {}
+
+    fn knows(&self, _: &EndpointId) -> bool {
+        true
+    }
+
+    fn changed(&self, _: &EndpointId) {}
+}
+
+fn config(port: u16, controller: &EndpointId) -> MqttConfig {
+    MqttConfig {
+        host: "127.0.0.1".into(),
+        port,
+        tls: None,
+        version: Version::V5,
+        login: None,
+        sharing: Sharing::Shared(1),
+        client_id_prefix: String::new(),
+        topic_prefix: "usp/agent".into(),
+        controllers: vec![(controller.clone(), "usp/controller".into())],
+        keep_alive: 60,
+        retry_ms: (50, 50),
+        retry_multiplier: 1_000,
+        own: None,
+    }
+}
+
+async fn until(what: &str, so: impl Fn() -> bool) {
+    let waiting = async {
+        while !so() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), waiting).await.expect(what);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_record_is_lost_while_an_agent_goes_back_from_its_own_connection_to_a_shared_one() {
+    let (agent, us) = (EndpointId::parse("os::00256D-1").unwrap(), EndpointId::parse("self::ctl").unwrap());
+    let broker = Broker::start(BrokerConfig::default()).await.unwrap();
+    let port = broker.address().port();
+    let mtp = ControllerMtp::Mqtt {
+        host: "127.0.0.1".into(),
+        port,
+        version: Version::V5,
+        topic: "usp/controller".into(),
+        login: None,
+        agent_topic_prefix: "usp/agent/0".into(),
+        tls: None,
+    };
+    let controller = Controller::start(ControllerConfig { endpoint_id: us.clone(), mtp }).await.unwrap();
+    let (side, metrics, stop) =
+        (Arc::new(Side::default()), Arc::new(Metrics::default()), CancellationToken::new());
+    let shared = config(port, &us);
+    let own = OwnNames {
+        client_id: String::new(),
+        clean: true,
+        session_expiry: 0,
+        filters: vec![("usp/agent/0/os::00256D-1".into(), 1)],
+        reply_topic: "usp/agent/0/os::00256D-1".into(),
+        qos: 1,
+        for_reports: false,
+    };
+    let own = MqttConfig { sharing: Sharing::PerAgent, own: Some(own), ..shared.clone() };
+    let mqtt = Mqtt::start(shared, side.clone(), Arc::clone(&metrics), stop.clone());
+    mqtt.attach(&agent);
+    until("the shared connection is up", || mqtt.state(&agent).is_some_and(|it| it.is_up())).await;
+    for round in 0..ROUNDS {
+        let link = MqttLink::start(&agent, Arc::new(own.clone()), side.clone(), Arc::clone(&metrics), &stop);
+        until("the agent's own connection is up", || link.is_up()).await;
+        mqtt.detach(&agent, "127.0.0.1", port, std::slice::from_ref(&us));
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        // A controller that speaks all the while.
+        let (speaker, to) = (controller.clone(), agent.clone());
+        let speaking = tokio::spawn(async move {
+            for said in 0..SAID {
+                speaker.send_raw(&to, Bytes::from(format!("{round} {said}"))).await;
+                tokio::time::sleep(Duration::from_micros(200)).await;
+            }
+        });
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        mqtt.adopt(&agent, link);
+        mqtt.attach(&agent);
+        speaking.await.unwrap();
+        let heard = || side.0.lock().unwrap().len();
+        until("no record is lost", || heard() == (round + 1) * SAID).await;
+    }
+    stop.cancel();
+    controller.stop().await;
+}
+
+const ROUNDS: usize = 20;
+/// Records said in each.
+const SAID: usize = 10;
