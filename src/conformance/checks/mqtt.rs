@@ -9,12 +9,10 @@ use crate::usp::message::Message;
 use crate::usp::record::{Payload, Record};
 
 use super::websocket::answered;
-use super::{mqtt_wire, profiles};
+use super::{mqtt_wire, profiles, tapped};
 
 pub(super) const CHECKS: &[Check] = &[
-    over(1, "The profiles of MQTT are supported", |s| {
-        Box::pin(profiles::complete(s, "Device.MQTT.", profiles::MQTT))
-    }),
+    wire(1, "The profiles of MQTT are supported", &[], |s| Box::pin(complete(s))),
     wire(2, "CONNECT", &[], |s| Box::pin(mqtt_wire::connects(s))),
     wire(3, "TLS", &["Device.MQTT.Client.{i}.TransportProtocol"], |s| Box::pin(mqtt_wire::tls(s))),
     wire(4, "A client id that the broker gives", &[CLIENT_ID], |s| Box::pin(mqtt_wire::client_id(s))),
@@ -25,17 +23,13 @@ pub(super) const CHECKS: &[Check] = &[
     wire(9, "A subscription that is added", &[], |s| Box::pin(mqtt_wire::new_topic(s))),
     wire(10, "No topic to subscribe to", &[], |s| Box::pin(mqtt_wire::no_topic(s))),
     wire(11, "SUBACK with errors", &[], |s| Box::pin(mqtt_wire::refused(s))),
-    over(12, "A PUBLISH says what it is and where answers go", |s| Box::pin(published(s))),
+    wire(12, "A PUBLISH says what it is and where answers go", &[], |s| Box::pin(published(s))),
     wire(13, "QoS of subscriptions", &[], |s| Box::pin(mqtt_wire::qos(s))),
-    over(14, "Answers go to the topic that the controller names", |s| Box::pin(replied(s))),
-    over(15, "Both content types are taken", |s| Box::pin(content_types(s))),
+    wire(14, "Answers go to the topic that the controller names", &[], |s| Box::pin(replied(s))),
+    wire(15, "Both content types are taken", &[], |s| Box::pin(content_types(s))),
     wire(16, "Retries of the connection", RETRIES, |s| Box::pin(mqtt_wire::comes_again(s))),
-    over(17, "A connection begins with a Connect record", |s| Box::pin(connect_record(s))),
+    wire(17, "A connection begins with a Connect record", &[], |s| Box::pin(connect_record(s))),
 ];
-
-const fn over(place: u16, title: &'static str, body: fn(&mut Session) -> Running<'_>) -> Check {
-    Check::conditional(11, place, title, &[], body).over(Mtp::Mqtt5)
-}
 
 const fn wire(
     place: u16,
@@ -50,6 +44,11 @@ const CLIENT_ID: &str = "Device.MQTT.Client.{i}.ClientID";
 const RETRIES: &[&str] =
     &["Device.MQTT.Client.{i}.ConnectRetryTime", "Device.MQTT.Client.{i}.ConnectRetryIntervalMultiplier"];
 
+async fn complete(session: &mut Session) -> Verdict {
+    tapped::supported(session, Mtp::Mqtt5, "Device.LocalAgent.MTP.{i}.MQTT.")?;
+    profiles::complete(session, "Device.MQTT.", profiles::MQTT).await
+}
+
 /// How the answer to a Get came: topic, content type and response topic.
 async fn envelope(session: &mut Session) -> Result<(String, Option<String>, Option<String>), Stop> {
     match session.envelope().await? {
@@ -59,6 +58,9 @@ async fn envelope(session: &mut Session) -> Result<(String, Option<String>, Opti
 }
 
 async fn published(session: &mut Session) -> Verdict {
+    if tapped::at_tap(session, Mtp::Mqtt5) {
+        return mqtt_wire::published(session).await;
+    }
     let (topic, content_type, response_topic) = envelope(session).await?;
     if session.setup.config.mtp == Mtp::Mqtt311 {
         return ensure(reply_to(&topic).is_some(), || format!("the topic {topic:?} says nothing of answers"));
@@ -75,6 +77,9 @@ fn reply_to(topic: &str) -> Option<&str> {
 /// That the answer came at all says that it went to the controller's topic, which the agent has from nowhere
 /// else, or from its configuration.
 async fn replied(session: &mut Session) -> Verdict {
+    if tapped::at_tap(session, Mtp::Mqtt5) {
+        return mqtt_wire::replied(session).await;
+    }
     let (topic, _, response_topic) = envelope(session).await?;
     let own = match session.setup.config.mtp {
         Mtp::Mqtt311 => reply_to(&topic).map(str::to_owned),
@@ -84,6 +89,9 @@ async fn replied(session: &mut Session) -> Verdict {
 }
 
 async fn content_types(session: &mut Session) -> Verdict {
+    if tapped::at_tap(session, Mtp::Mqtt5) {
+        return mqtt_wire::content_types(session).await;
+    }
     if session.setup.config.mtp == Mtp::Mqtt311 {
         return Err(Stop::NotApplicable("MQTT 3.1.1 has no content types".to_owned()));
     }
@@ -102,6 +110,9 @@ async fn content_types(session: &mut Session) -> Verdict {
 }
 
 async fn connect_record(session: &mut Session) -> Verdict {
+    if tapped::at_tap(session, Mtp::Mqtt5) {
+        return mqtt_wire::connect_record(session).await;
+    }
     match session.connect_record()? {
         Payload::MqttConnect { v5, subscribed_topic } => {
             equal("whether the version is 5", &v5, &(session.setup.config.mtp == Mtp::Mqtt5))?;

@@ -11,8 +11,10 @@ use crate::conformance::expect::{ensure, equal, fail};
 use crate::conformance::messages;
 use crate::conformance::session::Session;
 use crate::conformance::tap::{Heard, Line, Mqtt, MqttPlan, Way, filter, link_version};
+use crate::sim::controller::requests;
 use crate::transport::mqtt::{ConnAck, Connect, Packet, Version};
 use crate::usp::message::Response;
+use crate::usp::record::Payload;
 
 use super::tapped::{self, SLACK, device_info};
 
@@ -183,8 +185,7 @@ pub(super) async fn new_topic(session: &mut Session) -> Verdict {
     let row = way.add_topic(session, &wanted, "1").await?;
     awaits(session, &mut line, &wanted, 1).await?;
     let path = row.clone();
-    let (_, response, _) =
-        way.ask(session, &mut line, &topic, crate::sim::controller::requests::get(&[&path], 0)).await?;
+    let (_, response, _) = way.ask(session, &mut line, &topic, requests::get(&[&path], 0)).await?;
     ensure(matches!(response, Response::GetResp(_)), || "the answer is no GetResp".to_owned())?;
     session.write(&format!("{row}Enable"), "false").await?;
     let patience = session.patience();
@@ -248,6 +249,74 @@ async fn disconnects(session: &mut Session, line: &mut Line<Mqtt>) -> Verdict {
     }
 }
 
+/// 11.12.
+pub(super) async fn published(session: &mut Session) -> Verdict {
+    let mut way = Way::over_mqtt(session, MqttPlan::default()).await?;
+    way.begin(session).await?;
+    let (mut line, _) = came(&mut way, session).await?;
+    let v5 = line.dialect.version == Some(Version::V5);
+    let given = Some(session.name("usp/tap-response")).filter(|_| v5);
+    let ack = ConnAck { response_information: given.clone(), ..ConnAck::default() };
+    accept(session, &mut line, ack, &given.iter().cloned().collect::<Vec<_>>()).await?;
+    let request = requests::get(&["Device.DeviceInfo."], 1);
+    let at = given.clone().unwrap_or_else(|| way.places.0.clone());
+    let (packet, _, reply_to) = way.ask(session, &mut line, &at, request).await?;
+    let Packet::Publish(publish) = packet else { return fail("the answer is no PUBLISH") };
+    if !v5 {
+        let own = publish.topic.rsplit_once("/reply-to=").map(|(_, own)| own);
+        return ensure(own.is_some_and(|own| !own.is_empty() && !own.contains('/')), || {
+            format!("the topic {:?} says nothing of answers", publish.topic)
+        });
+    }
+    equal("the Response Topic", &reply_to, &given)?;
+    equal("the Content Type", &publish.properties.content_type.as_deref(), &Some("usp.msg"))
+}
+
+/// 11.14.
+pub(super) async fn replied(session: &mut Session) -> Verdict {
+    let (mut way, mut line, _) = up(session, MqttPlan::default()).await?;
+    let wanted = session.name("usp/tap-controller");
+    way.places.1.clone_from(&wanted);
+    let (at, request) = (way.places.0.clone(), requests::get(&["Device.DeviceInfo."], 1));
+    let (packet, _, reply_to) = way.ask(session, &mut line, &at, request).await?;
+    let Packet::Publish(publish) = packet else { return fail("the answer is no PUBLISH") };
+    let topic = match line.dialect.version {
+        Some(Version::V311) => publish.topic.rsplit_once("/reply-to=").map_or("", |(topic, _)| topic),
+        _ => &publish.topic,
+    };
+    equal("the topic of the answer", topic, wanted.as_str())?;
+    ensure(reply_to.is_some_and(|it| !it.is_empty()), || "the agent does not say where answers go".to_owned())
+}
+
+/// 11.15.
+pub(super) async fn content_types(session: &mut Session) -> Verdict {
+    let (way, mut line, _) = up(session, MqttPlan { v5: true, ..MqttPlan::default() }).await?;
+    for content_type in ["usp.msg", "application/vnd.bbf.usp.msg"] {
+        line.dialect.content_type = Some(content_type);
+        device_info(session, &way, &mut line, &way.places.0.clone()).await?;
+    }
+    Ok(())
+}
+
+/// 11.17.
+pub(super) async fn connect_record(session: &mut Session) -> Verdict {
+    let mut way = Way::over_mqtt(session, MqttPlan::default()).await?;
+    way.begin(session).await?;
+    let (mut line, _) = came(&mut way, session).await?;
+    let asked = accept(session, &mut line, ConnAck::default(), &[]).await?;
+    let version = line.dialect.version.unwrap_or_default();
+    match way.connect_record(session, &mut line).await? {
+        Payload::MqttConnect { v5, subscribed_topic } => {
+            equal("whether the version is 5", &v5, &(version == Version::V5))?;
+            let is_asked = asked
+                .iter()
+                .any(|(it, _)| *it == subscribed_topic || *it == filter(version, &subscribed_topic));
+            ensure(is_asked, || format!("{subscribed_topic:?} is not subscribed to"))
+        }
+        other => fail(format!("the Connect record is {other:?}")),
+    }
+}
+
 /// 11.13.
 pub(super) async fn qos(session: &mut Session) -> Verdict {
     let (way, mut line, _) = up(session, MqttPlan::default()).await?;
@@ -262,7 +331,7 @@ pub(super) async fn qos(session: &mut Session) -> Verdict {
     }
     for (topic, row, qos) in added {
         line.dialect.qos = qos;
-        let request = crate::sim::controller::requests::get(&[&row], 0);
+        let request = requests::get(&[&row], 0);
         let (_, response, _) = way.ask(session, &mut line, &topic, request).await?;
         ensure(matches!(response, Response::GetResp(_)), || "the answer is no GetResp".to_owned())?;
     }

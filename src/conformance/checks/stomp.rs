@@ -7,30 +7,24 @@ use crate::conformance::session::Session;
 use crate::sim::controller::Envelope;
 use crate::usp::record::Payload;
 
-use super::{profiles, records, stomp_wire};
+use super::{profiles, records, stomp_wire, tapped};
 
 pub(super) const CHECKS: &[Check] = &[
-    over(1, "The profiles of STOMP are supported", |s| {
-        Box::pin(profiles::complete(s, "Device.STOMP.", profiles::STOMP))
-    }),
+    wire(1, "The profiles of STOMP are supported", &[], |s| Box::pin(complete(s))),
     wire(2, "CONNECT", &[], |s| Box::pin(stomp_wire::connects(s))),
     wire(3, "Retries of the connection", RETRIES, |s| Box::pin(stomp_wire::retries(s))),
-    over(4, "A SEND says what it is and where answers go", |s| Box::pin(sent(s))),
+    wire(4, "A SEND says what it is and where answers go", &[], |s| Box::pin(sent(s))),
     wire(5, "A destination that the broker gives", &[], |s| Box::pin(stomp_wire::destination_given(s))),
     wire(6, "A destination of the data model", DESTINATION, |s| {
         Box::pin(stomp_wire::destination_configured(s))
     }),
     wire(7, "No destination", &[], |s| Box::pin(stomp_wire::no_destination(s))),
     wire(8, "Heart-beats", HEART_BEATS, |s| Box::pin(stomp_wire::heart_beats(s))),
-    over(9, "What is no record does no harm", |s| Box::pin(records::no_record(s))),
+    wire(9, "What is no record does no harm", &[], |s| Box::pin(no_record(s))),
     wire(10, "A destination that changes", DESTINATION, |s| Box::pin(stomp_wire::destination_changes(s))),
     wire(11, "TLS", &["Device.STOMP.Connection.{i}.EnableEncryption"], |s| Box::pin(stomp_wire::tls(s))),
-    over(12, "A connection begins with a Connect record", |s| Box::pin(connect_record(s))),
+    wire(12, "A connection begins with a Connect record", &[], |s| Box::pin(connect_record(s))),
 ];
-
-const fn over(place: u16, title: &'static str, body: fn(&mut Session) -> Running<'_>) -> Check {
-    Check::conditional(6, place, title, &[], body).over(Mtp::Stomp)
-}
 
 const fn wire(
     place: u16,
@@ -52,8 +46,23 @@ const HEART_BEATS: &[&str] = &[
     "Device.STOMP.Connection.{i}.IncomingHeartbeat",
 ];
 
+async fn complete(session: &mut Session) -> Verdict {
+    tapped::supported(session, Mtp::Stomp, "Device.LocalAgent.MTP.{i}.STOMP.")?;
+    profiles::complete(session, "Device.STOMP.", profiles::STOMP).await
+}
+
+async fn no_record(session: &mut Session) -> Verdict {
+    if tapped::at_tap(session, Mtp::Stomp) {
+        return stomp_wire::no_record(session).await;
+    }
+    records::no_record(session).await
+}
+
 /// Length and content are the broker's to pass on; a record that was cut would not have been decoded.
 async fn sent(session: &mut Session) -> Verdict {
+    if tapped::at_tap(session, Mtp::Stomp) {
+        return stomp_wire::sent(session).await;
+    }
     let Envelope::Stomp { content_type, reply_to } = session.envelope().await? else {
         return fail("the record did not come over STOMP");
     };
@@ -62,6 +71,9 @@ async fn sent(session: &mut Session) -> Verdict {
 }
 
 async fn connect_record(session: &mut Session) -> Verdict {
+    if tapped::at_tap(session, Mtp::Stomp) {
+        return stomp_wire::connect_record(session).await;
+    }
     match session.connect_record()? {
         Payload::StompConnect { subscribed_destination } => {
             ensure(!subscribed_destination.is_empty(), || "the subscribed_destination is empty".to_owned())

@@ -9,8 +9,10 @@ use tokio::time::Instant;
 use crate::conformance::check::{Stop, Verdict};
 use crate::conformance::expect::{ensure, equal, fail};
 use crate::conformance::session::Session;
-use crate::conformance::tap::{Heard, Line, Stomp, StompPlan, StompUnit, Way};
+use crate::conformance::tap::{Dialect as _, Heard, Line, Stomp, StompPlan, StompUnit, Way};
+use crate::sim::controller::requests;
 use crate::transport::stomp::{Command, Frame};
+use crate::usp::record::Payload;
 
 use super::tapped::{SLACK, device_info};
 
@@ -80,6 +82,37 @@ pub(super) async fn retries(session: &mut Session) -> Verdict {
     }
     let (mut line, _) = came(&mut way, session).await?;
     accept(session, &mut line, connected()).await.map(|_| ())
+}
+
+/// 6.4.
+pub(super) async fn sent(session: &mut Session) -> Verdict {
+    let (way, mut line, destination) = up(session, StompPlan::default()).await?;
+    let request = requests::get(&["Device.DeviceInfo."], 1);
+    let (unit, _, reply_to) = way.ask(session, &mut line, &destination, request).await?;
+    let Some(frame) = unit.frame(Command::Send) else { return fail("the answer is no SEND") };
+    equal("the content-length", &line.dialect.last_length(), &Some(frame.body.len()))?;
+    equal("the content-type", &frame.header("content-type"), &Some("application/vnd.bbf.usp.msg"))?;
+    equal("the reply-to-dest", &reply_to, &Some(destination))
+}
+
+/// 6.9.
+pub(super) async fn no_record(session: &mut Session) -> Verdict {
+    let (way, mut line, destination) = up(session, StompPlan::default()).await?;
+    let bytes = bytes::Bytes::from_static(b"\xff\x00\xff");
+    let delivery = line.dialect.delivery(&destination, &way.places.1, bytes);
+    line.say(&mut session.exchange, delivery).await?;
+    device_info(session, &way, &mut line, &destination).await.map(|_| ())
+}
+
+/// 6.12.
+pub(super) async fn connect_record(session: &mut Session) -> Verdict {
+    let (way, mut line, destination) = up(session, StompPlan::default()).await?;
+    match way.connect_record(session, &mut line).await? {
+        Payload::StompConnect { subscribed_destination } => {
+            equal("the subscribed_destination", subscribed_destination.as_str(), destination.as_str())
+        }
+        other => fail(format!("the Connect record is {other:?}")),
+    }
 }
 
 /// 6.5.

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::conformance::check::{Stop, Verdict};
+use crate::conformance::check::{Mtp, Stop, Verdict};
 use crate::conformance::expect::{ensure, equal};
 use crate::conformance::messages;
 use crate::conformance::session::Session;
@@ -13,6 +13,21 @@ use crate::usp::message::notify::Notification;
 use crate::usp::message::{MessageBody, NotifyResp, Request, Response};
 
 use super::{mqtt_wire, stomp_wire};
+
+/// Whether a check is carried out at the tap. Without one it looks at what the controller itself sees, if that
+/// meets the agent over this transport.
+pub(super) fn at_tap(session: &Session, mtp: Mtp) -> bool {
+    let config = &session.setup.config;
+    config.tap.is_some() || !config.mtp.is_kin(mtp)
+}
+
+/// Ends a check about a transport that the agent neither is met over nor has the object for.
+pub(super) fn supported(session: &Session, mtp: Mtp, object: &str) -> Verdict {
+    if session.setup.config.mtp.is_kin(mtp) || session.has(object) {
+        return Ok(());
+    }
+    Err(Stop::NotApplicable(format!("the agent does not support {object}")))
+}
 
 /// Asks for `Device.DeviceInfo.` at one of the agent's places. Where the agent wants further answers.
 pub(super) async fn device_info<D: Dialect>(

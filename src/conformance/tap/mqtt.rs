@@ -19,6 +19,8 @@ pub struct Mqtt {
     pub refuses: bool,
     /// Of what is delivered to the agent (R-MQTT.20).
     pub qos: u8,
+    /// Of what is delivered to the agent, where it is not "usp.msg".
+    pub content_type: Option<&'static str>,
     next_id: u16,
 }
 
@@ -84,7 +86,7 @@ impl Dialect for Mqtt {
         self.next_id = self.next_id.wrapping_add(1).max(1);
         let v5 = self.version == Some(Version::V5);
         let properties = Properties {
-            content_type: Some("usp.msg".to_owned()),
+            content_type: Some(self.content_type.unwrap_or("usp.msg").to_owned()),
             response_topic: Some(reply_to.to_owned()),
             ..Properties::default()
         };

@@ -44,6 +44,13 @@ impl Default for Stomp {
     }
 }
 
+impl Stomp {
+    /// What the agent's last frame said in `content-length`.
+    pub fn last_length(&self) -> Option<usize> {
+        self.codec.last_length()
+    }
+}
+
 impl Unit {
     /// The frame, if it is one of this command.
     pub fn frame(&self, command: Command) -> Option<&Frame> {

@@ -204,6 +204,24 @@ impl<D: Dialect> Way<D> {
         line.say(&mut session.exchange, delivery).await
     }
 
+    /// The Connect record that a connection begins with.
+    pub async fn connect_record(&self, session: &mut Session, line: &mut Line<D>) -> Result<Payload, Stop> {
+        let read = |unit: &D::Unit| {
+            let record = Record::decode(D::carried(unit)?.0).ok()?;
+            let is_connect = matches!(
+                record.payload,
+                Payload::MqttConnect { .. } | Payload::StompConnect { .. } | Payload::WebSocketConnect
+            );
+            Some(record).filter(|record| is_connect && record.to_id == self.endpoint_id.as_str())
+        };
+        let wanted = |unit: &D::Unit| read(unit).is_some();
+        let within = Duration::from_secs(30);
+        let unit = line.wait_for(&mut session.exchange, "a Connect record", within, wanted).await?;
+        let Some(record) = read(&unit) else { return fail("the record cannot be read") };
+        session.exchange.received(&record);
+        Ok(record.payload)
+    }
+
     /// The next message to the controller that is met here.
     pub async fn message(
         &self,

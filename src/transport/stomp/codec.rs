@@ -22,6 +22,7 @@ pub struct Codec {
     state: State,
     /// Bytes at the buffer's front that hold no end of what is awaited.
     scanned: usize,
+    last_length: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -41,7 +42,7 @@ struct Head {
 impl Codec {
     /// `max_body` is the largest body taken, in bytes.
     pub fn new(max_body: usize) -> Self {
-        Self { max_body, state: State::Idle, scanned: 0 }
+        Self { max_body, state: State::Idle, scanned: 0, last_length: None }
     }
 
     /// Takes the next frame off the buffer; `None` until it is whole. Heart-beats are swallowed.
@@ -72,6 +73,7 @@ impl Codec {
                 State::Body(mut head) => match self.body(buffer, head.length)? {
                     Some(body) => {
                         head.frame.body = body.freeze();
+                        self.last_length = head.length;
                         return Ok(Some(head.frame));
                     }
                     None => {
@@ -81,6 +83,11 @@ impl Codec {
                 },
             }
         }
+    }
+
+    /// What the frame that was taken last said in `content-length`.
+    pub fn last_length(&self) -> Option<usize> {
+        self.last_length
     }
 
     /// Appends a frame, with `content-length` where there is a body and in each SEND (R-STOMP.19).
