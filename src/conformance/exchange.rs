@@ -16,12 +16,12 @@ impl Exchange {
     }
 
     /// At the tap: what the agent says to its broker.
-    pub fn from_agent(&mut self, what: &dyn Debug) {
+    pub fn broker_heard(&mut self, what: &dyn Debug) {
         self.push(format!("agent -> broker\n{}", readable(what)));
     }
 
     /// At the tap: what the broker says to the agent.
-    pub fn to_agent(&mut self, what: &dyn Debug) {
+    pub fn broker_said(&mut self, what: &dyn Debug) {
         self.push(format!("broker -> agent\n{}", readable(what)));
     }
 

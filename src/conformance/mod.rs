@@ -2,8 +2,9 @@
 //! against any agent.
 //!
 //! `check` says what a check is, `checks` holds them in groups, `session` is what they speak with, `runner`
-//! runs them and judges, `tap` is the broker's end of an agent's connection, `report` tells the result to people and machines. Checks use the objects that every
-//! agent has of itself (`Device.LocalAgent.`), remove what they add and set back what they change.
+//! runs them and judges, `tap` is the broker's end of an agent's connection, `report` tells the result to people
+//! and machines. Checks use the objects that every agent has of itself (`Device.LocalAgent.`), remove what they
+//! add and set back what they change.
 
 mod check;
 mod checks;

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dragoman::conformance::{self, Mtp, Number, Outcome, Setup, SetupConfig};
+use dragoman::conformance::{self, Mtp, Number, Outcome, Setup, SetupConfig, Tap};
 use dragoman::identity::EndpointId;
 use dragoman::net::{HttpClient, HttpLimits, HttpRequest, HttpUrl};
 use dragoman::sim::controller::{Controller, ControllerConfig, ControllerMtp};
@@ -16,13 +16,15 @@ use dragoman::usp::message::{
 };
 use dragoman::usp::record::{Payload, Record};
 use futures_util::{SinkExt, StreamExt};
+use tokio::task::JoinHandle;
 use tokio_tungstenite::tungstenite;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
 const AGENT: &str = "os::00256D-LIAR";
+pub const CONTROLLER: &str = "self::liar-controller";
 
 /// Connects to a controller and answers until the connection ends.
-async fn agent(at: SocketAddr) {
+pub async fn agent(at: SocketAddr, mut answer: impl FnMut(&Request) -> Option<Response>) {
     let mut request = format!("ws://{at}/usp?eid={AGENT}").into_client_request().unwrap();
     request.headers_mut().insert("sec-websocket-protocol", "v1.usp".parse().unwrap());
     let stream = tokio::net::TcpStream::connect(at).await.unwrap();
@@ -70,7 +72,7 @@ fn get(path: &str) -> GetResp {
 }
 
 /// Adds whatever is wanted; a profile's URL gets reports from then on.
-fn add(request: &message::Add) -> AddResp {
+pub fn add(request: &message::Add) -> AddResp {
     use add_resp::created_object_result::{OperationStatus, operation_status as status};
     let created = request.create_objs.iter().map(|object| {
         let url = object.param_settings.iter().find(|setting| setting.param == "HTTP.URL");
@@ -89,7 +91,8 @@ fn add(request: &message::Add) -> AddResp {
     AddResp { created_obj_results: created.collect() }
 }
 
-fn set(request: &message::Set) -> SetResp {
+/// Does as if all of it were set.
+pub fn set(request: &message::Set) -> SetResp {
     use set_resp::updated_object_result::{OperationStatus, operation_status as status};
     let updated = request.update_objs.iter().map(|object| {
         let success = status::OperationSuccess { updated_inst_results: Vec::new() };
@@ -157,29 +160,31 @@ fn answer(request: &Request) -> Option<Response> {
     })
 }
 
-#[tokio::test]
-async fn an_agent_that_is_wrong_fails_and_one_that_lacks_something_is_told_so() {
+/// A controller, the agent that has come to it, and what checks are given.
+pub async fn meet(
+    answer: impl FnMut(&Request) -> Option<Response> + Send + 'static,
+    tap: Option<Tap>,
+) -> (Controller, JoinHandle<()>, SetupConfig) {
     let mtp = ControllerMtp::WebSocketServer {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         path: "/usp".into(),
         tls: None,
     };
-    let endpoint_id = EndpointId::parse("self::liar-controller").unwrap();
+    let endpoint_id = EndpointId::parse(CONTROLLER).unwrap();
     let controller =
         Controller::start(ControllerConfig { endpoint_id: endpoint_id.clone(), mtp }).await.unwrap();
-    let lying = tokio::spawn(agent(controller.address().unwrap()));
+    let lying = tokio::spawn(agent(controller.address().unwrap(), answer));
     let agent = EndpointId::parse(AGENT).unwrap();
     while !controller.agents().contains(&agent) {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    let collector = super::world::collector(None).await;
     let config = SetupConfig {
         controller: controller.clone(),
         endpoint_id,
         second: None,
         agent,
         mtp: Mtp::WebSocket,
-        tap: None,
+        tap,
         secure_tap: None,
         patience: Duration::from_millis(500),
         quiet: Duration::from_millis(100),
@@ -187,9 +192,17 @@ async fn an_agent_that_is_wrong_fails_and_one_that_lacks_something_is_told_so() 
         may_reboot: true,
         slow: false,
         secrets: None,
-        collector: Some(collector.clone()),
+        collector: None,
         secure_collector: None,
     };
+    (controller, lying, config)
+}
+
+#[tokio::test]
+async fn an_agent_that_is_wrong_fails_and_one_that_lacks_something_is_told_so() {
+    let (controller, lying, config) = meet(answer, None).await;
+    let collector = super::world::collector(None).await;
+    let config = SetupConfig { collector: Some(collector.clone()), ..config };
     let setup = Arc::new(Setup::learn(config).await.unwrap());
     let mut outcomes = Vec::new();
     for number in [Number(1, 1), Number(1, 26), Number(1, 36), Number(1, 59), Number(1, 97), Number(11, 12)] {

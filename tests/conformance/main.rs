@@ -4,6 +4,7 @@
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on must fail loudly")]
 
 mod liar;
+mod liar_at_broker;
 mod numbers;
 mod pki;
 mod world;

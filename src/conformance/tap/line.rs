@@ -56,7 +56,7 @@ impl<D: Dialect> Line<D> {
         loop {
             match self.dialect.decode(&mut self.io.incoming) {
                 Ok(Some(unit)) => {
-                    exchange.from_agent(&D::bare(&unit));
+                    exchange.broker_heard(&D::bare(&unit));
                     if let Some(answer) = self.dialect.answer(&unit) {
                         self.say(exchange, answer).await?;
                     }
@@ -99,7 +99,7 @@ impl<D: Dialect> Line<D> {
 
     /// Says something. An agent that has gone meanwhile is found out by what it says no more.
     pub async fn say(&mut self, exchange: &mut Exchange, unit: D::Unit) -> Verdict {
-        exchange.to_agent(&D::bare(&unit));
+        exchange.broker_said(&D::bare(&unit));
         if let Err(why) = self.dialect.encode(unit, &mut self.io.outgoing) {
             return fail(format!("the broker cannot say it: {why}"));
         }

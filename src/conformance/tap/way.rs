@@ -123,21 +123,26 @@ impl<D: Dialect> Way<D> {
         session.write(&format!("{}Enable", self.link), "true").await
     }
 
-    /// The next connection, with its first unit.
+    /// The next connection, with its first unit. What came for an earlier check is passed over.
     pub async fn came(&mut self, session: &mut Session) -> Result<(Line<D>, D::Unit), Stop> {
         let end = Instant::now() + session.patience();
+        let mut wrong = None;
         loop {
-            let incoming = self.door.next(end).await.map_err(Stop::Fail)?;
-            session.exchange.note("the agent opens a connection to the broker");
+            let incoming = self.door.next(end).await;
+            let incoming = incoming.map_err(|why| wrong.take().unwrap_or(Stop::Fail(why)))?;
+            session.exchange.note(OPENED);
             let mut line = Line::new(incoming.stream);
-            let first = match line.hear(&mut session.exchange, end).await? {
-                Heard::Said(first) => first,
-                Heard::End => continue,
-                Heard::Silence => return fail("the agent opens a connection and says nothing on it"),
-            };
-            // A connection that was meant for an earlier check.
-            if D::user(&first).is_none_or(|user| user == self.login.0 || !user.starts_with("tap-")) {
-                return Ok((line, first));
+            match line.hear(&mut session.exchange, end).await {
+                Ok(Heard::Said(first)) => {
+                    let user = D::user(&first);
+                    if user.is_none_or(|user| user == self.login.0 || !user.starts_with("tap-")) {
+                        return Ok((line, first));
+                    }
+                }
+                Ok(Heard::End) => {}
+                Ok(Heard::Silence) => return fail("the agent opens a connection and says nothing on it"),
+                // It may be another protocol's.
+                Err(stop) => wrong = Some(stop),
             }
         }
     }
@@ -148,7 +153,7 @@ impl<D: Dialect> Way<D> {
         let end = began + Duration::from_secs_f64(within);
         drop(self.door.next(end).await.map_err(Stop::Fail)?);
         let took = began.elapsed().as_secs_f64();
-        session.exchange.note(format!("the agent comes after {took:.1} s, and is turned away"));
+        session.exchange.note(format!("{OPENED} after {took:.1} s, and is turned away"));
         Ok(took)
     }
 
@@ -243,6 +248,8 @@ impl<D: Dialect> Way<D> {
         Ok((unit, message, reply_to))
     }
 }
+
+const OPENED: &str = "the agent opens a connection";
 
 /// A row with those of the settings that the agent knows.
 fn row(session: &Session, table: &str, known: &str, settings: &[(&str, &str)]) -> Row {
