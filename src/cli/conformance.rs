@@ -76,6 +76,10 @@ pub struct ConformanceArgs {
     /// The same for TLS, with --certificate and --key, which agents must trust.
     #[arg(long, value_name = "ADDRESS:PORT", requires = "certificate")]
     tap_tls: Option<SocketAddr>,
+    /// The host at which the agent's own WebSocket server can be reached; port and path the agent says itself.
+    /// With --ca where it speaks TLS.
+    #[arg(long, value_name = "HOST")]
+    agent_host: Option<String>,
     /// How long to wait for an answer.
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..))]
     timeout_seconds: u64,
@@ -158,6 +162,8 @@ async fn setup(
             Some(_) => tap(args.tap_tls, args.meeting.own_tls()?).await?,
             None => None,
         },
+        agent_host: args.agent_host.clone(),
+        agent_tls: args.meeting.trust()?,
         patience,
         quiet: Duration::from_secs(args.quiet_seconds),
         may_clear: args.clear,

@@ -48,7 +48,7 @@ pub(super) struct Meeting {
     /// Password for the broker.
     #[arg(long, global = true, requires = "username")]
     password: Option<String>,
-    /// PEM file with the CAs to trust with mqtts:// and stomps://.
+    /// PEM file with the CAs to trust where this controller connects with TLS.
     #[arg(long, global = true, value_name = "FILE")]
     ca: Option<PathBuf>,
     /// PEM file with the certificate chain to show where agents connect to this controller with TLS.
@@ -155,11 +155,17 @@ impl Meeting {
     }
 
     fn tls(&self, broker: &Broker) -> anyhow::Result<Option<TlsClient>> {
-        match (broker.tls, &self.ca) {
+        match (broker.tls, self.trust()?) {
             (false, _) => Ok(None),
-            (true, Some(ca)) => Ok(Some(TlsClient::new(ca, None)?)),
             (true, None) => bail!("mqtts:// and stomps:// need --ca, the file with the CAs to trust"),
+            (true, trust) => Ok(trust),
         }
+    }
+
+    /// Whom to trust where this controller connects with TLS.
+    pub fn trust(&self) -> anyhow::Result<Option<TlsClient>> {
+        let ca = self.ca.as_ref();
+        Ok(ca.map(|ca| TlsClient::new(ca, None)).transpose()?)
     }
 }
 

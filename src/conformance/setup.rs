@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::identity::EndpointId;
+use crate::net::TlsClient;
 use crate::sim::collector::Collector;
 use crate::sim::controller::{Controller, RequestError, requests};
 use crate::usp::message::Response;
@@ -25,6 +26,9 @@ pub struct SetupConfig {
     pub tap: Option<Tap>,
     /// The same with TLS.
     pub secure_tap: Option<Tap>,
+    /// The host at which the agent's own WebSocket server can be reached, and whom to trust there.
+    pub agent_host: Option<String>,
+    pub agent_tls: Option<TlsClient>,
     /// How long to wait for an answer.
     pub patience: Duration,
     /// How long nothing may come before it counts as not coming.

@@ -186,6 +186,8 @@ pub async fn meet(
         mtp: Mtp::WebSocket,
         tap,
         secure_tap: None,
+        agent_host: None,
+        agent_tls: None,
         patience: Duration::from_millis(500),
         quiet: Duration::from_millis(100),
         may_clear: true,

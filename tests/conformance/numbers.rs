@@ -170,6 +170,7 @@ checks! {
     tp469_6_11_stomp_over_tls: 6, 11;
     tp469_6_12_a_connection_begins_with_a_connect_record: 6, 12;
     tp469_7_1_a_connection_is_made_and_carries_messages: 7, 1;
+    tp469_7_2_a_controller_has_one_connection_at_a_time: 7, 2;
     tp469_7_4_a_close_is_answered_by_a_close: 7, 4;
     tp469_7_6_what_is_no_record_ends_the_connection_with_1003: 7, 6;
     tp469_7_7_a_ping_is_answered_a_pong_does_no_harm: 7, 7;

@@ -104,7 +104,8 @@ impl World {
         let secure_collector = collector_with_tls(&folder).await;
         let (taps, secure_tap) = taps(&folder).await;
         let text = format!(
-            "{}[cwmp]\nlisten = \"127.0.0.1:0\"\n[acs]\nurl = \"{}\"\n[store]\nfile = '{}'\n\
+            "{}[websocket_server]\nlisten = \"127.0.0.1:{}\"\npath = \"/agents/{{endpoint}}\"\n\
+             [cwmp]\nlisten = \"127.0.0.1:0\"\n[acs]\nurl = \"{}\"\n[store]\nfile = '{}'\n\
              [device]\npark_seconds = 5\nconnection_request_retry_seconds = [0, 0.2, 0.5, 1, 2]\n\
              [mqtt.main]\nbroker = \"mqtt://{at}\"\nretry_seconds = 0.2\nshared_connections = 2\n\
              [[controller]]\nendpoint_id = \"{OVER_MQTT}\"\n\
@@ -112,6 +113,7 @@ impl World {
              [[controller]]\nendpoint_id = \"{OVER_WEBSOCKET}\"\n\
              websocket = {{ url = \"ws://{}/usp\", retry_seconds = 1 }}\n{}",
             egress(&folder, [&collector, &secure_collector], &taps, &secure_tap),
+            free_port(),
             acs.url(),
             folder.join("dragoman.db").display(),
             websocket.address().unwrap(),
@@ -166,6 +168,8 @@ impl World {
             mtp,
             tap: Some(self.taps[self.serial.fetch_add(1, Ordering::Relaxed) as usize % AT_ONCE].clone()),
             secure_tap: Some(self.secure_tap.clone()),
+            agent_host: Some("127.0.0.1".to_owned()),
+            agent_tls: None,
             patience: PATIENCE,
             quiet: QUIET,
             may_clear: true,
@@ -177,6 +181,11 @@ impl World {
         };
         Arc::new(Setup::learn(config).await.expect("the agent does not say what it supports"))
     }
+}
+
+/// A port that nobody listens on; the agent has to know it before it is bound.
+fn free_port() -> u16 {
+    std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }
 
 pub async fn collector(tls: Option<TlsServer>) -> Collector {
@@ -240,8 +249,8 @@ async fn passes(number: Number, mtp: Mtp) -> Result<(), String> {
     let how = format!("TP-469 {number} over {}, {:.1} s", mtp.name(), finished.took.as_secs_f32());
     match finished.outcome {
         Outcome::Pass => println!("{how}: pass"),
-        Outcome::NotApplicable { reason } if check.tapped => {
-            return Err(format!("{how}: the agent can be sent to the tap, but {reason}"));
+        Outcome::NotApplicable { reason } if check.tapped || number == Number(7, 2) => {
+            return Err(format!("{how}: it has what it takes, but {reason}"));
         }
         Outcome::NotApplicable { reason } if check.tag != Tag::Mandatory => println!("{how}: {reason}"),
         Outcome::NotApplicable { reason } => return Err(format!("{how}: it is mandatory, but {reason}")),

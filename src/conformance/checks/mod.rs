@@ -28,5 +28,6 @@ mod tapped;
 mod triggers;
 mod trust;
 mod websocket;
+mod websocket_server;
 
 pub use list::{all, find};

@@ -14,10 +14,17 @@ use crate::sim::controller::{Frame, Sign, requests};
 use crate::usp::message::{Message, MessageBody, Response};
 use crate::usp::record::{Payload, Record};
 
+use super::websocket_server;
+
 pub(super) const CHECKS: &[Check] = &[
     over(7, 1, "A connection is made and carries messages", |s| Box::pin(connects(s))),
-    Check::never(7, 2, "One connection at a time", "it takes an agent that lets controllers connect to it")
-        .over(Mtp::WebSocket),
+    Check::conditional(
+        7,
+        2,
+        "One connection at a time",
+        &["Device.LocalAgent.MTP.{i}.WebSocket.Port", "Device.LocalAgent.MTP.{i}.WebSocket.Path"],
+        |s| Box::pin(websocket_server::one_session(s)),
+    ),
     Check::never(7, 3, "Connections that controllers open", "the plan says nothing of how")
         .over(Mtp::WebSocket),
     over(7, 4, "A Close is answered by a Close", |s| Box::pin(closes(s))),
