@@ -16,7 +16,7 @@ pub(super) const CHECKS: &[Check] = &[
     wire(2, "CONNECT", &[], |s| Box::pin(mqtt_wire::connects(s))),
     wire(3, "TLS", &["Device.MQTT.Client.{i}.TransportProtocol"], |s| Box::pin(mqtt_wire::tls(s))),
     wire(4, "A client id that the broker gives", &[CLIENT_ID], |s| Box::pin(mqtt_wire::client_id(s))),
-    wire(5, "The client id stays", &[], |s| Box::pin(mqtt_wire::client_id_stays(s))),
+    wire(5, "The client id stays", RETRIES, |s| Box::pin(mqtt_wire::client_id_stays(s))),
     wire(6, "Retries of the connection after a restart", RETRIES, |s| Box::pin(mqtt_wire::retries(s))),
     wire(7, "Keep Alive", &["Device.MQTT.Client.{i}.KeepAliveTime"], |s| Box::pin(mqtt_wire::keeps_alive(s))),
     wire(8, "SUBSCRIBE", &[], |s| Box::pin(mqtt_wire::subscribes(s))),

@@ -20,7 +20,16 @@ use super::tapped::{self, SLACK, device_info};
 
 /// The next connection, with its CONNECT.
 async fn came(way: &mut Way<Mqtt>, session: &mut Session) -> Result<(Line<Mqtt>, Connect), Stop> {
-    match way.came(session).await? {
+    came_again(way, session, 0.0).await
+}
+
+/// The same, where the agent may wait so many seconds before it comes.
+async fn came_again(
+    way: &mut Way<Mqtt>,
+    session: &mut Session,
+    wait: f64,
+) -> Result<(Line<Mqtt>, Connect), Stop> {
+    match way.came(session, wait).await? {
         (line, Packet::Connect(connect)) => Ok((line, connect)),
         (_, packet) => fail(format!("the first packet is no CONNECT: {packet:?}")),
     }
@@ -114,8 +123,9 @@ pub(super) async fn client_id_stays(session: &mut Session) -> Verdict {
     let expected = given.clone().unwrap_or(connect.client_id);
     let ack = ConnAck { assigned_client_id: given, ..ConnAck::default() };
     accept(session, &mut line, ack, &[]).await?;
+    let wait = way.number(session, "ConnectRetryTime").await? * 2.0;
     line.close(&mut session.exchange).await;
-    let (mut line, connect) = came(&mut way, session).await?;
+    let (mut line, connect) = came_again(&mut way, session, wait).await?;
     equal("the ClientID of the next CONNECT", connect.client_id.as_str(), expected.as_str())?;
     accept(session, &mut line, ConnAck::default(), &[]).await.map(|_| ())
 }
@@ -132,7 +142,7 @@ pub(super) async fn retries(session: &mut Session) -> Verdict {
     let most = wait * factor * factor;
     let took = way.turn_away(session, most + SLACK).await?;
     ensure(took + SLACK >= wait, || format!("the second retry came after {took:.1} s, before {wait} s"))?;
-    let (mut line, _) = came(&mut way, session).await?;
+    let (mut line, _) = came_again(&mut way, session, most * factor).await?;
     accept(session, &mut line, ConnAck::default(), &[]).await.map(|_| ())
 }
 
@@ -349,7 +359,7 @@ pub(super) async fn comes_again(session: &mut Session) -> Verdict {
     line.close(&mut session.exchange).await;
     let took = way.turn_away(session, wait * factor + SLACK).await?;
     ensure(took + SLACK >= wait, || format!("the agent came after {took:.1} s, before {wait} s"))?;
-    let (mut line, _) = came(&mut way, session).await?;
+    let (mut line, _) = came_again(&mut way, session, wait * factor * factor).await?;
     accept(session, &mut line, ConnAck::default(), &[]).await.map(|_| ())
 }
 

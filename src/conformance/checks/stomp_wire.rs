@@ -18,7 +18,16 @@ use super::tapped::{SLACK, device_info};
 
 /// The next connection, with its first frame.
 async fn came(way: &mut Way<Stomp>, session: &mut Session) -> Result<(Line<Stomp>, Frame), Stop> {
-    match way.came(session).await? {
+    came_again(way, session, 0.0).await
+}
+
+/// The same, where the agent may wait so many seconds before it comes.
+async fn came_again(
+    way: &mut Way<Stomp>,
+    session: &mut Session,
+    wait: f64,
+) -> Result<(Line<Stomp>, Frame), Stop> {
+    match way.came(session, wait).await? {
         (line, StompUnit::Frame(first)) => Ok((line, first)),
         (_, StompUnit::HeartBeat) => fail("the first thing that the agent says is a heart-beat"),
     }
@@ -80,7 +89,7 @@ pub(super) async fn retries(session: &mut Session) -> Verdict {
     for within in [patience, wait + SLACK, wait * factor + SLACK] {
         way.turn_away(session, within).await?;
     }
-    let (mut line, _) = came(&mut way, session).await?;
+    let (mut line, _) = came_again(&mut way, session, wait * factor * factor).await?;
     accept(session, &mut line, connected()).await.map(|_| ())
 }
 

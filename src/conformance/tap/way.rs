@@ -123,9 +123,10 @@ impl<D: Dialect> Way<D> {
         session.write(&format!("{}Enable", self.link), "true").await
     }
 
-    /// The next connection, with its first unit. What came for an earlier check is passed over.
-    pub async fn came(&mut self, session: &mut Session) -> Result<(Line<D>, D::Unit), Stop> {
-        let end = Instant::now() + session.patience();
+    /// The next connection, with its first unit, where the agent may wait so many seconds before it comes. What
+    /// came for an earlier check is passed over.
+    pub async fn came(&mut self, session: &mut Session, wait: f64) -> Result<(Line<D>, D::Unit), Stop> {
+        let end = Instant::now() + session.patience() + Duration::from_secs_f64(wait);
         let mut wrong = None;
         loop {
             let incoming = self.door.next(end).await;
