@@ -22,7 +22,7 @@ pub(super) const CHECKS: &[Check] = &[
     wire(8, "SUBSCRIBE", &[], |s| Box::pin(mqtt_wire::subscribes(s))),
     wire(9, "A subscription that is added", &[], |s| Box::pin(mqtt_wire::new_topic(s))),
     wire(10, "No topic to subscribe to", &[], |s| Box::pin(mqtt_wire::no_topic(s))),
-    wire(11, "SUBACK with errors", &[], |s| Box::pin(mqtt_wire::refused(s))),
+    wire(11, "SUBACK with errors", RETRIES, |s| Box::pin(mqtt_wire::refused(s))),
     wire(12, "A PUBLISH says what it is and where answers go", &[], |s| Box::pin(published(s))),
     wire(13, "QoS of subscriptions", &[], |s| Box::pin(mqtt_wire::qos(s))),
     wire(14, "Answers go to the topic that the controller names", &[], |s| Box::pin(replied(s))),

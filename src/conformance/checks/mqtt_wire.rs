@@ -231,9 +231,11 @@ pub(super) async fn no_topic(session: &mut Session) -> Verdict {
     disconnects(session, &mut line).await
 }
 
-/// 11.11. The agent has something to say: it is asked for an OnBoardRequest, where it supports that.
+/// 11.11. The agent has something to say: it is asked for an OnBoardRequest, where it supports that. If it comes
+/// again it is refused again, and must not say it then either.
 pub(super) async fn refused(session: &mut Session) -> Verdict {
     let mut way = Way::over_mqtt(session, MqttPlan::default()).await?;
+    let wait = way.number(session, "ConnectRetryTime").await? * 2.0;
     way.begin(session).await?;
     let (mut line, _) = came(&mut way, session).await?;
     line.dialect.refuses = true;
@@ -242,6 +244,11 @@ pub(super) async fn refused(session: &mut Session) -> Verdict {
         let command = format!("{}SendOnBoardRequest()", way.controller);
         session.unanswered(messages::operate(&command, "", false, &[])).await?;
     }
+    disconnects(session, &mut line).await?;
+    drop(line);
+    let Ok((mut line, _)) = came_again(&mut way, session, wait).await else { return Ok(()) };
+    line.dialect.refuses = true;
+    line.say(&mut session.exchange, Packet::ConnAck(ConnAck::default())).await?;
     disconnects(session, &mut line).await
 }
 
