@@ -13,6 +13,7 @@ use crate::observe::Metrics;
 use crate::sim::broker::{Broker, BrokerConfig};
 use crate::sim::controller::{Controller, ControllerConfig, ControllerMtp};
 use crate::transport::mqtt::Version;
+use crate::usp::Shown;
 
 use super::{Mqtt, MqttConfig, MqttLink, OwnNames, Sharing};
 
@@ -20,7 +21,7 @@ use super::{Mqtt, MqttConfig, MqttLink, OwnNames, Sharing};
 struct Side(Mutex<HashSet<Bytes>>);
 
 impl AgentSide for Side {
-    fn record(&self, _: &EndpointId, record: Bytes) {
+    fn record(&self, _: &EndpointId, record: Bytes, _: Shown) {
         self.0.lock().unwrap().insert(record);
     }
 
