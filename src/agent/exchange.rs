@@ -22,6 +22,8 @@ pub(super) struct Exchange {
     sessions: BTreeMap<EndpointId, Session>,
     said: VecDeque<Said>,
     gate: Gate<Said>,
+    /// What controllers have shown in the handshakes of their contexts with TLS.
+    secured: BTreeMap<EndpointId, Shown>,
     /// Messages that came out of sessions.
     heard: VecDeque<(EndpointId, Bytes)>,
     /// Whether the message that is being handled came in a session context: its answer goes there too.
@@ -158,12 +160,16 @@ impl Agent {
         if in_tls || integrity == Integrity::Unproven {
             return true;
         }
-        match self.local.admits(controller, shown) {
-            Ok(()) => self.local.has_shown(controller, shown),
-            Err(why) => {
-                out.push(Output::Log(format!("dropped a USP record from {controller}: {why}")));
-                return false;
-            }
+        if let Err(why) = self.local.admits(controller, shown) {
+            out.push(Output::Log(format!("dropped a USP record from {controller}: {why}")));
+            return false;
+        }
+        // Records about the transport ask for nothing.
+        if matches!(record.payload, Payload::NoSession(_) | Payload::Session(_)) {
+            self.local.has_shown(controller, shown);
+        }
+        if matches!(record.payload, Payload::Session(_)) {
+            self.exchange.secured.remove(controller);
         }
         true
     }
@@ -215,7 +221,9 @@ impl Agent {
     ) {
         if secured.up.is_some() {
             match self.local.admits(controller, &secured.shown) {
-                Ok(()) => self.local.has_shown(controller, &secured.shown),
+                Ok(()) => {
+                    self.exchange.secured.insert(controller.clone(), secured.shown.clone());
+                }
                 Err(why) => {
                     out.push(Output::Log(format!("refused TLS of {controller}: {why}")));
                     secured = Secured { failed: Some(why), ..Secured::default() };
@@ -272,6 +280,9 @@ impl Agent {
                 self.dispatch(env, said, out);
             }
             let Some((controller, message)) = self.exchange.heard.pop_front() else { return };
+            if let Some(shown) = self.exchange.secured.get(&controller) {
+                self.local.has_shown(&controller, shown);
+            }
             self.exchange.in_session = true;
             self.message(env, shadow, &controller, message, out);
             self.exchange.in_session = false;

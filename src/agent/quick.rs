@@ -96,6 +96,10 @@ impl Question {
         if config.template().access_of(&record.from_id).is_none_or(Access::searches) {
             return None;
         }
+        // Signatures are looked at by the device's task.
+        if !record.mac_signature.is_empty() {
+            return None;
+        }
         let Payload::NoSession(payload) = record.payload else { return None };
         if record.to_id != endpoint.as_str() {
             return None;

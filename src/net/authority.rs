@@ -4,7 +4,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use rcgen::string::Ia5String;
@@ -42,6 +42,8 @@ pub struct Authority {
     /// What goes along with each: the CA's own certificate, unless it is a root, and those above it.
     chain: Vec<CertificateDer<'static>>,
     validity: Duration,
+    /// The end of the CA's own time.
+    until: SystemTime,
     issued: Mutex<Issued>,
     new: Mutex<Option<New>>,
 }
@@ -90,6 +92,7 @@ impl Authority {
             write_secret(&key.0, &key.1).map_err(|why| file_error("write", &key.0, why))?;
             std::fs::write(&certificate.0, &certificate.1)
                 .map_err(|why| file_error("write", &certificate.0, why))?;
+            tracing::info!(certificate = %certificate.0.display(), "a CA for the certificates of agents was made");
         }
         *new = None;
         Ok(())
@@ -102,11 +105,11 @@ impl Authority {
     ) -> Result<Self, AuthorityError> {
         let key = KeyPair::try_from(key).map_err(|error| unusable(format!("its key: {error}")))?;
         let Some(own) = chain.first() else { return Err(unusable("there is no certificate")) };
-        check(own, &key)?;
+        let until = check(own, &key)?;
         let issuer = Issuer::from_ca_cert_der(own, key).map_err(unusable)?;
         // Those who verify have the root themselves.
         chain.retain(|it| !is_root(it));
-        Ok(Self { issuer, chain, validity, issued: Mutex::default(), new: Mutex::new(None) })
+        Ok(Self { issuer, chain, validity, until, issued: Mutex::default(), new: Mutex::new(None) })
     }
 
     /// The certificate for a URI, a new one if there is none that is good for a while yet.
@@ -115,13 +118,14 @@ impl Authority {
     }
 
     fn identity_at(&self, uri: &str, now: SystemTime) -> Result<Arc<Identity>, AuthorityError> {
-        let mut issued = self.issued.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((identity, renew)) = issued.known.get(uri)
+        if let Some((identity, renew)) = self.issued().known.get(uri)
             && now < *renew
         {
             return Ok(Arc::clone(identity));
         }
+        // Others need not wait while this one is made; should two be, the later is kept.
         let identity = Arc::new(self.issue(uri, now)?);
+        let mut issued = self.issued();
         // A third of its time is left to whoever holds it.
         let renew = now + self.validity * 2 / 3;
         if issued.known.insert(uri.to_owned(), (Arc::clone(&identity), renew)).is_none() {
@@ -133,6 +137,10 @@ impl Authority {
             issued.known.remove(&oldest);
         }
         Ok(identity)
+    }
+
+    fn issued(&self) -> MutexGuard<'_, Issued> {
+        self.issued.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn issue(&self, uri: &str, now: SystemTime) -> Result<Identity, AuthorityError> {
@@ -149,7 +157,8 @@ impl Authority {
         params.use_authority_key_identifier_extension = true;
         // Clocks of others may be behind.
         params.not_before = (now - SKEW).into();
-        params.not_after = (now + self.validity).into();
+        // Beyond the CA's own time nobody would believe it.
+        params.not_after = (now + self.validity).min(self.until).into();
         let certificate = params.signed_by(&key, &self.issuer)?;
         let mut chain = vec![certificate.der().clone()];
         chain.extend(self.chain.iter().cloned());
@@ -158,8 +167,8 @@ impl Authority {
     }
 }
 
-/// Whether a certificate is a CA's, of this key and valid.
-fn check(certificate: &CertificateDer<'_>, key: &KeyPair) -> Result<(), AuthorityError> {
+/// Whether a certificate is a CA's, of this key and valid; until when it is.
+fn check(certificate: &CertificateDer<'_>, key: &KeyPair) -> Result<SystemTime, AuthorityError> {
     let (_, parsed) = X509Certificate::from_der(certificate).map_err(unusable)?;
     if !parsed.is_ca() {
         return Err(unusable("its certificate is not that of a CA"));
@@ -170,7 +179,9 @@ fn check(certificate: &CertificateDer<'_>, key: &KeyPair) -> Result<(), Authorit
     if parsed.public_key().raw != key.subject_public_key_info() {
         return Err(unusable("certificate and key do not belong together"));
     }
-    Ok(())
+    let end = parsed.validity().not_after.timestamp();
+    let end = Duration::from_secs(u64::try_from(end).unwrap_or_default());
+    SystemTime::UNIX_EPOCH.checked_add(end).ok_or_else(|| unusable("its end is beyond all time"))
 }
 
 fn period(certificate: &X509Certificate<'_>) -> String {
@@ -279,6 +290,18 @@ mod tests {
             use std::os::unix::fs::PermissionsExt as _;
             assert_eq!(std::fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
         }
+    }
+
+    #[test]
+    fn what_is_issued_ends_with_its_ca() {
+        let folder = Folder::new("end");
+        let long = TRIAL_VALIDITY * 2;
+        let authority = Authority::open(&folder.file("ca"), &folder.file("key"), long).unwrap();
+        let identity = authority.identity(URI).unwrap();
+        let (_, parsed) = X509Certificate::from_der(&identity.chain()[0]).unwrap();
+        let end = parsed.validity().not_after.timestamp();
+        let until = authority.until.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+        assert_eq!(u64::try_from(end).unwrap(), until);
     }
 
     #[test]

@@ -161,8 +161,10 @@ async fn r_sec_4_r_e2e_43_payload_security_goes_by_each_agents_certificate_and_b
     let broker = Mosquitto::start();
     let acs = Acs::start(AcsConfig::default()).await.unwrap();
     let tables = format!(
-        "{}[agent_certificates]\n[payload_security]\nca = \"{}\"\n",
+        "{}[agent_certificates]\n[payload_security]\nca = \"{}\"\n[[credential]]\ncertificate = \"{}\"\n\
+         role = \"read-only\"\n",
         acs_and_mqtt(&acs.url(), broker.port, ""),
+        ca.display(),
         ca.display()
     );
     let setup = Setup::new(0, &tables);
@@ -176,16 +178,20 @@ async fn r_sec_4_r_e2e_43_payload_security_goes_by_each_agents_certificate_and_b
         let keyring = keyring(&folder, name, &agents_ca(&setup));
         controller.use_sessions(SessionConfig { policy: security(), keyring });
     };
+    let inherited = "Device.LocalAgent.Controller.1.InheritedRole";
+    assert_eq!(value(&controller, &agent, inherited).await.as_deref(), Ok(""), "by a broker's word");
     speak_as("mine");
     fleet.set(0, SSID, "secret");
     assert_eq!(value(&controller, &agent, SSID).await.as_deref(), Ok("secret"), "{}", setup.log());
+    let role = "Device.LocalAgent.ControllerTrust.Role.2";
+    assert_eq!(value(&controller, &agent, inherited).await.as_deref(), Ok(role));
     // From now on it must be this certificate, wherever one is shown.
     let pem = std::fs::read_to_string(mine).unwrap();
     let row = "Device.LocalAgent.Controller.1.";
     let add = requests::operate(&format!("{row}AddMyCertificate()"), "", &[("Certificate", &pem)]);
     controller.request(&agent, add, PATIENCE).await.unwrap();
     let kept = value(&controller, &agent, &format!("{row}Credential")).await;
-    assert_eq!(kept.as_deref(), Ok("Device.LocalAgent.Certificate.1"));
+    assert_eq!(kept.as_deref(), Ok("Device.LocalAgent.Certificate.101"));
     speak_as("other");
     let answer = controller.request(&agent, requests::get(&[SSID], 0), Duration::from_secs(3)).await;
     assert!(answer.is_err(), "another certificate than that of its row is taken");
