@@ -12,6 +12,7 @@ use crate::identity::EndpointId;
 use crate::sim::cpe::Bench;
 use crate::usp::message::notify::Notification;
 use crate::usp::message::{self, Message, MessageBody, Request, Response};
+use crate::usp::record::session::Secure;
 use crate::usp::record::{Integrity, Payload, Record};
 use crate::usp::{ErrorCode, Shown};
 
@@ -69,6 +70,8 @@ struct Story {
     log: Vec<String>,
     /// What whoever sends a record has shown.
     shown: Shown,
+    /// What a shell with TLS was asked for and has not answered.
+    secures: Vec<(EndpointId, u64, Secure)>,
 }
 
 fn controller() -> EndpointId {
@@ -144,6 +147,7 @@ impl Story {
             uploads: Vec::new(),
             log: Vec::new(),
             shown: Shown::Untold,
+            secures: Vec::new(),
         }
     }
 
@@ -207,7 +211,10 @@ impl Story {
                 Output::Restarted => self.restarts += 1,
                 Output::Upload(upload) => self.uploads.push(upload),
                 Output::Log(line) => self.log.push(line),
-                Output::Onboarded | Output::Secure { .. } => {}
+                Output::Onboarded => {}
+                Output::Secure { controller, session_id, request } => {
+                    self.secures.push((controller, session_id, request));
+                }
                 Output::Meet(ways) => self.met.push(ways),
                 Output::Reconnect(key) => self.reconnected.push(key),
             }

@@ -6,6 +6,8 @@ use super::*;
 use crate::agent::{CertificateConfig, CredentialConfig};
 use crate::usp::Certificate;
 use crate::usp::message::operate_resp::operation_result::OperationResp;
+use crate::usp::record::session::{self, Secure, Secured};
+use crate::usp::record::{KEYING_MATERIAL, MacKeys, PayloadSecurity};
 
 const ADD: &str = "Device.LocalAgent.AddCertificate()";
 const TABLE: &str = "Device.LocalAgent.Certificate.";
@@ -302,6 +304,7 @@ fn configured(ca: &str, own: &str) -> Story {
         certificates: vec![certificate(1, ca), certificate(2, own)],
         credentials: vec![credential],
         fresh_ms: 10_000,
+        payload_security: true,
         ..AgentConfig::default()
     };
     let mut story = Story::known_to(controllers, settings, Bench::new(MODEL));
@@ -357,4 +360,115 @@ fn a_device_at_rest_answers_nobody_whose_certificate_is_the_agents_to_judge() {
     for shown in [path(&[&pem(9)]), Shown::Nothing] {
         assert!(!asks(&reader(), &shown) && !asks(&controller(), &shown), "{shown:?}");
     }
+}
+
+/// TLS that only turns bits, on one side of a context.
+#[derive(Default)]
+struct Veil {
+    client: bool,
+}
+
+impl Veil {
+    fn answer(&mut self, request: Secure, peer_shows: &Shown) -> Option<Secured> {
+        let turned = |bytes: &Bytes| -> Bytes { bytes.iter().map(|byte| !byte).collect() };
+        let hello = Bytes::from_static(b"hello");
+        let mut secured = Secured::default();
+        match request {
+            Secure::Start { client } => {
+                self.client = client;
+                secured.send.extend(client.then_some(hello));
+            }
+            Secure::Take(bytes) if bytes == hello => {
+                secured.send.extend((!self.client).then_some(hello));
+                secured.up = Some(MacKeys::new(&[7; KEYING_MATERIAL]));
+                secured.shown = peer_shows.clone();
+            }
+            Secure::Take(bytes) => secured.plain = turned(&bytes),
+            Secure::Protect(bytes) => secured.send.push(turned(&bytes)),
+            Secure::End => return None,
+        }
+        Some(secured)
+    }
+}
+
+/// A controller's end of a context with payload security, and the agent's TLS.
+struct Veiled {
+    session: session::Session,
+    own: Veil,
+    agents: Veil,
+    /// What the controller shows in the handshake.
+    shows: Shown,
+    got: Vec<Message>,
+}
+
+impl Veiled {
+    fn of(story: &Story, shows: Shown) -> Self {
+        let session =
+            session::Session::new(reader(), story.cpe.id().endpoint_id(), session::Role::Controller);
+        Self { session, own: Veil::default(), agents: Veil::default(), shows, got: Vec::new() }
+    }
+
+    /// Whether a request in the context is answered.
+    fn is_heard(&mut self, story: &mut Story) -> bool {
+        let get = message::Get { param_paths: vec!["Device.LocalAgent.EndpointID".into()], max_depth: 0 };
+        let message = Message::request("veiled", Request::Get(get)).encode();
+        self.drive(story, session::Input::Send(message));
+        self.got.drain(..).any(|message| message.msg_id == "veiled")
+    }
+
+    fn drive(&mut self, story: &mut Story, input: session::Input) {
+        let policy = session::Policy { security: PayloadSecurity::Tls12, ..session::Policy::default() };
+        let mut inputs = std::collections::VecDeque::from([input]);
+        while let Some(input) = inputs.pop_front() {
+            let mut out = Vec::new();
+            let env = session::Env { now: story.now, seed: story.now * 77, policy: &policy };
+            self.session.handle(&env, input, &mut out);
+            for output in out {
+                match output {
+                    session::Output::Send(record) => story.record(record.encode()),
+                    session::Output::Message(message) => self.got.push(Message::decode(message).unwrap()),
+                    session::Output::Secure { session_id, request } => {
+                        let secured = self.own.answer(request, &Shown::Untold);
+                        inputs.extend(secured.map(|it| session::Input::Secured { session_id, secured: it }));
+                    }
+                    session::Output::Ended { .. } => {}
+                }
+            }
+            while let Some((controller, session_id, request)) = story.secures.pop() {
+                if let Some(secured) = self.agents.answer(request, &self.shows) {
+                    story.handle(Input::Secured { controller, session_id, secured });
+                }
+            }
+            inputs.extend(story.records.drain(..).map(|record| {
+                let sealed = !record.mac_signature.is_empty();
+                let integrity = if sealed { Integrity::Unproven } else { Integrity::Trusted };
+                session::Input::Received { record, integrity }
+            }));
+        }
+    }
+}
+
+#[test]
+fn r_sec_4_r_sec_24_a_handshake_within_records_counts_for_its_context_and_a_record_for_itself() {
+    let (ca, own) = (pem(1), pem(2));
+    let mut story = configured(&ca, &own);
+    let role = "Device.LocalAgent.Controller.2.InheritedRole";
+    let inherited = |story: &Story| story.agent.local.tree().value(role).unwrap().to_owned();
+    let mut stranger = Veiled::of(&story, path(&[&pem(9), &ca]));
+    assert!(!stranger.is_heard(&mut story), "another certificate than that of its row");
+    assert!(story.log.iter().any(|line| line.contains("refused TLS of self::reader")), "{:?}", story.log);
+    assert_eq!(inherited(&story), "");
+    let mut story = configured(&ca, &own);
+    let mut known = Veiled::of(&story, path(&[&own, &ca]));
+    assert!(known.is_heard(&mut story));
+    assert_eq!(inherited(&story), format!("{ROLE}2"));
+    // What comes through the broker beside the context has the broker's word alone.
+    assert!(is_heard(&mut story, &reader()));
+    assert_eq!(inherited(&story), "");
+    assert!(known.is_heard(&mut story));
+    assert_eq!(inherited(&story), format!("{ROLE}2"));
+    // A record about the transport asks for nothing.
+    let to = story.cpe.id().endpoint_id();
+    story.record(Record::of(&reader(), &to, Payload::WebSocketConnect).encode());
+    assert_eq!(inherited(&story), format!("{ROLE}2"));
 }
