@@ -82,6 +82,8 @@ pub(super) struct Connection {
     agents: HashSet<EndpointId>,
     /// Agents whose Connect records are still to go out since the connection came up.
     greet: VecDeque<EndpointId>,
+    /// What agents say before the connection is up: agent, controller, record.
+    held: VecDeque<(EndpointId, EndpointId, Bytes)>,
     /// Where a controller wants its answers (R-MQTT.26), where that is not its configured topic.
     replies: HashMap<(EndpointId, EndpointId), String>,
     /// Where the broker wants answers to this client to go (R-MQTT.21).
@@ -130,6 +132,7 @@ impl Connection {
             client,
             started: Instant::now(),
             greet: VecDeque::new(),
+            held: VecDeque::new(),
             replies: HashMap::new(),
             response_information: None,
             again: false,
@@ -193,7 +196,7 @@ impl Connection {
         let sleep = tokio::time::sleep(Duration::from_millis(wait));
         tokio::pin!(sleep);
         loop {
-            let room = self.client.pending() < QUEUE_AHEAD;
+            let room = self.client.pending() + self.held.len() < QUEUE_AHEAD;
             tokio::select! {
                 () = &mut sleep => return false,
                 () = self.stop.cancelled() => return true,
@@ -273,7 +276,7 @@ impl Connection {
         let stuck_at = if wire.is_flushed() { u64::MAX } else { since + STUCK_MS };
         let deadline = self.client.next_deadline().unwrap_or(u64::MAX).min(stuck_at);
         let sleep = Duration::from_millis(deadline.saturating_sub(now).min(DAY_MS));
-        let room = QUEUE_AHEAD.saturating_sub(self.client.pending());
+        let room = QUEUE_AHEAD.saturating_sub(self.client.pending() + self.held.len());
         let stop = self.stop.clone();
         let (mut events, mut commands) = (Vec::new(), Vec::new());
         tokio::select! {
@@ -374,6 +377,10 @@ impl Connection {
         wire.limit = up.max_packet.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
         self.response_information = up.response_information.filter(|_| self.owner.is_some());
         self.greet = self.agents.iter().cloned().collect();
+        self.greet_first();
+        for (agent, controller, record) in std::mem::take(&mut self.held) {
+            self.say(&agent, &controller, record);
+        }
         self.note(|state| {
             state.phase = Phase::Up;
             state.retries = 0;

@@ -165,6 +165,15 @@ impl Client {
         self.queue(publish, Some(ticket))
     }
 
+    /// Queues a message ahead of all that wait: who greets does so before it says anything else.
+    pub fn publish_first(&mut self, publish: Publish) -> Result<(), Refused> {
+        if self.outgoing.len() >= self.config.max_waiting {
+            return Err(Refused);
+        }
+        self.outgoing.push_first(publish);
+        Ok(())
+    }
+
     fn queue(&mut self, publish: Publish, ticket: Option<u64>) -> Result<(), Refused> {
         if self.outgoing.len() >= self.config.max_waiting {
             return Err(Refused);

@@ -63,6 +63,11 @@ impl Outgoing {
         self.waiting.push_back(Item { publish, ticket, released: false });
     }
 
+    /// Ahead of all that waits.
+    pub fn push_first(&mut self, publish: Publish) {
+        self.waiting.push_front(Item { publish, ticket: None, released: false });
+    }
+
     /// What is to be sent next.
     pub fn next(&mut self, limits: Limits) -> Option<Packet> {
         if self.again > 0 {

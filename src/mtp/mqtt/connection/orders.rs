@@ -48,7 +48,10 @@ impl Connection {
                     self.replies.retain(|(of, _), _| *of != agent);
                 }
             }
-            Command::Send { agent, controller, record } => self.publish(&agent, &controller, record),
+            Command::Send { agent, controller, record } if self.client.is_up() => {
+                self.say(&agent, &controller, record);
+            }
+            Command::Send { agent, controller, record } => self.held.push_back((agent, controller, record)),
             Command::Adapt(config) => self.adapt(config),
             Command::Report(report) => self.report(report),
         }

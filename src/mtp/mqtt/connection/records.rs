@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::agent::Undelivered;
 use crate::identity::EndpointId;
 use crate::mtp::contract::farewell;
-use crate::transport::mqtt::{Properties, Publish, Version};
+use crate::transport::mqtt::{Client, Properties, Publish, Refused, Version};
 use crate::usp::Shown;
 use crate::usp::record::{MAX_RECORD, Payload, Record};
 
@@ -27,16 +27,43 @@ impl Connection {
     pub(super) fn greet_some(&mut self) {
         while self.client.is_up() && self.client.pending() < QUEUE_AHEAD {
             let Some(agent) = self.greet.pop_front() else { return };
-            let controllers: Vec<EndpointId> =
-                self.config.controllers.iter().map(|(controller, _)| controller.clone()).collect();
-            for controller in controllers {
-                let v5 = self.config.version == Version::V5;
-                let payload = Payload::MqttConnect { v5, subscribed_topic: self.own_topic(&agent) };
-                let record = Record::of(&agent, &controller, payload).encode();
-                self.publish(&agent, &controller, record);
-                self.shared.side.connected(&agent, &controller);
-            }
+            self.greet_all_of(&agent, Client::publish);
         }
+    }
+
+    /// The agent whose connection it is greets before all that an earlier connection has left.
+    pub(super) fn greet_first(&mut self) {
+        if let Some(agent) = self.owner.clone() {
+            self.greet.clear();
+            self.greet_all_of(&agent, Client::publish_first);
+        }
+    }
+
+    fn greet_all_of(
+        &mut self,
+        agent: &EndpointId,
+        queue: impl Fn(&mut Client, Publish) -> Result<(), Refused>,
+    ) {
+        let controllers: Vec<EndpointId> =
+            self.config.controllers.iter().map(|(controller, _)| controller.clone()).collect();
+        for controller in controllers {
+            let v5 = self.config.version == Version::V5;
+            let payload = Payload::MqttConnect { v5, subscribed_topic: self.own_topic(agent) };
+            let record = Record::of(agent, &controller, payload).encode();
+            let publish = self.publication(agent, &controller, record, self.qos());
+            let sent = publish.map(|publish| queue(&mut self.client, publish));
+            self.count(agent, sent);
+            self.shared.side.connected(agent, &controller);
+        }
+    }
+
+    /// Sends a record of an agent, which greets its controllers first if it has not.
+    pub(super) fn say(&mut self, agent: &EndpointId, controller: &EndpointId, record: Bytes) {
+        if let Some(at) = self.greet.iter().position(|waiting| waiting == agent) {
+            self.greet.remove(at);
+            self.greet_all_of(agent, Client::publish);
+        }
+        self.publish(agent, controller, record);
     }
 
     pub(super) fn say_goodbye(&mut self) {
@@ -48,17 +75,44 @@ impl Connection {
         self.client.goodbye();
     }
 
-    pub(super) fn publish(&mut self, agent: &EndpointId, controller: &EndpointId, record: Bytes) {
-        let qos = self.config.own.as_ref().map_or(1, |own| own.qos.min(1));
-        self.publish_at(agent, controller, record, qos);
+    fn qos(&self) -> u8 {
+        self.config.own.as_ref().map_or(1, |own| own.qos.min(1))
+    }
+
+    fn publish(&mut self, agent: &EndpointId, controller: &EndpointId, record: Bytes) {
+        self.publish_at(agent, controller, record, self.qos());
     }
 
     fn publish_at(&mut self, agent: &EndpointId, controller: &EndpointId, record: Bytes, qos: u8) {
+        let publish = self.publication(agent, controller, record, qos);
+        let sent = publish.map(|publish| self.client.publish(publish));
+        self.count(agent, sent);
+    }
+
+    /// None says nothing: the agent does not meet this controller here any more.
+    fn count(&self, agent: &EndpointId, sent: Option<Result<(), Refused>>) {
+        match sent {
+            None => {}
+            Some(Ok(())) => self.shared.metrics.usp_sent(),
+            Some(Err(Refused)) => {
+                self.shared.metrics.usp_dropped(agent.as_str(), "too much waits for the broker");
+            }
+        }
+    }
+
+    /// A record as a message, if it is known where its controller is.
+    fn publication(
+        &self,
+        agent: &EndpointId,
+        controller: &EndpointId,
+        record: Bytes,
+        qos: u8,
+    ) -> Option<Publish> {
         let configured = self.config.controllers.iter().find(|(known, _)| known == controller);
         let learnt = self.replies.get(&(agent.clone(), controller.clone()));
-        let Some(topic) = learnt.or(configured.map(|(_, topic)| topic)) else { return };
+        let topic = learnt.or(configured.map(|(_, topic)| topic))?;
         let own = self.own_topic(agent);
-        let publish = match self.config.version {
+        Some(match self.config.version {
             Version::V5 => Publish {
                 topic: topic.clone(),
                 payload: record,
@@ -75,12 +129,7 @@ impl Connection {
                 let topic = topics::with_reply_to(topic, &own);
                 Publish { topic, payload: record, qos, ..Publish::default() }
             }
-        };
-        if self.client.publish(publish).is_err() {
-            self.shared.metrics.usp_dropped(agent.as_str(), "too much waits for the broker");
-        } else {
-            self.shared.metrics.usp_sent();
-        }
+        })
     }
 
     /// Publishes a bulk data report, if the connection is up and the topic is none of USP's: a report must not
