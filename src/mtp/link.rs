@@ -6,7 +6,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio_util::sync::CancellationToken;
 
 use crate::agent::LinkState;
@@ -103,6 +105,17 @@ impl<C: Command> Link<C> {
 
     pub(super) fn tell(&self, command: C) -> bool {
         self.commands.try_send(command).is_ok()
+    }
+
+    /// Tells it something that must not get lost: waits for room beside whoever tells it.
+    pub(super) fn insist(&self, command: C) {
+        let (Err(TrySendError::Full(command)), Ok(runtime)) =
+            (self.commands.try_send(command), Handle::try_current())
+        else {
+            return;
+        };
+        let commands = self.commands.clone();
+        runtime.spawn(async move { commands.send(command).await.is_ok() });
     }
 }
 

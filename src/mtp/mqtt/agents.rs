@@ -75,7 +75,7 @@ impl Mqtt {
     /// Takes a connection back that was given away, if agents have connections of their own here.
     pub fn adopt(&self, agent: &EndpointId, link: Link<Command>) {
         match self.share_of(agent) {
-            Some(shared) if shared.tell(Command::Adopt(agent.clone(), link.clone())) => {}
+            Some(shared) if shared.tell(Command::Adopt(agent.clone(), link.clone(), shared.clone())) => {}
             Some(_) => {
                 self.shared.metrics.usp_dropped(agent.as_str(), Command::NO_ROOM);
                 link.stop();

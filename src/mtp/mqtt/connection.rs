@@ -30,9 +30,12 @@ pub enum Command {
     /// Controllers are told that this agent leaves, save for these.
     Detach(EndpointId, Vec<EndpointId>),
     /// The agent comes from a connection of its own, which ends when it is here: between the two nothing is lost.
-    Adopt(EndpointId, Link<Command>),
+    /// The last is this connection itself.
+    Adopt(EndpointId, Link<Command>, Link<Command>),
     /// The agent is met otherwise from now on: its controllers are not told that it leaves.
-    Retire,
+    Retire(Handover),
+    /// All is said that the agent had to say over the connection that it comes from.
+    Greet(EndpointId),
     /// It connects anew before it says anything more.
     Restart(EndpointId),
     Send {
@@ -42,6 +45,19 @@ pub enum Command {
     },
     Adapt(Arc<MqttConfig>),
     Report(Report),
+}
+
+/// An agent on its way to another connection, which speaks for it once this is dropped: controllers answer where
+/// they heard of an agent last.
+pub struct Handover {
+    pub agent: EndpointId,
+    pub to: Link<Command>,
+}
+
+impl Drop for Handover {
+    fn drop(&mut self) {
+        self.to.insist(Command::Greet(self.agent.clone()));
+    }
 }
 
 impl link::Command for Command {
@@ -84,6 +100,10 @@ pub(super) struct Connection {
     greet: VecDeque<EndpointId>,
     /// What agents say before the connection is up: agent, controller, record.
     held: VecDeque<(EndpointId, EndpointId, Bytes)>,
+    /// Agents that are here, and still have something to say over the connection that they come from.
+    coming: HashSet<EndpointId>,
+    /// The agent whose connection this was, while it has something to say here.
+    handover: Option<Handover>,
     /// Where a controller wants its answers (R-MQTT.26), where that is not its configured topic.
     replies: HashMap<(EndpointId, EndpointId), String>,
     /// Where the broker wants answers to this client to go (R-MQTT.21).
@@ -133,6 +153,8 @@ impl Connection {
             started: Instant::now(),
             greet: VecDeque::new(),
             held: VecDeque::new(),
+            coming: HashSet::new(),
+            handover: None,
             replies: HashMap::new(),
             response_information: None,
             again: false,
@@ -333,15 +355,20 @@ impl Connection {
         Ok(true)
     }
 
-    /// Takes back all subscriptions of a connection that does not come back, as what the broker would keep for
+    /// Waits until all is said, then takes back all subscriptions of a connection that does not come back, as what the broker would keep for
     /// it would be kept for nobody, and takes in what was on its way before: nobody else may have heard it. What
     /// a broker has queued may come after its UNSUBACK.
     async fn hear_out(&mut self, wire: &mut Wire) -> Result<(), String> {
-        self.client.unsubscribe();
+        let mut said = false;
         loop {
             let (now, mut events) = (self.now(), Vec::new());
+            if !said && self.client.pending() == 0 {
+                said = true;
+                self.handover = None;
+                self.client.unsubscribe();
+            }
             wire.fill(&mut self.client, now)?;
-            let patience = if self.client.is_unsubscribing() { GOODBYE } else { LAST_WORDS };
+            let patience = if !said || self.client.is_unsubscribing() { GOODBYE } else { LAST_WORDS };
             match tokio::time::timeout(patience, wire.round()).await {
                 Err(_) => return Ok(()),
                 Ok(Round::Over(why)) => return Err(why),
@@ -378,6 +405,7 @@ impl Connection {
         self.response_information = up.response_information.filter(|_| self.owner.is_some());
         self.greet = self.agents.iter().cloned().collect();
         self.greet_first();
+        self.coming.clear();
         for (agent, controller, record) in std::mem::take(&mut self.held) {
             self.say(&agent, &controller, record);
         }

@@ -7,7 +7,7 @@ use crate::mtp::contract::{RESTARTS, farewell};
 use crate::transport::mqtt::Event;
 
 use super::super::config::{MqttConfig, client_config};
-use super::{Command, Connection};
+use super::{Command, Connection, Handover};
 
 impl Connection {
     pub(super) fn obey(&mut self, command: Command) {
@@ -17,12 +17,14 @@ impl Connection {
                     self.greet_soon(agent);
                 }
             }
-            Command::Adopt(agent, link) => {
-                self.obey(Command::Attach(agent));
+            Command::Adopt(agent, link, to) => {
+                self.agents.insert(agent.clone());
+                self.coming.insert(agent.clone());
                 // Its controllers go on to meet it, here.
-                let _ = link.tell(Command::Retire);
+                let _ = link.tell(Command::Retire(Handover { agent, to }));
                 link.stop();
             }
+            Command::Greet(agent) => self.has_come(agent),
             // A connection that is not up greets anew in any case.
             Command::Restart(agent) if self.client.is_up() && self.agents.contains(&agent) => {
                 let config = Arc::clone(&self.config);
@@ -33,12 +35,14 @@ impl Connection {
                 }
             }
             Command::Restart(_) => {}
-            Command::Retire => {
+            Command::Retire(handover) => {
+                self.handover = Some(handover);
                 let mut config = MqttConfig::clone(&self.config);
                 config.controllers.clear();
                 self.config = Arc::new(config);
             }
             Command::Detach(agent, stay) => {
+                self.coming.remove(&agent);
                 if self.agents.remove(&agent) {
                     self.greet.retain(|waiting| *waiting != agent);
                     let config = Arc::clone(&self.config);
@@ -48,12 +52,28 @@ impl Connection {
                     self.replies.retain(|(of, _), _| *of != agent);
                 }
             }
-            Command::Send { agent, controller, record } if self.client.is_up() => {
+            Command::Send { agent, controller, record }
+                if self.client.is_up() && !self.coming.contains(&agent) =>
+            {
                 self.say(&agent, &controller, record);
             }
             Command::Send { agent, controller, record } => self.held.push_back((agent, controller, record)),
             Command::Adapt(config) => self.adapt(config),
             Command::Report(report) => self.report(report),
+        }
+    }
+
+    /// An agent has left the connection that it comes from: it speaks here.
+    fn has_come(&mut self, agent: EndpointId) {
+        if !self.coming.remove(&agent) || !self.client.is_up() {
+            return;
+        }
+        self.greet_soon(agent.clone());
+        for (of, controller, record) in std::mem::take(&mut self.held) {
+            match of == agent {
+                true => self.say(&of, &controller, record),
+                false => self.held.push_back((of, controller, record)),
+            }
         }
     }
 
