@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::agent::Traffic;
 use crate::identity::EndpointId;
 use crate::mtp::contract::{RESTARTS, farewell};
 use crate::transport::mqtt::Event;
@@ -98,6 +99,12 @@ impl Connection {
             }
         }
         self.again |= elsewhere;
+        if (&before.host, before.port) != (&config.host, config.port) {
+            // At another broker all is counted anew.
+            self.traffic = Traffic::default();
+            let traffic = self.traffic.clone();
+            self.note(|state| state.traffic = Some(traffic));
+        }
         let news = config.controllers.iter().any(|(it, _)| !met(&before, it));
         if !elsewhere && news && self.client.is_up() {
             self.greet_soon(agent);
