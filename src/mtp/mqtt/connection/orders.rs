@@ -6,6 +6,7 @@ use crate::agent::Traffic;
 use crate::identity::EndpointId;
 use crate::mtp::contract::{RESTARTS, farewell};
 use crate::transport::mqtt::Event;
+use crate::usp::record::Record;
 
 use super::super::config::{MqttConfig, client_config};
 use super::{Command, Connection};
@@ -52,6 +53,8 @@ impl Connection {
             Command::Send { agent, controller, record } if self.client.is_up() => {
                 self.say(&agent, &controller, record);
             }
+            // The Connect record of the next connection tells enough.
+            Command::Send { record, .. } if Record::is_disconnect(record.clone()) => {}
             Command::Send { agent, controller, record } => self.held.push_back((agent, controller, record)),
             Command::Adapt(config) => self.adapt(config),
             Command::Report(report) => self.report(report),
