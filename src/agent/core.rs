@@ -200,7 +200,7 @@ impl Agent {
             }
             let asker = job.asker.as_ref().map(|asker| &asker.controller);
             self.local.acting_for(asker, env.wall);
-            self.local.set_up_time(env.wall.0.saturating_sub(self.stored.booted_at.0) / 1_000);
+            self.local.show_moment(self.stored.up_seconds(env.wall));
             let access = asker.map_or_else(Access::for_us, |asker| self.local.access_of(asker));
             let mut view =
                 View { cpe: &mut shadow.cpe, local: &mut self.local, access: &access, wall: env.wall };

@@ -180,6 +180,7 @@ impl Agent {
         if self.config.fresh_ms == 0 || !self.is_discovered() {
             return false;
         }
+        self.local.show_moment(self.stored.up_seconds(env.wall));
         let mut plan = Get::new(request.clone());
         let access = self.local.access_of(&asker.controller);
         let view = View { cpe: &mut shadow.cpe, local: &mut self.local, access: &access, wall: env.wall };
@@ -200,8 +201,7 @@ impl Agent {
         out: &mut Vec<Output>,
     ) {
         self.local.acting_for(Some(&asker.controller), env.wall);
-        let up = env.wall.0.saturating_sub(self.stored.booted_at.0) / 1_000;
-        self.local.set_up_time(up);
+        self.local.show_moment(self.stored.up_seconds(env.wall));
         self.show_sessions();
         let access = self.local.access_of(&asker.controller);
         let mut view = View { cpe: &mut shadow.cpe, local: &mut self.local, access: &access, wall: env.wall };

@@ -37,7 +37,7 @@ pub use io::{
 };
 pub use quick::{Question, has_news, news};
 pub use stored::{RestoreError, stored_device_id};
-pub use ways::{LinkKey, LinkState, Met, MqttWay, Phase, Retry, StompWay, Ways, WebSocketWay};
+pub use ways::{LinkKey, LinkState, Met, MqttWay, Phase, Retry, StompWay, Traffic, Ways, WebSocketWay};
 
 #[cfg(test)]
 mod tests;

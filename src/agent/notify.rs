@@ -13,7 +13,7 @@ use crate::usp::message::{self, Message};
 use super::core::Agent;
 use super::exchange::Way;
 use super::io::{Env, Output, Shadow};
-use super::local::{NotifType, Subscription};
+use super::local::{NotifType, Subscription, is_quiet};
 use super::outbox::Waiting;
 
 /// One notification for one subscription.
@@ -44,8 +44,8 @@ impl Agent {
     /// News of the agent's own objects.
     pub(super) fn tell_own_news(&mut self, env: &Env, shadow: &Shadow, out: &mut Vec<Output>) {
         let mut own = self.local.take_news();
-        // Time alone is no news (TR-181 lets an agent deny it).
-        own.retain(|news| !matches!(news, News::Changed(name) if name == UP_TIME));
+        // Time and traffic alone are no news (TR-181 lets an agent deny it).
+        own.retain(|news| !matches!(news, News::Changed(name) if is_quiet(name)));
         if !own.is_empty() {
             let told = self.about_all(&own, &self.local.tree().model, shadow, true);
             self.tell(env, told, out);
@@ -244,6 +244,5 @@ pub(super) fn encode(
     Message::request(msg_id, message::Request::Notify(notify)).encode()
 }
 
-const UP_TIME: &str = "Device.LocalAgent.UpTime";
 /// Notifications that may wait for their controllers, per device.
 const MAX_OUTBOX: usize = 1_000;

@@ -53,6 +53,11 @@ pub(super) struct Stored {
 }
 
 impl Stored {
+    /// How long the device has been up, in seconds.
+    pub fn up_seconds(&self, wall: WallTime) -> u64 {
+        wall.0.saturating_sub(self.booted_at.0) / 1_000
+    }
+
     pub fn new(device: DeviceId) -> Self {
         Self {
             format: FORMAT,

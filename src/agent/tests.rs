@@ -18,7 +18,7 @@ use crate::usp::{ErrorCode, Shown};
 
 use super::{
     Agent, AgentConfig, ControllerConfig, ControllerMtp, Env, FULL_ACCESS, Input, LinkKey, LinkState,
-    MqttClient, Output, Phase, Question, READ_ONLY, Shadow, StompConnection, Upload, Ways,
+    MqttClient, Output, Phase, Question, READ_ONLY, Shadow, StompConnection, Traffic, Upload, Ways,
 };
 
 mod boot;

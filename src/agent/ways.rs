@@ -2,7 +2,10 @@
 //! whoever carries it out needs to know nothing of rows and paths.
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+use crate::datamodel::WallTime;
 use crate::identity::EndpointId;
 
 /// All connections that an agent is to have of its own.
@@ -140,7 +143,60 @@ pub struct LinkState {
     pub client_id: Option<String>,
     /// Topic filters that the broker granted.
     pub subscribed: Vec<String>,
+    /// When it came up; `None` while it is not up.
+    pub since: Option<WallTime>,
+    /// Where it is counted what goes over it.
+    pub traffic: Option<Traffic>,
 }
+
+/// What a connection has carried since it leads to where it leads. Cloning shares: its task counts, and an agent
+/// reads when it is asked, so that no message is work for anybody but its connection.
+#[derive(Debug, Clone, Default)]
+pub struct Traffic(Arc<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    sent: AtomicU64,
+    received: AtomicU64,
+    errors: AtomicU32,
+}
+
+impl Traffic {
+    /// One more message has been handed to the connection.
+    pub fn count_sent(&self) {
+        self.0.sent.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn count_received(&self) {
+        self.0.received.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// It could not be opened, or it was lost.
+    pub fn count_error(&self) {
+        self.0.errors.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn sent(&self) -> u64 {
+        self.0.sent.load(Ordering::Relaxed)
+    }
+
+    pub fn received(&self) -> u64 {
+        self.0.received.load(Ordering::Relaxed)
+    }
+
+    pub fn errors(&self) -> u32 {
+        self.0.errors.load(Ordering::Relaxed)
+    }
+}
+
+/// Whether they count the same connection: what is counted makes no difference.
+impl PartialEq for Traffic {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Traffic {}
 
 /// How far a connection is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

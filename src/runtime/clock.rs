@@ -1,6 +1,6 @@
 //! The only clock and the only randomness that the cores ever see.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime};
 
 use crate::agent::Env;
 use crate::datamodel::WallTime;
@@ -34,8 +34,7 @@ impl Clock {
     }
 
     pub fn wall(&self) -> WallTime {
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        WallTime(u64::try_from(wall.as_millis()).unwrap_or(u64::MAX))
+        SystemTime::now().into()
     }
 
     /// Differs from step to step. It spreads retries and is no secret, so that the time is enough: splitmix64

@@ -35,6 +35,8 @@ pub struct OwnParam {
     pub name: String,
     pub writable: bool,
     pub value_type: ValueType,
+    /// Whether nobody is told when it changes.
+    pub quiet: bool,
 }
 
 /// The gateway's own objects of one device. Changes take effect at once; who carries them out makes them
@@ -91,7 +93,7 @@ impl Local for Fixed {
                 params: Vec::new(),
             });
             let (name, writable) = (path::name(name).to_owned(), param.writable);
-            object.params.push(OwnParam { name, writable, value_type: ValueType::String });
+            object.params.push(OwnParam { name, writable, value_type: ValueType::String, quiet: false });
         }
         objects.into_values().collect()
     }

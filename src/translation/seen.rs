@@ -32,6 +32,8 @@ pub(super) struct SeenObject {
 pub(super) struct SeenParam {
     pub writable: bool,
     pub value_type: Option<ValueType>,
+    /// Whether nobody is told when it changes.
+    pub quiet: bool,
 }
 
 impl Seen {
@@ -49,7 +51,8 @@ impl Seen {
     fn take_own(&mut self, own: &[OwnObject]) {
         for object in own {
             let params = object.params.iter().map(|param| {
-                let seen = SeenParam { writable: param.writable, value_type: Some(param.value_type) };
+                let (writable, value_type) = (param.writable, Some(param.value_type));
+                let seen = SeenParam { writable, value_type, quiet: param.quiet };
                 (param.name.to_owned(), seen)
             });
             let seen = SeenObject {
@@ -120,7 +123,8 @@ impl Seen {
             let current = standard.filter(|row| row.kind == Kind::Param && row.status == Status::Current);
             object.params = current
                 .map(|row| {
-                    let seen = SeenParam { writable: row.access != Access::ReadOnly, value_type: None };
+                    let writable = row.access != Access::ReadOnly;
+                    let seen = SeenParam { writable, ..SeenParam::default() };
                     (path::name(row.path).to_owned(), seen)
                 })
                 .collect();

@@ -272,11 +272,15 @@ fn param_result(object: &str, name: &str, param: SeenParam) -> resp::SupportedPa
         true => resp::ParamAccessType::ParamReadWrite,
         false => resp::ParamAccessType::ParamReadOnly,
     };
+    let value_change = match param.quiet {
+        true => resp::ValueChangeType::ValueChangeWillIgnore,
+        false => resp::ValueChangeType::ValueChangeAllowed,
+    };
     resp::SupportedParamResult {
         param_name: name.to_owned(),
         access: access as i32,
         value_type: usp_type(param_type(object, name, param)) as i32,
-        value_change: resp::ValueChangeType::ValueChangeAllowed as i32,
+        value_change: value_change as i32,
     }
 }
 

@@ -27,6 +27,7 @@ async fn tp469_11_4_11_9_9_9_what_controllers_change_of_the_mtps_takes_effect_an
     assert!(first.wait_for_agents(2, PATIENCE).await, "agents did not onboard");
     let agent = fleet.device_ids()[0].endpoint_id();
     becomes(&first, &agent, &format!("{CLIENT}Status"), "Connected").await;
+    let counted = its_traffic_is_counted(&first, &agent).await;
     a_topic_comes_and_goes(&first, &agent).await;
     the_client_id_is_the_brokers(&first, &agent).await;
     let second = a_second_controller_is_met(&first, &agent, here.port).await;
@@ -43,6 +44,10 @@ async fn tp469_11_4_11_9_9_9_what_controllers_change_of_the_mtps_takes_effect_an
     }
     let moved = controller(there.port, Version::V5).await;
     becomes(&moved, &agent, SSID, &fleet.value(0, SSID).unwrap()).await;
+    assert!(
+        sent_and_received(&moved, &agent).await[0] < counted,
+        "another broker, and the old one's messages"
+    );
     let other = fleet.device_ids()[1].endpoint_id();
     assert!(value(&first, &other, SSID).await.is_ok(), "an agent that nobody changed");
     // After a crash it is there again, without a word of the device.
@@ -78,6 +83,35 @@ pub async fn becomes(controller: &Controller, agent: &EndpointId, path: &str, wa
         assert!(started.elapsed() < PATIENCE, "{path} is not {wanted}: {got:?}");
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
+}
+
+/// TR-181 MQTTClientBase:1. Gives how many messages it has sent.
+async fn its_traffic_is_counted(controller: &Controller, agent: &EndpointId) -> u64 {
+    let since =
+        value(controller, agent, &format!("{CLIENT}Stats.BrokerConnectionEstablished")).await.unwrap();
+    assert!(since.starts_with("20") && since.ends_with('Z'), "{since}");
+    assert_eq!(
+        value(controller, agent, &format!("{CLIENT}Stats.ConnectionErrors")).await.as_deref(),
+        Ok("0")
+    );
+    let before = sent_and_received(controller, agent).await;
+    // More than a connection needs to begin.
+    for _ in 0..20 {
+        value(controller, agent, CLIENT).await.unwrap();
+    }
+    let after = sent_and_received(controller, agent).await;
+    // A request and an answer at QoS 1: each a message and the acknowledgement of the other's.
+    let grown = [after[0] - before[0], after[1] - before[1]];
+    assert!(grown.iter().all(|grown| (40..70).contains(grown)), "{before:?} {after:?}");
+    after[0]
+}
+
+async fn sent_and_received(controller: &Controller, agent: &EndpointId) -> [u64; 2] {
+    let count = async |name: &str| {
+        let count = value(controller, agent, &format!("{CLIENT}Stats.{name}")).await.unwrap();
+        count.parse::<u64>().unwrap()
+    };
+    [count("MQTTMessagesSent").await, count("MQTTMessagesReceived").await]
 }
 
 /// TP-469 11.9.

@@ -8,8 +8,8 @@ use dragoman::sim::acs::{Acs, AcsConfig};
 use dragoman::sim::controller::{SessionConfig, requests};
 use dragoman::transport::mqtt::Version;
 use dragoman::usp::message::Response;
-use dragoman::usp::record::PayloadSecurity;
 use dragoman::usp::record::session::Policy;
+use dragoman::usp::record::{Payload, PayloadSecurity};
 use rcgen::string::Ia5String;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SanType};
 
@@ -51,6 +51,45 @@ async fn segmentation_a_large_get_resp_reaches_a_controller_that_takes_small_rec
     fleet.stop().await;
     controller.stop().await;
     acs.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r_mtp_8_who_is_refused_a_session_hears_a_connect_record_before_anything_else() {
+    for sharing in ["", "shared_connections = 1"] {
+        let broker = Mosquitto::start();
+        let acs = Acs::start(AcsConfig::default()).await.unwrap();
+        let setup = Setup::new(0, &acs_and_mqtt(&acs.url(), broker.port, sharing));
+        let gateway = setup.start();
+        let controller = controller(broker.port, Version::V5).await;
+        let fleet = fleet(&gateway, 1).await;
+        assert!(controller.wait_for_agents(1, PATIENCE).await, "the agent did not onboard");
+        let agent = fleet.device_ids()[0].endpoint_id();
+        let forbid = requests::set(&[(&format!("{E2E}SessionMode"), "Forbid")], false);
+        controller.request(&agent, forbid, PATIENCE).await.unwrap();
+        controller.use_sessions(SessionConfig::default());
+        let mut arrivals = controller.arrivals();
+        let asked = requests::get(&[SSID], 0);
+        let hearing = async {
+            let mut heard = Vec::new();
+            while heard.len() < 2 {
+                let record = arrivals.recv().await.unwrap().record;
+                if record.from_id == agent.as_str() {
+                    heard.push(record.payload);
+                }
+            }
+            heard
+        };
+        let asking = controller.request(&agent, asked, PATIENCE);
+        let heard = tokio::select! {
+            heard = hearing => heard,
+            answer = asking => panic!("{answer:?}"),
+        };
+        assert!(matches!(heard[0], Payload::Disconnect { reason_code: 7106, .. }), "{heard:?}");
+        assert!(matches!(heard[1], Payload::MqttConnect { .. }), "{heard:?}");
+        fleet.stop().await;
+        controller.stop().await;
+        acs.stop().await;
+    }
 }
 
 /// A CA for endpoints.

@@ -213,10 +213,6 @@ impl LocalAgent {
         self.tree.is(&format!("{row}Enable")) && self.tree.rows(&format!("{row}MTP.")).iter().any(leads)
     }
 
-    pub fn set_up_time(&mut self, seconds: u64) {
-        self.tree.put("Device.LocalAgent.UpTime", &seconds.to_string());
-    }
-
     /// The subscriptions that are enabled.
     pub fn subscriptions(&self) -> &[Subscription] {
         &self.subscriptions
@@ -367,6 +363,14 @@ impl LocalAgent {
     fn show_links(&mut self) {
         for (name, value) in ways::statuses(&self.tree, &self.links) {
             self.tree.put(&name, &value);
+        }
+    }
+
+    /// What of the agent's own objects no event tells is read when somebody asks.
+    pub fn show_moment(&mut self, up_seconds: u64) {
+        self.tree.put("Device.LocalAgent.UpTime", &up_seconds.to_string());
+        for (name, count) in ways::traffic(&self.tree, &self.links) {
+            self.tree.put(&name, &count);
         }
     }
 

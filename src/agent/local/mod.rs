@@ -22,6 +22,7 @@ mod ways;
 pub(super) use local_agent::{LocalAgent, THRESHOLDS};
 pub(super) use profile::{Delivery, Http, Mqtt, Profile};
 pub(super) use request::Operation;
+pub(super) use schema::is_quiet;
 pub(super) use subscription::{NotifType, Subscription};
 pub use template::Template;
 pub(super) use tree::{Tree, as_object};

@@ -8,6 +8,8 @@ use crate::datamodel::ValueType;
 use crate::datamodel::supported::{Access, Default, Kind, Row, Status, Supported, UniqueKey, generic};
 use crate::translation::{OwnObject, OwnParam};
 
+use super::ways::UNKNOWN_TIME;
+
 /// Who makes and removes the rows of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Rows {
@@ -29,14 +31,17 @@ struct Owned {
     fixed: &'static [&'static str],
     /// Parameters that controllers cannot write but that must survive a restart.
     kept: &'static [&'static str],
+    /// Parameters that change all the time, of which nobody is told: the standard leaves that to the agent.
+    quiet: &'static [&'static str],
     /// Defaults where the standard leaves them to the implementation.
     defaults: &'static [(&'static str, &'static str)],
 }
 
-const PLAIN: Owned = Owned { path: "", rows: Rows::One, without: &[], fixed: &[], kept: &[], defaults: &[] };
+const PLAIN: Owned =
+    Owned { path: "", rows: Rows::One, without: &[], fixed: &[], kept: &[], quiet: &[], defaults: &[] };
 
 /// In byte order of their paths, so that an object stands before what is below it.
-const OWNED: [Owned; 34] = [
+const OWNED: [Owned; 35] = [
     Owned {
         path: "Device.BulkData.",
         defaults: &[
@@ -82,6 +87,7 @@ const OWNED: [Owned; 34] = [
         // Nothing is advertised by mDNS.
         fixed: &["AdvertisedDeviceSubtypes"],
         without: &["MonitorNumberOfEntries", "WatchdogNumberOfEntries"],
+        quiet: &["UpTime"],
         ..PLAIN
     },
     Owned { path: "Device.LocalAgent.Certificate.{i}.", rows: Rows::Gateway(32), ..PLAIN },
@@ -209,6 +215,21 @@ const OWNED: [Owned; 34] = [
         defaults: &[("ProtocolVersion", "5.0"), ("RequestResponseInfo", "true")],
         ..PLAIN
     },
+    // What MQTTClientBase:1 asks for, of the connection that serves the row: agents on a shared one show the same.
+    Owned {
+        path: "Device.MQTT.Client.{i}.Stats.",
+        without: &[
+            "LastPublishMessageReceived",
+            "LastPublishMessageSent",
+            "PublishErrors",
+            "PublishReceived",
+            "PublishSent",
+            "SubscribeSent",
+            "UnSubscribeSent",
+        ],
+        quiet: &["ConnectionErrors", "MQTTMessagesReceived", "MQTTMessagesSent"],
+        ..PLAIN
+    },
     Owned {
         path: "Device.MQTT.Client.{i}.Subscription.{i}.",
         rows: Rows::Controllers(16),
@@ -248,6 +269,8 @@ pub(super) struct Column {
     pub default: &'static str,
     /// Whether it is in the stored form of its row.
     pub is_stored: bool,
+    /// Whether nobody is told when it changes.
+    pub is_quiet: bool,
 }
 
 impl Object {
@@ -299,6 +322,13 @@ impl Object {
     }
 }
 
+/// Whether a parameter is one of those of whose changes nobody is told.
+pub(in crate::agent) fn is_quiet(name: &str) -> bool {
+    let object = crate::datamodel::path::parent(name).and_then(Object::of);
+    let column = object.and_then(|object| object.column(crate::datamodel::path::name(name)));
+    column.is_some_and(|column| column.is_quiet)
+}
+
 /// The schema in the words of GetSupportedDM.
 pub(super) fn supported() -> &'static [OwnObject] {
     static ALL: OnceLock<Vec<OwnObject>> = OnceLock::new();
@@ -315,7 +345,12 @@ pub(super) fn supported() -> &'static [OwnObject] {
 impl Column {
     fn supported(&self) -> OwnParam {
         let value_type = self.row.value_type().unwrap_or(ValueType::String);
-        OwnParam { name: self.name.to_owned(), writable: self.access != Access::ReadOnly, value_type }
+        OwnParam {
+            name: self.name.to_owned(),
+            writable: self.access != Access::ReadOnly,
+            value_type,
+            quiet: self.is_quiet,
+        }
     }
 }
 
@@ -344,7 +379,8 @@ impl Owned {
         let own = self.defaults.iter().find(|(known, _)| *known == name).map(|(_, default)| *default);
         let is_stored = access != Access::ReadOnly || self.kept.contains(&name);
         let default = own.unwrap_or_else(|| default_of(row));
-        Some(Column { name, row, access, default, is_stored })
+        let is_quiet = self.quiet.contains(&name);
+        Some(Column { name, row, access, default, is_stored, is_quiet })
     }
 }
 
@@ -355,7 +391,7 @@ fn default_of(row: &'static Row) -> &'static str {
         _ if row.is_list => "",
         _ => match row.item_type {
             Some(ValueType::Boolean) => "false",
-            Some(ValueType::DateTime) => "0001-01-01T00:00:00Z",
+            Some(ValueType::DateTime) => UNKNOWN_TIME,
             Some(known) if known.is_number() => match row.ranges().next().and_then(|it| it.split_once(':')) {
                 Some((least, _)) if !least.is_empty() => least,
                 _ => "0",
@@ -375,7 +411,9 @@ mod tests {
         for owned in &OWNED {
             assert!(standard.find(owned.path).is_some(), "{} is not the standard's", owned.path);
             let defaults = owned.defaults.iter().map(|(name, _)| name);
-            for name in owned.without.iter().chain(owned.fixed).chain(owned.kept).chain(defaults) {
+            for name in
+                owned.without.iter().chain(owned.fixed).chain(owned.kept).chain(owned.quiet).chain(defaults)
+            {
                 assert!(standard.find(&format!("{}{name}", owned.path)).is_some(), "{}{name}", owned.path);
             }
         }

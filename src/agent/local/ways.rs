@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::agent::ways::{LinkKey, LinkState, Met, MqttWay, Phase, Retry, StompWay, Ways, WebSocketWay};
+use crate::agent::ways::{
+    LinkKey, LinkState, Met, MqttWay, Phase, Retry, StompWay, Traffic, Ways, WebSocketWay,
+};
 use crate::datamodel::path;
 use crate::identity::EndpointId;
 use crate::policy::Egress;
@@ -287,6 +289,9 @@ fn mqtt_statuses(tree: &Tree, row: &str, state: Option<&LinkState>, found: &mut 
     };
     found.push((format!("{row}Status"), status.to_owned()));
     found.push((format!("{row}ResponseInformation"), named(state)));
+    let since = state.and_then(|state| state.since);
+    let since = since.map_or_else(|| UNKNOWN_TIME.to_owned(), |since| since.to_string());
+    found.push((format!("{row}Stats.BrokerConnectionEstablished"), since));
     for subscription in tree.rows(&format!("{row}Subscription.")) {
         let topic = tree.value(&format!("{subscription}Topic")).unwrap_or("");
         let up = state.filter(|state| state.is_up());
@@ -299,6 +304,20 @@ fn mqtt_statuses(tree: &Tree, row: &str, state: Option<&LinkState>, found: &mut 
         };
         found.push((format!("{subscription}Status"), status.to_owned()));
     }
+}
+
+/// What the connections have carried by now; a client without one has carried nothing.
+pub(super) fn traffic(tree: &Tree, states: &BTreeMap<LinkKey, LinkState>) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for row in tree.rows(CLIENTS) {
+        let state = path::instance(&row).and_then(|number| states.get(&LinkKey::Mqtt(number)));
+        let traffic = state.and_then(|state| state.traffic.as_ref());
+        let count = |of: fn(&Traffic) -> u64| traffic.map_or(0, of).to_string();
+        found.push((format!("{row}Stats.MQTTMessagesSent"), count(Traffic::sent)));
+        found.push((format!("{row}Stats.MQTTMessagesReceived"), count(Traffic::received)));
+        found.push((format!("{row}Stats.ConnectionErrors"), count(|it| it.errors().into())));
+    }
+    found
 }
 
 fn mtp_statuses(
@@ -335,6 +354,8 @@ pub(super) const CLIENTS: &str = "Device.MQTT.Client.";
 pub(super) const CONNECTIONS: &str = "Device.STOMP.Connection.";
 pub(super) const MTPS: &str = "Device.LocalAgent.MTP.";
 pub(super) const COLLECTS: &str = "Device.BulkData.Enable";
+/// TR-106 3.2.1: a time that is not known.
+pub(super) const UNKNOWN_TIME: &str = "0001-01-01T00:00:00Z";
 const AREAS: [&str; 3] = [CLIENTS, CONNECTIONS, MTPS];
 /// The tenth wait of the standard's table with its defaults, at which waits grow no more (R-WS.19).
 const MOST_WEBSOCKET_WAIT_MS: u64 = 5_120_000;

@@ -216,6 +216,53 @@ fn status_parameters_say_what_the_connections_are_at_and_subscribers_are_told() 
 }
 
 #[test]
+fn what_the_connection_of_a_client_carries_is_told_to_who_asks_and_to_nobody_else() {
+    let mut story = story();
+    let stats = format!("{CLIENT}Stats.");
+    let shown = |story: &mut Story| {
+        let all = story.get(&stats).unwrap();
+        assert_eq!(all.len(), 4, "more than MQTTClientBase:1 asks for, or less: {all:?}");
+        ["BrokerConnectionEstablished", "MQTTMessagesSent", "MQTTMessagesReceived", "ConnectionErrors"]
+            .map(|name| all[&format!("{stats}{name}")].clone())
+    };
+    assert_eq!(shown(&mut story), ["0001-01-01T00:00:00Z", "0", "0", "0"], "without a connection");
+    let traffic = Traffic::default();
+    let state = |phase, since, traffic: &Traffic| {
+        let state = LinkState { phase, since, traffic: Some(traffic.clone()), ..LinkState::default() };
+        Input::Links { links: [(LinkKey::Mqtt(1), state)].into() }
+    };
+    story.handle(state(Phase::Connecting, None, &traffic));
+    traffic.count_error();
+    story.subscribe("ValueChange", &stats, &[]);
+    story.notifications();
+    story.handle(state(Phase::Up, Some(WallTime(1_700_000_000_000)), &traffic));
+    let told = story.notifications();
+    let Some(Notification::ValueChange(change)) = &told[0].1.notification else { panic!("{told:?}") };
+    assert_eq!((told.len(), change.param_value.as_str()), (1, "2023-11-14T22:13:20Z"));
+    for (sent, received) in [("2", "1"), ("4", "2")] {
+        (0..2).for_each(|_| traffic.count_sent());
+        traffic.count_received();
+        // No input tells of it, and no subscriber hears of it.
+        assert_eq!(shown(&mut story), ["2023-11-14T22:13:20Z", sent, received, "1"]);
+        assert!(story.notifications().is_empty(), "counters are no news");
+    }
+    // At another broker it counts anew.
+    story.handle(state(Phase::Connecting, None, &Traffic::default()));
+    assert_eq!(shown(&mut story), ["0001-01-01T00:00:00Z", "0", "0", "0"]);
+    let request = message::GetSupportedDm {
+        obj_paths: vec!["Device.MQTT.Client.{i}.Stats.".into()],
+        return_params: true,
+        ..<_>::default()
+    };
+    let supported = format!("{:?}", story.ask(Request::GetSupportedDm(request)).unwrap());
+    assert_eq!(supported.matches("ValueChangeWillIgnore").count(), 3, "{supported}");
+    assert_eq!(supported.matches("ValueChangeAllowed").count(), 1, "{supported}");
+    let refused = code(story.ask(set(&stats, &[("MQTTMessagesSent", "0")])));
+    assert_eq!(refused, ErrorCode::NON_WRITEABLE_PARAMETER);
+    assert!(!story.stored.keys().any(|(_, key)| key.starts_with("MQTT")), "a counter is stored");
+}
+
+#[test]
 fn a_connection_that_is_there_can_be_made_anew() {
     let mut story = story();
     let call = operate("Device.MQTT.Client.1.ForceReconnect()", &[]);

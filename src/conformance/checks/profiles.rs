@@ -52,6 +52,10 @@ pub(super) const MQTT: &[(&str, &[&str])] = &[
             "SubscriptionNumberOfEntries",
         ],
     ),
+    (
+        "Device.MQTT.Client.{i}.Stats.",
+        &["BrokerConnectionEstablished", "MQTTMessagesSent", "MQTTMessagesReceived", "ConnectionErrors"],
+    ),
     ("Device.MQTT.Client.{i}.Subscription.{i}.", &["Topic", "QoS", "Enable"]),
     ("Device.LocalAgent.MTP.{i}.MQTT.", &["Reference", "ResponseTopicConfigured", "ResponseTopicDiscovered"]),
     ("Device.LocalAgent.Controller.{i}.MTP.{i}.MQTT.", &["Topic"]),

@@ -5,13 +5,13 @@ mod records;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::agent::{LinkState, Phase};
+use crate::agent::{LinkState, Phase, Traffic};
 use crate::identity::EndpointId;
 use crate::mtp::LinkStatus;
 use crate::mtp::contract::tls_of;
@@ -93,6 +93,7 @@ pub(super) struct Connection {
     commands: mpsc::Receiver<Command>,
     stop: CancellationToken,
     status: LinkStatus,
+    traffic: Traffic,
     client: Client,
     started: Instant,
     agents: HashSet<EndpointId>,
@@ -139,6 +140,8 @@ impl Connection {
     ) -> Link<Command> {
         let (link, commands) = Link::new(shared, waiting);
         let client = Client::new(client_config(&config, owner.as_ref(), &name, &prefix));
+        let traffic = Traffic::default();
+        link.status.set(|state| state.traffic = Some(traffic.clone()));
         let connection = Self {
             shared: Arc::clone(shared),
             config,
@@ -149,6 +152,7 @@ impl Connection {
             commands,
             stop: link.stop.clone(),
             status: link.status.clone(),
+            traffic,
             client,
             started: Instant::now(),
             greet: VecDeque::new(),
@@ -186,14 +190,19 @@ impl Connection {
                 return;
             }
             if std::mem::take(&mut self.again) {
-                self.note(|state| state.phase = Phase::Connecting);
+                self.note(|state| {
+                    state.phase = Phase::Connecting;
+                    state.since = None;
+                });
                 backoff = self.backoff();
                 let later = std::mem::take(&mut self.later);
                 later.into_iter().for_each(|command| self.obey(command));
                 continue;
             }
+            self.traffic.count_error();
             self.note(|state| {
                 state.phase = lived.phase;
+                state.since = None;
                 state.retries = state.retries.saturating_add(1);
                 state.subscribed.clear();
             });
@@ -256,7 +265,7 @@ impl Connection {
             }
         };
         let codec = Codec { version: config.version, max_packet: MAX_PACKET };
-        let mut wire = Wire::new(stream, codec);
+        let mut wire = Wire::new(stream, codec, self.traffic.clone());
         self.client.connected(self.now());
         let mut was_up = false;
         let mut stuck_since = None;
@@ -411,6 +420,7 @@ impl Connection {
         }
         self.note(|state| {
             state.phase = Phase::Up;
+            state.since = Some(SystemTime::now().into());
             state.retries = 0;
             state.named.clone_from(&self.response_information);
             state.subscribed = up.subscribed;

@@ -1,4 +1,4 @@
-//! Agents that change between shared connections and their own, at the sandbox's broker.
+//! Agents that change between shared connections and their own, and what these count, at the sandbox's broker.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
@@ -114,6 +114,44 @@ async fn no_record_is_lost_while_an_agent_goes_back_from_its_own_connection_to_a
     }
     stop.cancel();
     controller.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_counts_its_failures_and_begins_anew_at_another_broker() {
+    let (agent, us) = (EndpointId::parse("os::00256D-1").unwrap(), EndpointId::parse("self::ctl").unwrap());
+    let broker = Broker::start(BrokerConfig::default()).await.unwrap();
+    let stop = CancellationToken::new();
+    let (side, metrics) = (Arc::new(Side::default()), Arc::new(Metrics::default()));
+    // Nobody listens on port 9.
+    let nowhere = MqttConfig { sharing: Sharing::PerAgent, ..config(9, &us) };
+    let link = MqttLink::start(&agent, Arc::new(nowhere.clone()), side.clone(), Arc::clone(&metrics), &stop);
+    let traffic = || link.state().traffic.unwrap();
+    until("failures are counted", || traffic().errors() >= 2).await;
+    assert_eq!((traffic().sent(), traffic().received(), link.state().since), (0, 0, None));
+    assert!(link.adapt(Arc::new(MqttConfig { port: broker.address().port(), ..nowhere })));
+    until("it comes up elsewhere", || link.is_up()).await;
+    // CONNECT, SUBSCRIBE and a Connect record; CONNACK, SUBACK and the PUBACK of the Connect record.
+    until("all is counted", || (traffic().sent(), traffic().received()) == (3, 3)).await;
+    assert_eq!(traffic().errors(), 0, "those of another broker");
+    assert!(link.state().since.is_some());
+    stop.cancel();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn agents_on_a_shared_connection_show_what_it_carries() {
+    let us = EndpointId::parse("self::ctl").unwrap();
+    let agents = ["os::00256D-1", "os::00256D-2"].map(|agent| EndpointId::parse(agent).unwrap());
+    let broker = Broker::start(BrokerConfig::default()).await.unwrap();
+    let stop = CancellationToken::new();
+    let (side, metrics) = (Arc::new(Side::default()), Arc::new(Metrics::default()));
+    let mqtt = Mqtt::start(config(broker.address().port(), &us), side, metrics, stop.clone());
+    agents.iter().for_each(|agent| mqtt.attach(agent));
+    let sent = |agent| mqtt.state(agent).and_then(|state| state.traffic).map_or(0, |it| it.sent());
+    // CONNECT, SUBSCRIBE and a Connect record of each.
+    for agent in &agents {
+        until("what it carries is shown", || sent(agent) == 4).await;
+    }
+    stop.cancel();
 }
 
 const ROUNDS: usize = 20;

@@ -175,6 +175,9 @@ impl Connection {
 
     fn obey(&mut self, command: Command) {
         match command {
+            Command::Send { controller, record } if Record::is_disconnect(record.clone()) => {
+                self.begin_anew(&controller, record);
+            }
             Command::Send { controller, record } => self.send(&controller, record),
             Command::Adapt(config) => self.adapt(config),
             // A connection that is not up greets anew in any case.
@@ -339,6 +342,17 @@ impl Connection {
         self.client.greet(greeting);
         for (controller, _) in &config.controllers {
             shared.side.connected(&self.agent, controller);
+        }
+    }
+
+    /// A Disconnect record of the agent's over a connection that stays (R-MTP.8). Where there is none, the
+    /// Connect record of the next one tells enough.
+    fn begin_anew(&mut self, controller: &EndpointId, disconnect: Bytes) {
+        if self.client.is_up() {
+            let subscribed_destination = self.client.destination().to_owned();
+            let payload = Payload::StompConnect { subscribed_destination };
+            self.send(controller, disconnect);
+            self.send(controller, Record::of(&self.agent, controller, payload).encode());
         }
     }
 

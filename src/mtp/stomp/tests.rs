@@ -232,6 +232,19 @@ async fn r_stomp_23_answers_go_where_the_controller_wants_them_until_the_broker_
 }
 
 #[tokio::test]
+async fn r_mtp_8_after_a_disconnect_record_over_a_connection_that_stays_the_agent_connects() {
+    let world = World::new(|_| ()).await;
+    let mut peer = world.up().await;
+    let (_, connect) = record(&mut peer).await;
+    let over = Payload::Disconnect { reason: "why".into(), reason_code: 7106 };
+    world.stomp.send(&agent(), &controller(), Record::of(&agent(), &controller(), over.clone()).encode());
+    world.stomp.send(&agent(), &controller(), plain());
+    assert_eq!(record(&mut peer).await.1.payload, over);
+    assert_eq!(record(&mut peer).await.1.payload, connect.payload);
+    assert_eq!(record(&mut peer).await.1, Record::decode(plain()).unwrap());
+}
+
+#[tokio::test]
 async fn tp469_6_9_what_is_no_record_is_dropped_and_the_connection_lives_on() {
     let world = World::new(|_| ()).await;
     let mut peer = world.up().await;

@@ -25,6 +25,7 @@ use super::WAITING;
 use super::config::WebSocketConfig;
 use super::wire::{
     HANDSHAKE, Heard, MISSED_PINGS, SUBPROTOCOL, Socket, answer_close, goodbye, heard, limits, refuse, say,
+    say_record,
 };
 
 /// What a connection is told.
@@ -142,6 +143,8 @@ impl Connection {
                 () = &mut sleep => return false,
                 () = self.stop.cancelled() => return true,
                 command = self.commands.recv() => match command {
+                    // The Connect record of the next connection tells enough.
+                    Some(Command::Send(record)) if Record::is_disconnect(record.clone()) => {}
                     Some(Command::Send(record)) if self.waiting.len() < WAITING => {
                         self.waiting.push_back(record);
                     }
@@ -220,7 +223,7 @@ impl Connection {
                     Some(Command::Send(record)) => {
                         fresh = false;
                         self.shared.metrics.usp_sent();
-                        say(socket, Message::Binary(record)).await
+                        say_record(&self.agent, &config.controller, record, socket).await
                     }
                     Some(Command::Restart) if fresh => Ok(()),
                     Some(Command::Restart) => {

@@ -26,6 +26,7 @@ use crate::usp::{Shown, is_of_endpoint};
 use super::WAITING;
 use super::wire::{
     HANDSHAKE, Heard, MISSED_PINGS, SUBPROTOCOL, Socket, answer_close, goodbye, heard, limits, refuse, say,
+    say_record,
 };
 
 /// The listener.
@@ -220,7 +221,7 @@ impl Inner {
                 record = outgoing.recv() => match record {
                     Some(record) => {
                         self.metrics.usp_sent();
-                        say(socket, Message::Binary(record)).await
+                        say_record(agent, controller, record, socket).await
                     }
                     None => return goodbye(agent, controller, "another session takes its place", socket).await,
                 },

@@ -140,6 +140,13 @@ async fn r_ws_6_tp469_7_11_7_12_a_controller_comes_to_its_agent_whole_or_in_frag
     assert_eq!(world.heard(2).await, [whole.clone(), whole]);
     world.listener.send(&agent(), &controller(), record(&controller(), "answer")).unwrap();
     assert_eq!(next(&mut peer).await, Message::Binary(record(&controller(), "answer")));
+    // R-MTP.8.
+    let over = Payload::Disconnect { reason: "why".into(), reason_code: 7106 };
+    let over = Record::of(&agent(), &controller(), over).encode();
+    world.listener.send(&agent(), &controller(), over.clone()).unwrap();
+    assert_eq!(next(&mut peer).await, Message::Binary(over));
+    let Message::Binary(connect) = next(&mut peer).await else { panic!("no Connect") };
+    assert_eq!(Record::decode(connect).unwrap().payload, Payload::WebSocketConnect);
     // Nobody speaks for somebody else.
     peer.send(Message::Binary(record(&EndpointId::parse("self::other").unwrap(), "x"))).await.unwrap();
     peer.send(Message::Ping(Bytes::from_static(b"p"))).await.unwrap();

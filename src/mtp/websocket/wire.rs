@@ -61,6 +61,22 @@ pub(super) async fn refuse(socket: &mut Socket) -> String {
     "the controller sent what is no USP record".into()
 }
 
+/// Sends a record; after a Disconnect record of the agent's a Connect record (R-MTP.8).
+pub(super) async fn say_record(
+    agent: &EndpointId,
+    controller: &EndpointId,
+    record: Bytes,
+    socket: &mut Socket,
+) -> Result<(), String> {
+    let begins_anew = Record::is_disconnect(record.clone());
+    say(socket, Message::Binary(record)).await?;
+    if begins_anew {
+        let connect = Record::of(agent, controller, Payload::WebSocketConnect).encode();
+        say(socket, Message::Binary(connect)).await?;
+    }
+    Ok(())
+}
+
 pub(super) async fn goodbye(
     agent: &EndpointId,
     controller: &EndpointId,

@@ -118,6 +118,17 @@ impl Record {
         Ok(record)
     }
 
+    /// Whether what was encoded is a Disconnect record, without reading what it says.
+    pub fn is_disconnect(mut bytes: Bytes) -> bool {
+        while let Ok((tag, wire_type)) = decode_key(&mut bytes) {
+            if tag == DISCONNECT || skip_field(wire_type, tag, &mut bytes, DecodeContext::default()).is_err()
+            {
+                return tag == DISCONNECT;
+            }
+        }
+        false
+    }
+
     fn from_wire(wire: pb::Record) -> Result<Self, RecordError> {
         use pb::record::RecordType as Type;
         let payload = match wire.record_type.ok_or(RecordError::RecordTypes(0))? {
@@ -211,5 +222,7 @@ fn record_types(mut bytes: Bytes) -> Result<usize, prost::DecodeError> {
     Ok(count)
 }
 
+/// The field of a Disconnect record.
+const DISCONNECT: u32 = 12;
 /// Largest record taken from a peer, in bytes.
 pub const MAX_RECORD: usize = 8 << 20;

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use crate::agent::Traffic;
 use crate::identity::EndpointId;
 use crate::mtp::contract::{RESTARTS, farewell};
 use crate::transport::mqtt::Event;
+use crate::usp::record::Record;
 
 use super::super::config::{MqttConfig, client_config};
 use super::{Command, Connection, Handover};
@@ -57,6 +59,8 @@ impl Connection {
             {
                 self.say(&agent, &controller, record);
             }
+            // The Connect record of the next connection tells enough.
+            Command::Send { record, .. } if Record::is_disconnect(record.clone()) => {}
             Command::Send { agent, controller, record } => self.held.push_back((agent, controller, record)),
             Command::Adapt(config) => self.adapt(config),
             Command::Report(report) => self.report(report),
@@ -118,6 +122,12 @@ impl Connection {
             }
         }
         self.again |= elsewhere;
+        if (&before.host, before.port) != (&config.host, config.port) {
+            // At another broker all is counted anew.
+            self.traffic = Traffic::default();
+            let traffic = self.traffic.clone();
+            self.note(|state| state.traffic = Some(traffic));
+        }
         let news = config.controllers.iter().any(|(it, _)| !met(&before, it));
         if !elsewhere && news && self.client.is_up() {
             self.greet_soon(agent);

@@ -47,9 +47,7 @@ impl Connection {
         let controllers: Vec<EndpointId> =
             self.config.controllers.iter().map(|(controller, _)| controller.clone()).collect();
         for controller in controllers {
-            let v5 = self.config.version == Version::V5;
-            let payload = Payload::MqttConnect { v5, subscribed_topic: self.own_topic(agent) };
-            let record = Record::of(agent, &controller, payload).encode();
+            let record = self.connect_record(agent, &controller);
             let publish = self.publication(agent, &controller, record, self.qos());
             let sent = publish.map(|publish| queue(&mut self.client, publish));
             self.count(agent, sent);
@@ -57,13 +55,24 @@ impl Connection {
         }
     }
 
-    /// Sends a record of an agent, which greets its controllers first if it has not.
+    fn connect_record(&self, agent: &EndpointId, controller: &EndpointId) -> Bytes {
+        let v5 = self.config.version == Version::V5;
+        let payload = Payload::MqttConnect { v5, subscribed_topic: self.own_topic(agent) };
+        Record::of(agent, controller, payload).encode()
+    }
+
+    /// Sends a record of an agent, which greets its controllers first if it has not. After a
+    /// Disconnect record over a connection that stays it greets this one anew (R-MTP.8).
     pub(super) fn say(&mut self, agent: &EndpointId, controller: &EndpointId, record: Bytes) {
         if let Some(at) = self.greet.iter().position(|waiting| waiting == agent) {
             self.greet.remove(at);
             self.greet_all_of(agent, Client::publish);
         }
+        let begins_anew = Record::is_disconnect(record.clone());
         self.publish(agent, controller, record);
+        if begins_anew {
+            self.publish(agent, controller, self.connect_record(agent, controller));
+        }
     }
 
     pub(super) fn say_goodbye(&mut self) {
