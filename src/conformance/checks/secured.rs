@@ -71,10 +71,20 @@ fn spoil(record: &mut Record) {
     record.mac_signature = signature.into();
 }
 
-async fn is_ignored(session: &mut Session, record: Record) -> Verdict {
+/// Nothing comes that answers it; notifications may.
+async fn is_ignored(session: &mut Session, record: Record, msg_id: &str) -> Verdict {
     session.forget_arrivals();
     session.send_record(record).await;
-    session.no_message().await
+    let quiet = session.quiet();
+    session.exchange.note(format!("waiting {} s", quiet.as_secs_f32()));
+    let answers = |it: &Arrival| match &it.record.payload {
+        Payload::NoSession(bytes) => Message::decode(bytes.clone()).is_ok_and(|it| it.msg_id == msg_id),
+        _ => false,
+    };
+    match session.arrived(quiet, answers).await {
+        Ok(_) => fail("the agent answers"),
+        Err(_) => Ok(()),
+    }
 }
 
 /// A signature that is right is answered, or the check would say nothing.
@@ -92,7 +102,7 @@ async fn wrong_signature(session: &mut Session) -> Verdict {
     right_signature(session, &secrets.own).await?;
     let mut record = sealed(&secrets.own, &plain(session, "spoilt"))?;
     spoil(&mut record);
-    is_ignored(session, record).await
+    is_ignored(session, record, "spoilt").await
 }
 
 async fn expired(session: &mut Session) -> Verdict {
@@ -100,7 +110,7 @@ async fn expired(session: &mut Session) -> Verdict {
     let Some(expired) = secrets.expired.clone() else { return lacks("a certificate that is out of date") };
     right_signature(session, &secrets.own).await?;
     let record = sealed(&expired, &plain(session, "expired"))?;
-    is_ignored(session, record).await?;
+    is_ignored(session, record, "expired").await?;
     refused_by_tls(session, &secrets, &expired).await
 }
 
