@@ -364,9 +364,9 @@ impl Connection {
         Ok(true)
     }
 
-    /// Waits until all is said, then takes back all subscriptions of a connection that does not come back, as what the broker would keep for
-    /// it would be kept for nobody, and takes in what was on its way before: nobody else may have heard it. What
-    /// a broker has queued may come after its UNSUBACK.
+    /// Waits until all is said, then takes back all subscriptions of a connection that does not come back, as what
+    /// the broker would keep for it would be kept for nobody, and takes in what was on its way before: nobody else
+    /// may have heard it. What a broker has queued may come after its UNSUBACK.
     async fn hear_out(&mut self, wire: &mut Wire) -> Result<(), String> {
         let mut said = false;
         loop {
