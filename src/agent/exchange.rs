@@ -102,7 +102,7 @@ impl Agent {
         if record.to_id != self.endpoint.as_str() {
             return out.push(Output::Log(format!("dropped a USP record for {}", record.to_id)));
         }
-        let Some(controller) = self.local.controller(&record.from_id) else {
+        let Some((controller, row)) = self.local.controller(&record.from_id) else {
             let line = format!("dropped a USP record from {}, which is no controller here", record.from_id);
             return out.push(Output::Log(line));
         };
@@ -110,7 +110,7 @@ impl Agent {
         let signed = !record.mac_signature.is_empty();
         let integrity =
             if signed && integrity == Integrity::Trusted { Integrity::Unproven } else { integrity };
-        if !self.is_admitted(&record, &controller, integrity, shown, out) {
+        if !self.is_admitted(&record, (&controller, &row), integrity, shown, out) {
             return;
         }
         match &record.payload {
@@ -150,7 +150,7 @@ impl Agent {
     fn is_admitted(
         &mut self,
         record: &Record,
-        controller: &EndpointId,
+        (controller, row): (&EndpointId, &str),
         integrity: Integrity,
         shown: &Shown,
         out: &mut Vec<Output>,
@@ -160,13 +160,13 @@ impl Agent {
         if in_tls || integrity == Integrity::Unproven {
             return true;
         }
-        if let Err(why) = self.local.admits(controller, shown) {
+        if let Err(why) = self.local.admits(row, shown) {
             out.push(Output::Log(format!("dropped a USP record from {controller}: {why}")));
             return false;
         }
         // Records about the transport ask for nothing.
         if matches!(record.payload, Payload::NoSession(_) | Payload::Session(_)) {
-            self.local.has_shown(controller, shown);
+            self.local.has_shown(controller, row, shown);
         }
         if matches!(record.payload, Payload::Session(_)) {
             self.exchange.secured.remove(controller);
@@ -179,7 +179,7 @@ impl Agent {
         out.push(Output::Log(format!("dropped a USP record: {fault}")));
         let Some(FaultyRequest { from_id, to_id, msg_id }) = fault.request else { return };
         let known = self.local.controller(&from_id);
-        if let Some(controller) = known.filter(|_| to_id == self.endpoint.as_str()) {
+        if let Some((controller, _)) = known.filter(|_| to_id == self.endpoint.as_str()) {
             let message = Message::error(msg_id, fault.error.code(), fault.error.to_string());
             self.say(&controller, message.encode(), Way::NoSession, None);
         }
@@ -220,7 +220,8 @@ impl Agent {
         out: &mut Vec<Output>,
     ) {
         if secured.up.is_some() {
-            match self.local.admits(controller, &secured.shown) {
+            let row = self.local.row_of(controller).unwrap_or_default();
+            match self.local.admits(&row, &secured.shown) {
                 Ok(()) => {
                     self.exchange.secured.insert(controller.clone(), secured.shown.clone());
                 }
@@ -280,8 +281,10 @@ impl Agent {
                 self.dispatch(env, said, out);
             }
             let Some((controller, message)) = self.exchange.heard.pop_front() else { return };
-            if let Some(shown) = self.exchange.secured.get(&controller) {
-                self.local.has_shown(&controller, shown);
+            if let Some(shown) = self.exchange.secured.get(&controller)
+                && let Some(row) = self.local.row_of(&controller)
+            {
+                self.local.has_shown(&controller, &row, shown);
             }
             self.exchange.in_session = true;
             self.message(env, shadow, &controller, message, out);

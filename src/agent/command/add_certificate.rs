@@ -4,17 +4,11 @@ use crate::translation::Refusal;
 
 use super::{Call, Command, Done};
 use crate::agent::core::Agent;
-use crate::agent::io::{Env, Output, Shadow};
+use crate::agent::io::Output;
 
 pub(super) const COMMAND: Command = Command { path: "Device.LocalAgent.AddCertificate()", run };
 
-fn run(
-    agent: &mut Agent,
-    _: &Env,
-    _: &Shadow,
-    call: &Call<'_>,
-    _: &mut Vec<Output>,
-) -> Result<Done, Refusal> {
+fn run(agent: &mut Agent, call: &Call<'_>, _: &mut Vec<Output>) -> Result<Done, Refusal> {
     add(agent, call).map(|_| Done::Complete)
 }
 

@@ -6,18 +6,12 @@ use crate::usp::ErrorCode;
 
 use super::{Call, Command, Done, add_certificate};
 use crate::agent::core::Agent;
-use crate::agent::io::{Env, Output, Shadow};
+use crate::agent::io::Output;
 
 pub(super) const COMMAND: Command =
     Command { path: "Device.LocalAgent.Controller.{i}.AddMyCertificate()", run };
 
-fn run(
-    agent: &mut Agent,
-    _: &Env,
-    _: &Shadow,
-    call: &Call<'_>,
-    _: &mut Vec<Output>,
-) -> Result<Done, Refusal> {
+fn run(agent: &mut Agent, call: &Call<'_>, _: &mut Vec<Output>) -> Result<Done, Refusal> {
     if agent.local.controller_of(call.object) != Some(call.controller.as_str()) {
         let why = "only the controller of this row may add a certificate to it";
         return Err(Refusal::new(ErrorCode::PERMISSION_DENIED, why));

@@ -7,18 +7,12 @@ use crate::usp::{ErrorCode, FINGERPRINTS};
 
 use super::{Call, Command, Done};
 use crate::agent::core::Agent;
-use crate::agent::io::{Env, Output, Shadow};
+use crate::agent::io::Output;
 
 pub(super) const COMMAND: Command =
     Command { path: "Device.LocalAgent.Certificate.{i}.GetFingerprint()", run };
 
-fn run(
-    agent: &mut Agent,
-    _: &Env,
-    _: &Shadow,
-    call: &Call<'_>,
-    _: &mut Vec<Output>,
-) -> Result<Done, Refusal> {
+fn run(agent: &mut Agent, call: &Call<'_>, _: &mut Vec<Output>) -> Result<Done, Refusal> {
     let algorithm = call.args.get("FingerprintAlgorithm").map_or("", String::as_str);
     let Some(certificate) = agent.local.certificate(call.object) else {
         return Err(Refusal::new(ErrorCode::COMMAND_FAILURE, "the row has no certificate"));

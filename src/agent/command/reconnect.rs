@@ -6,7 +6,7 @@ use crate::translation::Refusal;
 use crate::usp::ErrorCode;
 
 use super::super::core::Agent;
-use super::super::io::{Env, Output, Shadow};
+use super::super::io::Output;
 use super::super::ways::LinkKey;
 use super::{Call, Command, Done};
 
@@ -14,13 +14,7 @@ pub(super) const FORCE_RECONNECT: Command = Command { path: "Device.MQTT.Client.
 pub(super) const RESET: Command =
     Command { path: "Device.LocalAgent.Controller.{i}.MTP.{i}.WebSocket.Reset()", run };
 
-fn run(
-    agent: &mut Agent,
-    _: &Env,
-    _: &Shadow,
-    call: &Call<'_>,
-    _: &mut Vec<Output>,
-) -> Result<Done, Refusal> {
+fn run(agent: &mut Agent, call: &Call<'_>, _: &mut Vec<Output>) -> Result<Done, Refusal> {
     let row = call.object.trim_end_matches("WebSocket.");
     let number = |object: Option<&str>| object.and_then(path::instance);
     let key = match number(path::parent(row).and_then(path::parent)) {

@@ -6,18 +6,12 @@ use crate::usp::ErrorCode;
 
 use super::{Call, Command, Done};
 use crate::agent::core::Agent;
-use crate::agent::io::{Env, Output, Shadow};
+use crate::agent::io::Output;
 use crate::agent::local::Operation;
 
 pub(super) const COMMAND: Command = Command { path: "Device.ScheduleTimer()", run };
 
-fn run(
-    agent: &mut Agent,
-    env: &Env,
-    _: &Shadow,
-    call: &Call<'_>,
-    out: &mut Vec<Output>,
-) -> Result<Done, Refusal> {
+fn run(agent: &mut Agent, call: &Call<'_>, out: &mut Vec<Output>) -> Result<Done, Refusal> {
     let same = |it: &Operation| {
         it.command == call.command && it.command_key == call.command_key && it.originator == *call.controller
     };
@@ -29,7 +23,7 @@ fn run(
     let seconds: u64 = call.args.get("DelaySeconds").and_then(|text| text.parse().ok()).unwrap_or(0);
     let timer = Operation {
         started: true,
-        due: Some(WallTime(env.wall.0.saturating_add(seconds.saturating_mul(1_000)))),
+        due: Some(WallTime(call.env.wall.0.saturating_add(seconds.saturating_mul(1_000)))),
         ..Operation::new(call.controller, call.command, call.command_key, &call.args)
     };
     let (row, change) = agent.begin(timer)?;

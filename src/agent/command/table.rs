@@ -26,10 +26,12 @@ pub(in crate::agent) struct Command {
     pub(super) run: Run,
 }
 
-type Run = fn(&mut Agent, &Env, &Shadow, &Call<'_>, &mut Vec<Output>) -> Result<Done, Refusal>;
+type Run = fn(&mut Agent, &Call<'_>, &mut Vec<Output>) -> Result<Done, Refusal>;
 
 /// One execution, on one object.
 pub(super) struct Call<'c> {
+    pub(super) env: &'c Env,
+    pub(super) shadow: &'c Shadow,
     pub(super) controller: &'c EndpointId,
     /// The object, such as `Device.LocalAgent.Request.3.`.
     pub(super) object: &'c str,
@@ -134,13 +136,15 @@ impl Agent {
                 (true, Ok(args)) => {
                     let command_key = request.command_key.as_str();
                     let call = Call {
+                        env,
+                        shadow,
                         controller: &controller,
                         object: &object,
                         command: &executed,
                         command_key,
                         args,
                     };
-                    (command.run)(self, env, shadow, &call, out)
+                    (command.run)(self, &call, out)
                 }
             };
             operation_results.push(result(executed, done));

@@ -143,15 +143,19 @@ impl LocalAgent {
 
     /// The row of a controller.
     pub fn row_of(&self, controller: &EndpointId) -> Option<String> {
-        let mut rows = self.tree.rows(CONTROLLERS).into_iter();
-        rows.find(|row| self.controller_of(row) == Some(controller.as_str()))
+        self.row_named(controller.as_str())
     }
 
-    /// The controller of this name, if there is one that is enabled.
-    pub fn controller(&self, endpoint: &str) -> Option<EndpointId> {
+    fn row_named(&self, endpoint: &str) -> Option<String> {
         let mut rows = self.tree.rows(CONTROLLERS).into_iter();
-        let row = rows.find(|row| self.controller_of(row) == Some(endpoint))?;
-        self.tree.is(&format!("{row}Enable")).then(|| EndpointId::parse(endpoint).ok())?
+        rows.find(|row| self.controller_of(row) == Some(endpoint))
+    }
+
+    /// The controller of this name with its row, if there is one that is enabled.
+    pub fn controller(&self, endpoint: &str) -> Option<(EndpointId, String)> {
+        let row = self.row_named(endpoint)?;
+        let enabled = self.tree.is(&format!("{row}Enable"));
+        Some((EndpointId::parse(endpoint).ok().filter(|_| enabled)?, row))
     }
 
     /// All controllers that are enabled.

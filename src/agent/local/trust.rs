@@ -14,10 +14,9 @@ pub(super) fn concerns(name: &str) -> bool {
 }
 
 impl LocalAgent {
-    /// Whether a controller may speak, having shown this (R-SEC.4, R-SEC.8): where its row names certificates, it
-    /// is one of them that it must have shown. The error says why not.
-    pub fn admits(&self, controller: &EndpointId, shown: &Shown) -> Result<(), &'static str> {
-        let row = self.row_of(controller).unwrap_or_default();
+    /// Whether the controller of a row may speak, having shown this (R-SEC.4, R-SEC.8): where its row names
+    /// certificates, it is one of them that it must have shown. The error says why not.
+    pub fn admits(&self, row: &str, shown: &Shown) -> Result<(), &'static str> {
         let named = self.tree.references(&format!("{row}Credential"));
         if named.is_empty() {
             return Ok(());
@@ -35,12 +34,13 @@ impl LocalAgent {
         }
     }
 
-    /// Notes what a controller has shown, and gives it the roles that go with it.
-    pub fn has_shown(&mut self, controller: &EndpointId, shown: &Shown) {
-        self.shown.insert(controller.clone(), shown.clone());
-        if let Some(row) = self.row_of(controller) {
-            self.inherit(&row, shown);
+    /// Notes what the controller of a row has shown, and gives it the roles that go with it.
+    pub fn has_shown(&mut self, controller: &EndpointId, row: &str, shown: &Shown) {
+        // Nearly every record shows what the one before it did.
+        if self.shown.get(controller) != Some(shown) {
+            self.shown.insert(controller.clone(), shown.clone());
         }
+        self.inherit(row, shown);
     }
 
     /// What trust rests on has changed: nobody keeps a role that nobody vouches for.
