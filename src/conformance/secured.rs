@@ -1,19 +1,17 @@
 //! A controller's end of session contexts, with payload security or without, driven record by record, so that a
 //! check can change what goes out and look at what comes in.
 
-use std::collections::VecDeque;
-use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use crate::payload_security::{Keyring, KeyringError, TlsSessions};
-use crate::sim::controller::Arrival;
+use crate::payload_security::{Keyring, KeyringError};
+use crate::sim::controller::{Arrival, ContextEnd};
 use crate::usp::message::{Message, Request};
-use crate::usp::record::session::{Env, Input, Output, Policy, Role};
-use crate::usp::record::{Integrity, Payload, PayloadSecurity, Record, session};
+use crate::usp::record::session::{Input, Output, Policy};
+use crate::usp::record::{Integrity, Payload, PayloadSecurity, Record};
 
 use super::check::Stop;
 use super::session::Session;
@@ -47,13 +45,10 @@ impl Secrets {
 
 /// One end of a context.
 pub(super) struct Peer {
-    session: session::Session,
-    tls: TlsSessions,
+    end: ContextEnd,
     /// None without payload security.
     keyring: Option<Arc<Keyring>>,
     judge: Option<Arc<Keyring>>,
-    policy: Policy,
-    started: Instant,
     /// Messages that came, each with its context.
     pub got: Vec<(u64, Bytes)>,
     /// Why contexts ended.
@@ -65,26 +60,25 @@ pub(super) struct Peer {
 impl Peer {
     /// Proves itself with this keyring within TLS; its records are signed by who they say they are from.
     pub fn new(session: &Session, secrets: &Secrets, keyring: &Arc<Keyring>) -> Self {
-        let peer = Self::plain(session);
+        let policy = Policy { security: PayloadSecurity::Tls12, ..Policy::default() };
         Self {
-            tls: TlsSessions::new(&session.setup.config.endpoint_id, Some(Arc::clone(keyring))),
             keyring: Some(Arc::clone(&secrets.own)),
             judge: Some(Arc::clone(&secrets.judge)),
-            policy: Policy { security: PayloadSecurity::Tls12, ..Policy::default() },
-            ..peer
+            ..Self::of(session, policy, Some(Arc::clone(keyring)))
         }
     }
 
     /// Without payload security.
     pub fn plain(session: &Session) -> Self {
-        let own = session.setup.config.endpoint_id.clone();
+        Self::of(session, Policy::default(), None)
+    }
+
+    fn of(session: &Session, policy: Policy, keyring: Option<Arc<Keyring>>) -> Self {
+        let own = &session.setup.config.endpoint_id;
         Self {
-            tls: TlsSessions::new(&own, None),
-            session: session::Session::new(own, session.agent().clone(), Role::Controller),
+            end: ContextEnd::new(own, session.agent(), policy, keyring),
             keyring: None,
             judge: None,
-            policy: Policy::default(),
-            started: Instant::now(),
             got: Vec::new(),
             ended: Vec::new(),
             records: Vec::new(),
@@ -92,35 +86,25 @@ impl Peer {
     }
 
     /// The records by which a request goes out, or a context for it begins.
-    pub fn ask(&mut self, session: &Session, msg_id: &str, request: Request) -> Vec<Record> {
-        self.handle(session, Input::Send(Message::request(msg_id, request).encode()))
+    pub fn ask(&mut self, msg_id: &str, request: Request) -> Vec<Record> {
+        self.handle(Input::Send(Message::request(msg_id, request).encode()))
     }
 
-    fn handle(&mut self, session: &Session, input: Input) -> Vec<Record> {
-        let agent = session.agent();
+    fn handle(&mut self, input: Input) -> Vec<Record> {
         let context = match &input {
             Input::Received { record: Record { payload: Payload::Session(context), .. }, .. } => {
                 context.session_id
             }
             _ => 0,
         };
-        let mut inputs = VecDeque::from([input]);
         let mut sent = Vec::new();
-        while let Some(input) = inputs.pop_front() {
-            let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-            let seed = RandomState::new().build_hasher().finish();
-            let mut out = Vec::new();
-            self.session.handle(&Env { now, seed, policy: &self.policy }, input, &mut out);
-            for output in out {
-                match output {
-                    Output::Send(record) => sent.extend(self.signed(&record)),
-                    Output::Message(message) => self.got.push((context, message)),
-                    Output::Ended { why, .. } => self.ended.push(why),
-                    Output::Secure { session_id, request } => {
-                        let answer = self.tls.answer(agent, session_id, request);
-                        inputs.extend(answer.map(|secured| Input::Secured { session_id, secured }));
-                    }
-                }
+        for output in self.end.handle(input) {
+            match output {
+                Output::Send(record) => sent.extend(self.signed(&record)),
+                Output::Message(message) => self.got.push((context, message)),
+                Output::Ended { why, .. } => self.ended.push(why),
+                // It has been answered.
+                Output::Secure { .. } => {}
             }
         }
         sent
@@ -161,9 +145,9 @@ impl Peer {
                         Some(judge) => judge.integrity(&arrival.record.clone().encode()),
                         None => Integrity::Trusted,
                     };
-                    self.handle(session, Input::Received { record: arrival.record, integrity })
+                    self.handle(Input::Received { record: arrival.record, integrity })
                 }
-                Err(_) => self.handle(session, Input::Tick),
+                Err(_) => self.handle(Input::Tick),
             };
         }
     }

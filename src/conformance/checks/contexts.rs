@@ -259,7 +259,7 @@ pub(super) async fn configure(
 ) -> Verdict {
     let values: Vec<_> = values.iter().map(|(name, value)| (format!("{me}{name}"), *value)).collect();
     let values: Vec<_> = values.iter().map(|(name, value)| (name.as_str(), *value)).collect();
-    let records = peer.ask(session, &session.name("configure"), requests::set(&values, false));
+    let records = peer.ask(&session.name("configure"), requests::set(&values, false));
     let patience = session.patience();
     peer.got.clear();
     let is_set = |message: &Message| matches!(message.body, MessageBody::Response(Response::SetResp(_)));

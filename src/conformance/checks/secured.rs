@@ -118,7 +118,7 @@ async fn wrong_start(session: &mut Session) -> Verdict {
     let secrets = session.secrets()?;
     session.forget_arrivals();
     let mut peer = Peer::new(session, &secrets, &secrets.own);
-    let mut records = peer.ask(session, "secured", request());
+    let mut records = peer.ask("secured", request());
     records.iter_mut().for_each(spoil);
     let quiet = session.quiet();
     peer.talk(session, records, quiet, |_| false).await;
@@ -135,7 +135,7 @@ fn has_payload(record: &Record) -> bool {
 async fn up(session: &mut Session, secrets: &Secrets) -> Result<Peer, Stop> {
     session.forget_arrivals();
     let mut peer = Peer::new(session, secrets, &secrets.own);
-    let records = peer.ask(session, "secured", request());
+    let records = peer.ask("secured", request());
     let patience = session.patience();
     peer.talk(session, records, patience, |peer| !peer.got.is_empty()).await;
     match peer.got.first().map(|(_, message)| Message::decode(message.clone())) {
@@ -250,7 +250,7 @@ async fn refuse(session: &mut Session, session_id: u64) {
 async fn refused_by_tls(session: &mut Session, secrets: &Secrets, keyring: &Arc<Keyring>) -> Verdict {
     session.forget_arrivals();
     let mut peer = Peer::new(session, secrets, keyring);
-    let records = peer.ask(session, "refused", request());
+    let records = peer.ask("refused", request());
     let quiet = session.quiet();
     peer.talk(session, records, quiet, |peer| !peer.got.is_empty() || peer.records.iter().any(alerts)).await;
     let (answered, alerted) = (!peer.got.is_empty(), peer.records.iter().any(alerts));

@@ -1,16 +1,16 @@
 //! The session contexts of a controller that uses them, with TLS where it has a certificate.
 
-use std::collections::{HashMap, VecDeque};
-use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Instant;
 
 use bytes::Bytes;
 
 use crate::identity::EndpointId;
-use crate::payload_security::{Keyring, TlsSessions};
-use crate::usp::record::session::{Env, Input, Output, Policy, Role, Session};
+use crate::payload_security::Keyring;
+use crate::usp::record::session::{Input, Output, Policy};
 use crate::usp::record::{Integrity, PayloadSecurity, Record};
+
+use super::context_end::ContextEnd;
 
 /// How a controller uses session contexts.
 #[derive(Clone, Default)]
@@ -43,20 +43,14 @@ pub(super) struct Brought {
 pub(super) struct Sessions {
     own: EndpointId,
     config: SessionConfig,
-    started: Instant,
-    peers: HashMap<EndpointId, Peer>,
+    ends: HashMap<EndpointId, ContextEnd>,
     pub seen: SessionStatistics,
-}
-
-struct Peer {
-    session: Session,
-    tls: TlsSessions,
 }
 
 impl Sessions {
     pub fn new(own: EndpointId, config: SessionConfig) -> Self {
         let seen = SessionStatistics::default();
-        Self { own, config, started: Instant::now(), peers: HashMap::new(), seen }
+        Self { own, config, ends: HashMap::new(), seen }
     }
 
     pub fn send(&mut self, agent: &EndpointId, message: Bytes) -> Brought {
@@ -77,14 +71,14 @@ impl Sessions {
     }
 
     pub fn disconnected(&mut self, agent: &EndpointId) {
-        if self.peers.contains_key(agent) {
+        if self.ends.contains_key(agent) {
             self.handle(agent, Input::Disconnected);
         }
     }
 
     /// Time passes; gives the records that it brings.
     pub fn tick(&mut self) -> Vec<(EndpointId, Bytes)> {
-        let agents: Vec<EndpointId> = self.peers.keys().cloned().collect();
+        let agents: Vec<EndpointId> = self.ends.keys().cloned().collect();
         let mut records = Vec::new();
         for agent in agents {
             let brought = self.handle(&agent, Input::Tick);
@@ -94,32 +88,20 @@ impl Sessions {
     }
 
     fn handle(&mut self, agent: &EndpointId, input: Input) -> Brought {
-        let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let fresh = || Peer {
-            session: Session::new(self.own.clone(), agent.clone(), Role::Controller),
-            tls: TlsSessions::new(&self.own, self.config.keyring.clone()),
-        };
-        let peer = self.peers.entry(agent.clone()).or_insert_with(fresh);
+        let SessionConfig { policy, keyring } = &self.config;
+        let fresh = || ContextEnd::new(&self.own, agent, policy.clone(), keyring.clone());
+        let end = self.ends.entry(agent.clone()).or_insert_with(fresh);
         let mut brought = Brought::default();
-        let mut inputs = VecDeque::from([input]);
-        while let Some(input) = inputs.pop_front() {
-            let mut out = Vec::new();
-            let env =
-                Env { now, seed: RandomState::new().build_hasher().finish(), policy: &self.config.policy };
-            peer.session.handle(&env, input, &mut out);
-            for output in out {
-                match output {
-                    Output::Send(record) => brought.records.push(match &self.config.keyring {
-                        Some(keyring) => keyring.sign(record.encode()),
-                        None => record.encode(),
-                    }),
-                    Output::Message(message) => brought.messages.push(message),
-                    Output::Secure { session_id, request } => {
-                        let answer = peer.tls.answer(agent, session_id, request);
-                        inputs.extend(answer.map(|secured| Input::Secured { session_id, secured }));
-                    }
-                    Output::Ended { why, lost } => tracing::debug!(%agent, why, ?lost, "a session has ended"),
-                }
+        for output in end.handle(input) {
+            match output {
+                Output::Send(record) => brought.records.push(match keyring {
+                    Some(keyring) => keyring.sign(record.encode()),
+                    None => record.encode(),
+                }),
+                Output::Message(message) => brought.messages.push(message),
+                Output::Ended { why, lost } => tracing::debug!(%agent, why, ?lost, "a session has ended"),
+                // It has been answered.
+                Output::Secure { .. } => {}
             }
         }
         brought
