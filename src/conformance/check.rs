@@ -107,6 +107,17 @@ impl Check {
         Self { tag: Tag::Conditional, needs, ..Self::mandatory(section, place, title, body) }
     }
 
+    /// One about a transport, carried out at the tap whatever transport the run uses.
+    pub(super) const fn tapped(
+        section: u16,
+        place: u16,
+        title: &'static str,
+        needs: &'static [&'static str],
+        body: fn(&mut Session) -> Running<'_>,
+    ) -> Self {
+        Self { tapped: true, ..Self::conditional(section, place, title, needs, body) }
+    }
+
     /// One that cannot be carried out from here.
     pub(super) const fn never(section: u16, place: u16, title: &'static str, why: &'static str) -> Self {
         Self {
@@ -127,11 +138,6 @@ impl Check {
 
     pub(super) const fn over(self, mtp: Mtp) -> Self {
         Self { mtp: Some(mtp), ..self }
-    }
-
-    /// About a transport, and carried out at the tap whatever transport the run uses.
-    pub(super) const fn tapped(self) -> Self {
-        Self { tapped: true, ..self }
     }
 
     pub(super) const fn deprecated(self) -> Self {

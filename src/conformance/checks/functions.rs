@@ -24,14 +24,13 @@ pub(super) const CHECKS: &[Check] = &[
         &["Device.LocalAgent.Request.{i}.Cancel()", "Device.ScheduleTimer()"],
         |s| Box::pin(cancelled(s)),
     ),
-    Check::conditional(
+    Check::tapped(
         9,
         9,
         "A controller that is added is told of the agent",
         &["Device.LocalAgent.Controller.{i}.SendOnBoardRequest()"],
         |s| Box::pin(tapped::controller_is_told(s)),
-    )
-    .tapped(),
+    ),
     Check::conditional(
         9,
         10,

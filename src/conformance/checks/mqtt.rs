@@ -1,7 +1,7 @@
 //! The MQTT transport as a controller sees it at the broker: TP-469 section 11. What passes between agent and
 //! broker alone is seen at the tap (`mqtt_wire`).
 
-use crate::conformance::check::{Check, Mtp, Running, Stop, Verdict};
+use crate::conformance::check::{Check, Mtp, Stop, Verdict};
 use crate::conformance::expect::{ensure, equal, fail};
 use crate::conformance::session::Session;
 use crate::sim::controller::{Envelope, requests};
@@ -12,33 +12,32 @@ use super::websocket::answered;
 use super::{mqtt_wire, profiles, tapped};
 
 pub(super) const CHECKS: &[Check] = &[
-    wire(1, "The profiles of MQTT are supported", &[], |s| Box::pin(complete(s))),
-    wire(2, "CONNECT", &[], |s| Box::pin(mqtt_wire::connects(s))),
-    wire(3, "TLS", &["Device.MQTT.Client.{i}.TransportProtocol"], |s| Box::pin(mqtt_wire::tls(s))),
-    wire(4, "A client id that the broker gives", &[CLIENT_ID], |s| Box::pin(mqtt_wire::client_id(s))),
-    wire(5, "The client id stays", RETRIES, |s| Box::pin(mqtt_wire::client_id_stays(s))),
-    wire(6, "Retries of the connection after a restart", RETRIES, |s| Box::pin(mqtt_wire::retries(s))),
-    wire(7, "Keep Alive", &["Device.MQTT.Client.{i}.KeepAliveTime"], |s| Box::pin(mqtt_wire::keeps_alive(s))),
-    wire(8, "SUBSCRIBE", &[], |s| Box::pin(mqtt_wire::subscribes(s))),
-    wire(9, "A subscription that is added", &[], |s| Box::pin(mqtt_wire::new_topic(s))),
-    wire(10, "No topic to subscribe to", &[], |s| Box::pin(mqtt_wire::no_topic(s))),
-    wire(11, "SUBACK with errors", RETRIES, |s| Box::pin(mqtt_wire::refused(s))),
-    wire(12, "A PUBLISH says what it is and where answers go", &[], |s| Box::pin(published(s))),
-    wire(13, "QoS of subscriptions", &[], |s| Box::pin(mqtt_wire::qos(s))),
-    wire(14, "Answers go to the topic that the controller names", &[], |s| Box::pin(replied(s))),
-    wire(15, "Both content types are taken", &[], |s| Box::pin(content_types(s))),
-    wire(16, "Retries of the connection", RETRIES, |s| Box::pin(mqtt_wire::comes_again(s))),
-    wire(17, "A connection begins with a Connect record", &[], |s| Box::pin(connect_record(s))),
+    Check::tapped(11, 1, "The profiles of MQTT are supported", &[], |s| Box::pin(complete(s))),
+    Check::tapped(11, 2, "CONNECT", &[], |s| Box::pin(mqtt_wire::connects(s))),
+    Check::tapped(11, 3, "TLS", &["Device.MQTT.Client.{i}.TransportProtocol"], |s| {
+        Box::pin(mqtt_wire::tls(s))
+    }),
+    Check::tapped(11, 4, "A client id that the broker gives", &[CLIENT_ID], |s| {
+        Box::pin(mqtt_wire::client_id(s))
+    }),
+    Check::tapped(11, 5, "The client id stays", RETRIES, |s| Box::pin(mqtt_wire::client_id_stays(s))),
+    Check::tapped(11, 6, "Retries of the connection after a restart", RETRIES, |s| {
+        Box::pin(mqtt_wire::retries(s))
+    }),
+    Check::tapped(11, 7, "Keep Alive", &["Device.MQTT.Client.{i}.KeepAliveTime"], |s| {
+        Box::pin(mqtt_wire::keeps_alive(s))
+    }),
+    Check::tapped(11, 8, "SUBSCRIBE", &[], |s| Box::pin(mqtt_wire::subscribes(s))),
+    Check::tapped(11, 9, "A subscription that is added", &[], |s| Box::pin(mqtt_wire::new_topic(s))),
+    Check::tapped(11, 10, "No topic to subscribe to", &[], |s| Box::pin(mqtt_wire::no_topic(s))),
+    Check::tapped(11, 11, "SUBACK with errors", RETRIES, |s| Box::pin(mqtt_wire::refused(s))),
+    Check::tapped(11, 12, "A PUBLISH says what it is and where answers go", &[], |s| Box::pin(published(s))),
+    Check::tapped(11, 13, "QoS of subscriptions", &[], |s| Box::pin(mqtt_wire::qos(s))),
+    Check::tapped(11, 14, "Answers go to the topic that the controller names", &[], |s| Box::pin(replied(s))),
+    Check::tapped(11, 15, "Both content types are taken", &[], |s| Box::pin(content_types(s))),
+    Check::tapped(11, 16, "Retries of the connection", RETRIES, |s| Box::pin(mqtt_wire::comes_again(s))),
+    Check::tapped(11, 17, "A connection begins with a Connect record", &[], |s| Box::pin(connect_record(s))),
 ];
-
-const fn wire(
-    place: u16,
-    title: &'static str,
-    needs: &'static [&'static str],
-    body: fn(&mut Session) -> Running<'_>,
-) -> Check {
-    Check::conditional(11, place, title, needs, body).tapped()
-}
 
 const CLIENT_ID: &str = "Device.MQTT.Client.{i}.ClientID";
 const RETRIES: &[&str] =

@@ -1,7 +1,7 @@
 //! The STOMP transport as a controller sees it at the broker: TP-469 section 6. What passes between agent and
 //! broker alone is seen at the tap (`stomp_wire`).
 
-use crate::conformance::check::{Check, Mtp, Running, Verdict};
+use crate::conformance::check::{Check, Mtp, Verdict};
 use crate::conformance::expect::{ensure, equal, fail};
 use crate::conformance::session::Session;
 use crate::sim::controller::Envelope;
@@ -10,30 +10,27 @@ use crate::usp::record::Payload;
 use super::{profiles, records, stomp_wire, tapped};
 
 pub(super) const CHECKS: &[Check] = &[
-    wire(1, "The profiles of STOMP are supported", &[], |s| Box::pin(complete(s))),
-    wire(2, "CONNECT", &[], |s| Box::pin(stomp_wire::connects(s))),
-    wire(3, "Retries of the connection", RETRIES, |s| Box::pin(stomp_wire::retries(s))),
-    wire(4, "A SEND says what it is and where answers go", &[], |s| Box::pin(sent(s))),
-    wire(5, "A destination that the broker gives", &[], |s| Box::pin(stomp_wire::destination_given(s))),
-    wire(6, "A destination of the data model", DESTINATION, |s| {
+    Check::tapped(6, 1, "The profiles of STOMP are supported", &[], |s| Box::pin(complete(s))),
+    Check::tapped(6, 2, "CONNECT", &[], |s| Box::pin(stomp_wire::connects(s))),
+    Check::tapped(6, 3, "Retries of the connection", RETRIES, |s| Box::pin(stomp_wire::retries(s))),
+    Check::tapped(6, 4, "A SEND says what it is and where answers go", &[], |s| Box::pin(sent(s))),
+    Check::tapped(6, 5, "A destination that the broker gives", &[], |s| {
+        Box::pin(stomp_wire::destination_given(s))
+    }),
+    Check::tapped(6, 6, "A destination of the data model", DESTINATION, |s| {
         Box::pin(stomp_wire::destination_configured(s))
     }),
-    wire(7, "No destination", &[], |s| Box::pin(stomp_wire::no_destination(s))),
-    wire(8, "Heart-beats", HEART_BEATS, |s| Box::pin(stomp_wire::heart_beats(s))),
-    wire(9, "What is no record does no harm", &[], |s| Box::pin(no_record(s))),
-    wire(10, "A destination that changes", DESTINATION, |s| Box::pin(stomp_wire::destination_changes(s))),
-    wire(11, "TLS", &["Device.STOMP.Connection.{i}.EnableEncryption"], |s| Box::pin(stomp_wire::tls(s))),
-    wire(12, "A connection begins with a Connect record", &[], |s| Box::pin(connect_record(s))),
+    Check::tapped(6, 7, "No destination", &[], |s| Box::pin(stomp_wire::no_destination(s))),
+    Check::tapped(6, 8, "Heart-beats", HEART_BEATS, |s| Box::pin(stomp_wire::heart_beats(s))),
+    Check::tapped(6, 9, "What is no record does no harm", &[], |s| Box::pin(no_record(s))),
+    Check::tapped(6, 10, "A destination that changes", DESTINATION, |s| {
+        Box::pin(stomp_wire::destination_changes(s))
+    }),
+    Check::tapped(6, 11, "TLS", &["Device.STOMP.Connection.{i}.EnableEncryption"], |s| {
+        Box::pin(stomp_wire::tls(s))
+    }),
+    Check::tapped(6, 12, "A connection begins with a Connect record", &[], |s| Box::pin(connect_record(s))),
 ];
-
-const fn wire(
-    place: u16,
-    title: &'static str,
-    needs: &'static [&'static str],
-    body: fn(&mut Session) -> Running<'_>,
-) -> Check {
-    Check::conditional(6, place, title, needs, body).tapped()
-}
 
 const DESTINATION: &[&str] = &["Device.LocalAgent.MTP.{i}.STOMP.Destination"];
 const RETRIES: &[&str] = &[

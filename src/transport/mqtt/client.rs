@@ -156,30 +156,28 @@ impl Client {
 
     /// Queues a message.
     pub fn publish(&mut self, publish: Publish) -> Result<(), Refused> {
-        self.queue(publish, None)
+        self.has_room()?;
+        self.outgoing.push(publish, None);
+        Ok(())
     }
 
     /// Queues a message whose end [`Client::take_ended`] tells under this number. While it is not sent it does
     /// not outlive the connection.
     pub fn publish_with(&mut self, publish: Publish, ticket: u64) -> Result<(), Refused> {
-        self.queue(publish, Some(ticket))
+        self.has_room()?;
+        self.outgoing.push(publish, Some(ticket));
+        Ok(())
     }
 
     /// Queues a message ahead of all that wait: who greets does so before it says anything else.
     pub fn publish_first(&mut self, publish: Publish) -> Result<(), Refused> {
-        if self.outgoing.len() >= self.config.max_waiting {
-            return Err(Refused);
-        }
+        self.has_room()?;
         self.outgoing.push_first(publish);
         Ok(())
     }
 
-    fn queue(&mut self, publish: Publish, ticket: Option<u64>) -> Result<(), Refused> {
-        if self.outgoing.len() >= self.config.max_waiting {
-            return Err(Refused);
-        }
-        self.outgoing.push(publish, ticket);
-        Ok(())
+    fn has_room(&self) -> Result<(), Refused> {
+        if self.outgoing.len() < self.config.max_waiting { Ok(()) } else { Err(Refused) }
     }
 
     /// The messages that have come to their end since this was last asked.
