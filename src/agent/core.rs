@@ -371,9 +371,10 @@ impl Agent {
     }
 
     pub(super) fn wants_discovery(&self) -> bool {
+        // In this order: what is left is known at once, and nearly always nothing is.
         let left =
             self.config.discovery && self.stored.discovery_left.as_ref().is_none_or(|left| !left.is_empty());
-        self.has_agent() && left
+        left && self.has_agent()
     }
 
     /// Whether the device's data model is known to be one that USP can show, and there is somebody to show
