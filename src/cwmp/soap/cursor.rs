@@ -48,7 +48,8 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    fn position(&self) -> usize {
+    /// Up to where the text has been read: behind the element that was consumed last.
+    pub(super) fn position(&self) -> usize {
         usize::try_from(self.reader.buffer_position()).map_or(usize::MAX, |read| self.begin + read)
     }
 
@@ -75,6 +76,17 @@ impl<'a> Cursor<'a> {
                 _ => {}
             }
         }
+    }
+
+    /// Where the start tag of the element entered last stands. Only before anything more is read.
+    pub(super) fn tag(&self) -> Range<usize> {
+        let name = self.name.as_ptr().addr().wrapping_sub(self.text.as_ptr().addr());
+        name.saturating_sub(1)..self.position()
+    }
+
+    /// The name, as written, of the element entered last.
+    pub(super) fn name(&self) -> &'a str {
+        self.name
     }
 
     /// Calls `each` for every child; `each` must consume the child by a decode, [`Cursor::text`] or

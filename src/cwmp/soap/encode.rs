@@ -57,6 +57,13 @@ fn encode_header(sink: &mut Sink<'_>, header: &Header<'_>) {
     sink.raw("</SOAP-ENV:Header>");
 }
 
+/// Text as it stands between tags.
+pub(super) fn escape(text: &str) -> String {
+    let mut out = Vec::with_capacity(text.len());
+    Sink { out: &mut out }.escaped(text);
+    String::from_utf8(out).unwrap_or_default()
+}
+
 /// Where encoded XML goes.
 pub struct Sink<'o> {
     out: &'o mut Vec<u8>,

@@ -7,6 +7,7 @@ mod decode;
 mod encode;
 mod envelope;
 mod error;
+mod reshape;
 mod sniff;
 mod splice;
 
@@ -17,6 +18,7 @@ pub(in crate::cwmp) use encode::Sink;
 pub use encode::encode;
 pub use envelope::{Envelope, Header, Message};
 pub use error::SoapError;
+pub use reshape::{Reshape, reshape_inform, restate_attributes};
 pub use sniff::sniff_device_id;
 pub use splice::{Edit, splice};
 

@@ -1,0 +1,314 @@
+//! Notification attributes of one CPE that has two masters (TR-069 A.3.2.4): the CPE carries what both need,
+//! and the ACS goes on seeing what it set itself.
+//!
+//! A parameter is known here once its attribute was read, before USP changed it for the first time. Names are
+//! the CPE's own.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use compact_str::CompactString;
+use serde::{Deserialize, Serialize};
+
+/// The attributes of the parameters that USP watches or has written.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attributes {
+    format: u32,
+    known: BTreeMap<CompactString, Watch>,
+}
+
+/// One parameter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Watch {
+    /// What the ACS set: `Notification`, 0 to 6.
+    acs: u8,
+    /// What the CPE has; `None` if that is not certain.
+    cpe: Option<u8>,
+    /// The most that the CPE takes of us (it answered 9009 to more).
+    most: u8,
+    /// The CPE states it in Informs in which nothing has changed.
+    #[serde(default)]
+    usual: bool,
+    /// USP has written it, and the ACS, which watches it, has not been told.
+    #[serde(default)]
+    owed: bool,
+}
+
+impl Attributes {
+    /// Reads the stored form; of an unknown format nothing is known, so that attributes are read again.
+    pub fn decode(bytes: &[u8]) -> Self {
+        let read = serde_json::from_slice::<Self>(bytes).ok();
+        read.filter(|it| it.format == FORMAT).unwrap_or_default()
+    }
+
+    /// The stored form.
+    pub fn encode(&self) -> Vec<u8> {
+        let whole = Self { format: FORMAT, known: self.known.clone() };
+        serde_json::to_vec(&whole).unwrap_or_default()
+    }
+
+    /// Which of these names are to be read before anything is done with them.
+    pub fn unknown<'n>(&self, names: impl IntoIterator<Item = &'n CompactString>) -> Vec<CompactString> {
+        let room = MAX_KNOWN.saturating_sub(self.known.len());
+        names.into_iter().filter(|name| !self.known.contains_key(*name)).take(room).cloned().collect()
+    }
+
+    /// The CPE said what a parameter has before USP has touched it: that is the ACS's. `None`: it has no
+    /// attributes to give.
+    pub fn learn(&mut self, name: &str, notification: Option<u8>) {
+        let acs = notification.unwrap_or(0);
+        let most = if notification.is_some() { ACTIVE } else { OFF };
+        let watch = Watch { acs, cpe: Some(acs), most, usual: false, owed: false };
+        self.known.entry(name.into()).or_insert(watch);
+    }
+
+    /// What has to be set so that the CPE tells of what is wanted, and of nothing that nobody wants any more.
+    pub fn due(&self, wanted: &BTreeSet<CompactString>) -> Vec<(CompactString, u8)> {
+        let due = self.known.iter().filter_map(|(name, watch)| {
+            let need = if wanted.contains(name) { ACTIVE.min(watch.most) } else { OFF };
+            let target = joined(watch.acs, need);
+            (watch.cpe != Some(target)).then(|| (name.clone(), target))
+        });
+        due.collect()
+    }
+
+    /// What is about to be sent: until the CPE has answered it is not certain what it has.
+    pub fn begin(&mut self, sent: &[(CompactString, u8)]) {
+        for (name, _) in sent {
+            if let Some(watch) = self.known.get_mut(name) {
+                watch.cpe = None;
+            }
+        }
+    }
+
+    /// The CPE has taken it.
+    pub fn set(&mut self, name: &str, notification: u8) {
+        if let Some(watch) = self.known.get_mut(name) {
+            watch.cpe = Some(notification);
+        }
+    }
+
+    /// The CPE would not take it: less is asked of it from now on.
+    pub fn refuse(&mut self, name: &str) {
+        if let Some(watch) = self.known.get_mut(name) {
+            watch.most = watch.most.saturating_sub(1);
+            watch.cpe = if watch.most == OFF { Some(watch.acs) } else { None };
+        }
+    }
+
+    /// The ACS has set an attribute, of a parameter or of all below a partial path. Returns whether anything
+    /// that is known here is another now.
+    pub fn set_by_acs(&mut self, name: &str, notification: u8) -> bool {
+        let mut changed = false;
+        for (known, watch) in &mut self.known {
+            let meant =
+                **known == *name || (name.ends_with('.') && known.starts_with(name)) || name.is_empty();
+            if meant {
+                changed |= watch.acs != notification || watch.cpe != Some(notification);
+                (watch.acs, watch.cpe) = (notification, Some(notification));
+            }
+        }
+        changed
+    }
+
+    /// A factory reset: the CPE has forgotten what anybody set.
+    pub fn reset(&mut self) {
+        for watch in self.known.values_mut() {
+            (watch.acs, watch.cpe, watch.most) = (OFF, None, ACTIVE);
+        }
+    }
+
+    /// New firmware may have dropped attributes: all are set again, the ACS's too.
+    pub fn doubt(&mut self) {
+        self.known.values_mut().for_each(|watch| watch.cpe = None);
+    }
+
+    /// An Inform without `4 VALUE CHANGE` states this parameter: it is in every Inform. Returns whether that
+    /// is new.
+    pub fn states(&mut self, name: &str) -> bool {
+        let Some(watch) = self.known.get_mut(name) else { return false };
+        !std::mem::replace(&mut watch.usual, true)
+    }
+
+    /// Whether an Inform tells of this parameter for USP's sake alone.
+    pub fn is_for_usp_alone(&self, name: &str) -> bool {
+        let alone = |watch: &Watch| watch.acs == OFF && !watch.usual && watch.cpe != Some(OFF);
+        self.known.get(name).is_some_and(alone) && !is_forced(name)
+    }
+
+    /// What the ACS is to read in place of what the CPE says that it has; `None` where that is the same.
+    pub fn for_acs(&self, name: &str, said: i32) -> Option<u8> {
+        self.known.get(name).map(|watch| watch.acs).filter(|acs| i32::from(*acs) != said)
+    }
+
+    /// Whether anything of what the CPE has is another than what the ACS set, so that bodies may have to change.
+    pub fn differs(&self) -> bool {
+        self.known.values().any(|watch| watch.cpe != Some(watch.acs))
+    }
+
+    /// USP has written this parameter. Returns how urgently the ACS wants to know: it is owed a value change.
+    pub fn written(&mut self, name: &str) -> Option<Urgency> {
+        let watch = self.known.get_mut(name)?;
+        let urgency = match watch.acs {
+            ACTIVE => Urgency::Now,
+            PASSIVE | PASSIVE_LIGHT | PASSIVE_AND_ACTIVE_LIGHT => Urgency::Next,
+            _ => return None,
+        };
+        watch.owed = true;
+        Some(urgency)
+    }
+
+    /// The parameters of which the ACS is owed a value change.
+    pub fn owed(&self) -> impl Iterator<Item = &CompactString> {
+        self.known.iter().filter(|(_, watch)| watch.owed).map(|(name, _)| name)
+    }
+
+    /// The ACS has been told of it. Returns whether it was owed.
+    pub fn told(&mut self, name: &str) -> bool {
+        self.known.get_mut(name).is_some_and(|watch| std::mem::replace(&mut watch.owed, false))
+    }
+}
+
+/// How soon the ACS wants to hear of a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Urgency {
+    /// With the next Inform.
+    Next,
+    /// At once, in a session for its sake.
+    Now,
+}
+
+/// The attribute that serves the ACS, who set `acs`, and USP, who needs `need`. The values are no order: what is
+/// told by other means (3 to 6) keeps its means, and becomes passive beside it.
+fn joined(acs: u8, need: u8) -> u8 {
+    match (acs, need) {
+        (_, OFF) => acs,
+        (OFF, need) => need,
+        (PASSIVE, ACTIVE) => ACTIVE,
+        (PASSIVE_NEVER, _) => PASSIVE_LIGHT,
+        (ACTIVE_LIGHT, _) => PASSIVE_AND_ACTIVE_LIGHT,
+        (acs, _) => acs,
+    }
+}
+
+/// Whether TR-069 (A.3.3.1 with TR-181 and TR-098) has a parameter in every Inform.
+fn is_forced(name: &str) -> bool {
+    let below_root = name.split_once('.').map_or("", |(_, rest)| rest);
+    FORCED.contains(&below_root) || name.ends_with(".ExternalIPAddress")
+}
+
+const OFF: u8 = 0;
+const PASSIVE: u8 = 1;
+const ACTIVE: u8 = 2;
+/// Passive lightweight, without passive.
+const PASSIVE_NEVER: u8 = 3;
+/// Passive lightweight and passive.
+const PASSIVE_LIGHT: u8 = 4;
+const ACTIVE_LIGHT: u8 = 5;
+const PASSIVE_AND_ACTIVE_LIGHT: u8 = 6;
+const FORCED: [&str; 8] = [
+    "RootDataModelVersion",
+    "DeviceSummary",
+    "DeviceInfo.SpecVersion",
+    "DeviceInfo.HardwareVersion",
+    "DeviceInfo.SoftwareVersion",
+    "DeviceInfo.ProvisioningCode",
+    "ManagementServer.ParameterKey",
+    "ManagementServer.ConnectionRequestURL",
+];
+/// Parameters of one device whose attributes are kept in mind.
+const MAX_KNOWN: usize = 1_024;
+/// Version of the stored form.
+const FORMAT: u32 = 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(list: &[&str]) -> BTreeSet<CompactString> {
+        list.iter().map(|name| (*name).into()).collect()
+    }
+
+    #[test]
+    fn what_usp_needs_is_joined_with_what_the_acs_set_and_taken_back_when_nobody_needs_it() {
+        for (acs, with_usp) in [(0, 2), (1, 2), (2, 2), (3, 4), (4, 4), (5, 6), (6, 6)] {
+            let mut attributes = Attributes::default();
+            attributes.learn("Device.A", Some(acs));
+            let wanted = names(&["Device.A"]);
+            let due = attributes.due(&wanted);
+            assert_eq!(due.first().map_or(acs, |(_, target)| *target), with_usp, "{acs}");
+            attributes.begin(&due);
+            assert_eq!(attributes.due(&wanted).len(), due.len(), "it is sent again until it is taken");
+            due.iter().for_each(|(name, target)| attributes.set(name, *target));
+            assert!(attributes.due(&wanted).is_empty());
+            let back = attributes.due(&BTreeSet::new());
+            assert_eq!(back.first().map_or(acs, |(_, target)| *target), acs, "{acs}");
+        }
+    }
+
+    #[test]
+    fn a_cpe_that_refuses_active_is_asked_for_passive_and_then_left_alone() {
+        let mut attributes = Attributes::default();
+        attributes.learn("Device.A", Some(0));
+        let wanted = names(&["Device.A"]);
+        for expected in [2, 1] {
+            let due = attributes.due(&wanted);
+            assert_eq!(due, [("Device.A".into(), expected)]);
+            attributes.begin(&due);
+            attributes.refuse("Device.A");
+        }
+        assert!(attributes.due(&wanted).is_empty());
+    }
+
+    #[test]
+    fn the_acs_reads_what_it_set_and_its_setting_counts_from_then_on() {
+        let mut attributes = Attributes::default();
+        attributes.learn("Device.A.B", Some(0));
+        attributes.set("Device.A.B", 2);
+        assert_eq!(attributes.for_acs("Device.A.B", 2), Some(0));
+        assert!(attributes.is_for_usp_alone("Device.A.B") && attributes.differs());
+        assert!(attributes.set_by_acs("Device.A.", 1));
+        assert!(!attributes.is_for_usp_alone("Device.A.B"));
+        assert_eq!(attributes.for_acs("Device.A.B", 1), None);
+        assert_eq!(attributes.due(&names(&["Device.A.B"])), [("Device.A.B".into(), 2)], "its SPA undid ours");
+        assert!(!attributes.set_by_acs("Device.AB", 1), "another parameter");
+    }
+
+    #[test]
+    fn what_stands_in_every_inform_is_never_taken_from_the_acs() {
+        let mut attributes = Attributes::default();
+        for name in ["Device.DeviceInfo.ProvisioningCode", "Device.X.Always", "Device.X.Now"] {
+            attributes.learn(name, Some(0));
+            attributes.set(name, 2);
+        }
+        assert!(attributes.states("Device.X.Always") && !attributes.states("Device.X.Always"));
+        let alone = |name| attributes.is_for_usp_alone(name);
+        assert!(!alone("Device.DeviceInfo.ProvisioningCode") && !alone("Device.X.Always"));
+        assert!(alone("Device.X.Now") && !alone("Device.X.Unknown"));
+    }
+
+    #[test]
+    fn a_write_of_usp_is_owed_to_the_acs_that_watches_until_it_is_told() {
+        let mut attributes = Attributes::default();
+        for (name, acs) in [("Device.Off", 0), ("Device.Next", 1), ("Device.Now", 2)] {
+            attributes.learn(name, Some(acs));
+        }
+        assert_eq!(attributes.written("Device.Off"), None);
+        assert_eq!(attributes.written("Device.Next"), Some(Urgency::Next));
+        assert_eq!(attributes.written("Device.Now"), Some(Urgency::Now));
+        let mut attributes = Attributes::decode(&attributes.encode());
+        assert_eq!(attributes.owed().collect::<Vec<_>>(), ["Device.Next", "Device.Now"]);
+        assert!(attributes.told("Device.Now") && !attributes.told("Device.Now"));
+        assert_eq!(attributes.owed().count(), 1);
+    }
+
+    #[test]
+    fn after_a_factory_reset_nobody_has_set_anything_and_after_new_firmware_all_is_set_again() {
+        let mut attributes = Attributes::default();
+        attributes.learn("Device.A", Some(1));
+        attributes.doubt();
+        assert_eq!(attributes.due(&BTreeSet::new()), [("Device.A".into(), 1)]);
+        attributes.reset();
+        assert_eq!(attributes.due(&names(&["Device.A"])), [("Device.A".into(), 2)]);
+        assert_eq!(Attributes::decode(b"{\"format\":9,\"known\":{}}"), Attributes::default());
+    }
+}
