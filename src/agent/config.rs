@@ -218,6 +218,10 @@ pub struct AgentConfig {
     pub fresh_ms: u64,
     /// Whether the gateway may ask CPEs what they have. Without it agents answer for nothing of theirs.
     pub discovery: bool,
+    /// Whether CPEs are asked, by SetParameterAttributes, to tell at once of what controllers have subscribed to.
+    pub notification_attributes: bool,
+    /// Whether there is an ACS, which is told of what USP writes where it watches that.
+    pub acs: bool,
     /// Parameter and object names taken in one session by discovery.
     pub discovery_names_per_session: usize,
     /// Requests that may wait for one device; one more is refused with 7005.
@@ -251,6 +255,8 @@ impl Default for AgentConfig {
             request_timeout_ms: 60_000,
             fresh_ms: 0,
             discovery: true,
+            notification_attributes: false,
+            acs: true,
             discovery_names_per_session: 20_000,
             max_queue: 64,
             payload_security: false,

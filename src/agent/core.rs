@@ -16,6 +16,7 @@ use crate::translation::{
 use crate::usp::ErrorCode;
 use crate::usp::message::{self, Message};
 
+use super::attributes::Attention;
 use super::bulk_data::BulkData;
 use super::clockwork::Clockwork;
 use super::config::AgentConfig;
@@ -43,6 +44,7 @@ pub struct Agent {
     /// Whether the watched values have been read in this session.
     pub(super) sampled: bool,
     pub(super) queue: Queue,
+    pub(super) attention: Attention,
     pub(super) last_seen: Option<WallTime>,
     /// The ParameterKey that the ACS set last, as the newest Inform told it.
     pub(super) parameter_key: String,
@@ -106,6 +108,7 @@ impl Agent {
             operations,
             sampled: true,
             queue: Queue::default(),
+            attention: Attention::restore(entries),
             last_seen: None,
             parameter_key: String::new(),
             booting: false,
@@ -149,7 +152,7 @@ impl Agent {
                 self.observed(env, shadow, request, response, out);
                 self.tell_news(env, shadow, out);
             }
-            Input::Answer { rpc, response } => self.answered(env, shadow, rpc, response),
+            Input::Answer { rpc, response } => self.answered(env, shadow, rpc, response, out),
             Input::Faulted { rpc, fault } => self.faulted(env, shadow, rpc, fault),
             Input::Lost { rpc } => self.lost(env, shadow, rpc, out),
             Input::Firmware { id, model } => self.loaded_model(id, model),
@@ -160,7 +163,7 @@ impl Agent {
             }
             Input::Tick => self.tick(env, shadow, out),
             Input::Uploaded { id, result } => self.uploaded(env, id, result, out),
-            Input::Persisted(token) => self.persisted(token),
+            Input::Persisted(token) => self.persisted(token, out),
             Input::StoreFailed(token) => self.store_failed(token, out),
             Input::Links { links } => {
                 let came = self.local.set_links(links);
@@ -177,6 +180,7 @@ impl Agent {
         // What the agent changed by itself, such as a subscription whose time is over, is news as well.
         self.tell_own_news(env, shadow, out);
         self.carry_out_triggers(env, shadow, out);
+        self.judge_attributes(shadow, out);
         self.settle_onboarding(env, out);
         self.settle_exchange(env, shadow, out);
         self.flush_local(out);
@@ -192,7 +196,7 @@ impl Agent {
     }
 
     fn work(&mut self, env: &Env, shadow: &mut Shadow, out: &mut Vec<Output>) -> Option<Rpc> {
-        self.plan_own_work(env, shadow);
+        self.plan_own_work(env, shadow, out);
         let mapping = self.mapping();
         while let Some(job) = self.queue.front() {
             if job.work == Work::Discovery && self.booting {
@@ -206,8 +210,7 @@ impl Agent {
                 View { cpe: &mut shadow.cpe, local: &mut self.local, access: &access, wall: env.wall };
             match job.plan.next(&mut view) {
                 Step::Call(request) => {
-                    // Discovery walks the CPE's own tree; all others speak of TR-181.
-                    let mapping = mapping.filter(|_| job.work != Work::Discovery);
+                    let mapping = mapping.filter(|_| !job.work.is_in_cpe_words());
                     let said = match mapping {
                         Some(mapping) => say(mapping, request),
                         None => Ok((request, Vec::new())),
@@ -215,6 +218,7 @@ impl Agent {
                     let request = match said {
                         Ok((request, twins)) => {
                             job.twins = twins;
+                            job.written = sets(&request);
                             request
                         }
                         Err(unmapped) => {
@@ -237,6 +241,7 @@ impl Agent {
                         }
                         self.finish(env, shadow, job, outcome, kept, out);
                     }
+                    self.plan_attributes(env, shadow, out);
                     self.tell_news(env, shadow, out);
                     self.depth = 0;
                     self.tell_boot_if_read(env, shadow, out);
@@ -268,7 +273,7 @@ impl Agent {
     }
 
     pub fn has_work(&self) -> bool {
-        !self.queue.is_empty() || self.wants_discovery() || self.wants_start()
+        !self.queue.is_empty() || self.wants_discovery() || self.wants_start() || self.attention.is_urgent()
     }
 
     pub fn next_deadline(&self) -> Option<u64> {
@@ -283,7 +288,14 @@ impl Agent {
         rests && self.bulk.is_empty() && self.meeting.is_none()
     }
 
-    fn answered(&mut self, env: &Env, shadow: &mut Shadow, rpc: RpcId, response: &Response<'_>) {
+    fn answered(
+        &mut self,
+        env: &Env,
+        shadow: &mut Shadow,
+        rpc: RpcId,
+        response: &Response<'_>,
+        out: &mut Vec<Output>,
+    ) {
         self.note_types(response);
         let mapping = self.mapping();
         let Some(job) = self.queue.of(rpc) else { return };
@@ -291,13 +303,15 @@ impl Agent {
         // What is done with an answer is decided when the plan is asked for more.
         let access = Access::for_us();
         let mut view = View { cpe: &mut shadow.cpe, local: &mut self.local, access: &access, wall: env.wall };
-        match mapping.filter(|_| job.work != Work::Discovery) {
+        match mapping.filter(|_| !job.work.is_in_cpe_words()) {
             Some(mapping) => job.plan.answered(&mut view, &mapping.incoming(response)),
             None => job.plan.answered(&mut view, response),
         }
         let twins = std::mem::take(&mut job.twins);
+        let written = std::mem::take(&mut job.written);
         if let Response::SetParameterValuesResponse(_) = response {
             follow_twins(env, shadow, twins);
+            self.written(written, out);
         }
     }
 
@@ -308,7 +322,7 @@ impl Agent {
         // What is done with an answer is decided when the plan is asked for more.
         let access = Access::for_us();
         let mut view = View { cpe: &mut shadow.cpe, local: &mut self.local, access: &access, wall: env.wall };
-        match mapping.filter(|_| job.work != Work::Discovery) {
+        match mapping.filter(|_| !job.work.is_in_cpe_words()) {
             Some(mapping) => job.plan.faulted(&mut view, &mapping.fault(fault)),
             None => job.plan.faulted(&mut view, fault),
         }
@@ -320,8 +334,9 @@ impl Agent {
     }
 
     /// Work that no controller asked for by itself: discovery, sampling, operations under way.
-    fn plan_own_work(&mut self, env: &Env, shadow: &Shadow) {
+    fn plan_own_work(&mut self, env: &Env, shadow: &Shadow, out: &mut Vec<Output>) {
         self.plan_discovery(env);
+        self.plan_attributes(env, shadow, out);
         self.plan_operations(env);
         if !self.sampled {
             self.sampled = true;
@@ -417,6 +432,7 @@ impl Agent {
             Work::Finish(instance) => self.completed(env, shadow, instance, outcome.clone(), out),
             Work::Trigger { subscription, .. } => trigger::audit(subscription, &outcome, out),
             Work::Collect(instance) => self.collected(env, shadow, instance, out),
+            Work::Attributes => self.attended(job.plan.attended(), out),
             Work::Asked | Work::Sample | Work::Discovery | Work::Boot => {}
         }
         let Some(asker) = job.asker else { return };
@@ -429,7 +445,7 @@ impl Agent {
             Outcome::Silent | Outcome::Completed(_) => return,
         };
         // What is told must be durable first.
-        let after = self.flush_local(out).or(kept);
+        let after = self.flush_local(out).or(kept).or(self.owed_for());
         if asker.wants_answer {
             self.send(&asker.controller, message, asker.way, after);
         }
@@ -514,6 +530,14 @@ fn say(mapping: &Mapping, request: Request<'static>) -> Result<Said, Unmapped> {
         _ => Vec::new(),
     };
     Ok((request, twins))
+}
+
+/// What a request sets of the CPE.
+fn sets(request: &Request<'static>) -> Vec<ParameterValueStruct<'static>> {
+    match request {
+        Request::SetParameterValues(set) => set.parameter_list.0.clone(),
+        _ => Vec::new(),
+    }
 }
 
 /// Keeps true what is one with that which was set, where the device is known to have it.

@@ -64,6 +64,8 @@ impl Agent {
         out: &mut Vec<Output>,
     ) {
         self.stored.booted_at = env.wall;
+        let reset = !first_contact && inform.event.iter().any(|event| event.event_code.starts_with("0 "));
+        self.restarted(reset, firmware_updated, out);
         self.fail_operations(env, shadow, out);
         if !first_contact {
             self.local.end_subscriptions(|subscription| !subscription.persistent);

@@ -72,7 +72,10 @@ impl Agent {
         }
     }
 
-    pub(super) fn persisted(&mut self, token: Token) {
+    pub(super) fn persisted(&mut self, token: Token, out: &mut Vec<Output>) {
+        if self.attention.committed(token, true) {
+            out.push(Output::WantSession);
+        }
         self.settled = self.settled.max(token.0);
         self.exchange.said.extend(self.exchange.gate.release(token));
     }
@@ -81,6 +84,7 @@ impl Agent {
     pub(super) fn store_failed(&mut self, token: Token, out: &mut Vec<Output>) {
         self.settled = self.settled.max(token.0);
         self.local.reroute();
+        self.attention.committed(token, false);
         let withheld = self.exchange.gate.release(token).len();
         out.push(Output::Log(format!("state could not be stored; {withheld} answer(s) withheld")));
     }

@@ -20,6 +20,7 @@ impl Agent {
         let code = |wanted: &str| inform.event.iter().any(|event| event.event_code.starts_with(wanted));
         self.booting = code("0 ") || code("1 ");
         self.sampled = false;
+        self.attention.begin();
         let before = self.stored.clone();
         for parameter in inform.parameter_list.iter() {
             self.learn(&parameter.name, &parameter.value);
@@ -83,6 +84,7 @@ impl Agent {
         response: &Response<'_>,
         out: &mut Vec<Output>,
     ) {
+        self.follow_acs(request, response, out);
         let Some(mapping) = self.mapping() else { return self.follow(env, shadow, request, response, out) };
         let response = mapping.incoming(response);
         match mapping.observed(request) {

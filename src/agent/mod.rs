@@ -2,6 +2,7 @@
 //!
 //! Layer 3: one `handle`, one `next_deadline`; no I/O, clock, randomness or async.
 
+mod attributes;
 mod bulk_data;
 mod clockwork;
 mod command;

@@ -20,13 +20,15 @@ pub(super) struct Job {
     /// What else changes when the SetParameterValues under way is taken: the CPE has one parameter for it
     /// and for what is set.
     pub twins: Vec<ParameterValueStruct<'static>>,
+    /// What the SetParameterValues under way sets, in the CPE's words.
+    pub written: Vec<ParameterValueStruct<'static>>,
     pub work: Work,
 }
 
 impl Job {
     /// Work that has not begun; `deadline` in monotonic milliseconds.
     pub fn new(asker: Option<Asker>, plan: Box<dyn Plan>, deadline: u64, work: Work) -> Self {
-        Self { asker, plan, deadline, rpc: None, twins: Vec::new(), work }
+        Self { asker, plan, deadline, rpc: None, twins: Vec::new(), written: Vec::new(), work }
     }
 }
 
@@ -37,6 +39,8 @@ pub(super) enum Work {
     Asked,
     /// It gives its rest back when it is through.
     Discovery,
+    /// Reads or sets notification attributes.
+    Attributes,
     /// Reads what subscriptions watch.
     Sample,
     /// Reads the parameters of a Boot!.
@@ -49,6 +53,13 @@ pub(super) enum Work {
     Start(u32),
     /// Reads the results of the operation of this Request row.
     Finish(u32),
+}
+
+impl Work {
+    /// Whether its RPCs are in the CPE's own words; all others speak of TR-181.
+    pub fn is_in_cpe_words(self) -> bool {
+        matches!(self, Self::Discovery | Self::Attributes)
+    }
 }
 
 pub(super) struct Asker {

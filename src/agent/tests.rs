@@ -21,6 +21,7 @@ use super::{
     MqttClient, Output, Phase, Question, READ_ONLY, Shadow, StompConnection, Traffic, Upload, Ways,
 };
 
+mod attributes;
 mod boot;
 mod bulk_data;
 mod certificates;

@@ -55,6 +55,10 @@ file = "dragoman.db"                 # one file; -wal and -shm beside it while o
 # rest_after_seconds = 30            # how long a device without work stays in memory
 # fresh_seconds = 0                  # how old a value may be that a Get is answered with; 0 asks the CPE
 # discovery = true                   # learn by GetParameterNames what each CPE has
+# notification_attributes = true     # ask CPEs, by SetParameterAttributes, to tell at once when a value changes that a
+#                                    # controller has subscribed to. The ACS goes on seeing what it set itself, and is
+#                                    # told of what controllers write where it watches. false: such values are read
+#                                    # once in each session, and the ACS is told nothing of what controllers write
 # connection_request_username = "dragoman"
 # connection_request_password = "secret"
 # connection_request_retry_seconds = [0, 2, 5, 15]

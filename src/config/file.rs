@@ -178,6 +178,7 @@ pub(super) struct Device {
     pub session_idle_seconds: Option<Seconds>,
     pub rest_after_seconds: Option<Seconds>,
     pub discovery: Option<bool>,
+    pub notification_attributes: Option<bool>,
     pub fresh_seconds: Option<Seconds>,
     pub connection_request_username: Option<String>,
     pub connection_request_password: Option<String>,

@@ -105,6 +105,8 @@ impl Settings {
             egress: Arc::new(egress.policy),
             request_timeout_ms: device.request_timeout_seconds.unwrap_or(Seconds::of(60)).ms(),
             discovery: device.discovery.unwrap_or(true),
+            notification_attributes: device.notification_attributes.unwrap_or(true),
+            acs: acs.is_some(),
             payload_security: keyring.is_some(),
             signature_room: keyring.as_ref().map_or(0, |keyring| keyring.signature_room()),
             fresh_ms: device.fresh_seconds.map_or(0, Seconds::ms),

@@ -29,10 +29,12 @@ pub enum Kind {
     Rows = 10,
     /// The agent meets its controllers otherwise than the configuration says. Key: empty.
     Ways = 11,
+    /// The notification attributes that the ACS set and the CPE has. Key: empty.
+    Attributes = 13,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 11] = [
+    pub const ALL: [Kind; 12] = [
         Kind::Device,
         Kind::Shadow,
         Kind::LocalAgent,
@@ -44,6 +46,7 @@ impl Kind {
         Kind::Deadline,
         Kind::Rows,
         Kind::Ways,
+        Kind::Attributes,
     ];
 
     /// The kind stored under a number.

@@ -9,11 +9,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
+use crate::datamodel::ValueType;
+
 /// The attributes of the parameters that USP watches or has written.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attributes {
     format: u32,
     known: BTreeMap<CompactString, Watch>,
+    /// What stood in the last Informs that told of no change, and as the ACS saw it last: a digest of each value.
+    #[serde(default)]
+    usual: BTreeMap<CompactString, u64>,
 }
 
 /// One parameter.
@@ -25,12 +30,16 @@ struct Watch {
     cpe: Option<u8>,
     /// The most that the CPE takes of us (it answered 9009 to more).
     most: u8,
-    /// The CPE states it in Informs in which nothing has changed.
-    #[serde(default)]
-    usual: bool,
     /// USP has written it, and the ACS, which watches it, has not been told.
     #[serde(default)]
-    owed: bool,
+    owed: Option<Owed>,
+}
+
+/// What the ACS is to be told of a parameter, in the CPE's own terms.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owed {
+    pub value: String,
+    pub value_type: Option<ValueType>,
 }
 
 impl Attributes {
@@ -42,7 +51,7 @@ impl Attributes {
 
     /// The stored form.
     pub fn encode(&self) -> Vec<u8> {
-        let whole = Self { format: FORMAT, known: self.known.clone() };
+        let whole = Self { format: FORMAT, ..self.clone() };
         serde_json::to_vec(&whole).unwrap_or_default()
     }
 
@@ -57,7 +66,7 @@ impl Attributes {
     pub fn learn(&mut self, name: &str, notification: Option<u8>) {
         let acs = notification.unwrap_or(0);
         let most = if notification.is_some() { ACTIVE } else { OFF };
-        let watch = Watch { acs, cpe: Some(acs), most, usual: false, owed: false };
+        let watch = Watch { acs, cpe: Some(acs), most, owed: None };
         self.known.entry(name.into()).or_insert(watch);
     }
 
@@ -78,6 +87,11 @@ impl Attributes {
                 watch.cpe = None;
             }
         }
+    }
+
+    /// Whether it is written down that this is about to be set, or was.
+    pub fn has_begun(&self, name: &str) -> bool {
+        self.known.get(name).is_some_and(|watch| watch.cpe.is_none())
     }
 
     /// The CPE has taken it.
@@ -122,17 +136,39 @@ impl Attributes {
         self.known.values_mut().for_each(|watch| watch.cpe = None);
     }
 
-    /// An Inform without `4 VALUE CHANGE` states this parameter: it is in every Inform. Returns whether that
-    /// is new.
-    pub fn states(&mut self, name: &str) -> bool {
-        let Some(watch) = self.known.get_mut(name) else { return false };
-        !std::mem::replace(&mut watch.usual, true)
+    /// The ACS has acknowledged an Inform with these parameters. `changed`: it told of a change of values, so
+    /// that not all of them stand in every Inform. Returns whether anything is new in it.
+    pub fn stated<'p>(
+        &mut self,
+        parameters: impl Iterator<Item = (&'p str, &'p str)>,
+        changed: bool,
+    ) -> bool {
+        let mut new = false;
+        let mut room = if changed { 0 } else { MAX_USUAL.saturating_sub(self.usual.len()) };
+        for (name, value) in parameters {
+            let digest = digest(value);
+            match self.usual.get_mut(name) {
+                Some(known) => new |= std::mem::replace(known, digest) != digest,
+                None if room > 0 => {
+                    room -= 1;
+                    self.usual.insert(name.into(), digest);
+                    new = true;
+                }
+                None => {}
+            }
+        }
+        new
+    }
+
+    /// Whether a parameter stands in every Inform, and is as the ACS saw it last.
+    pub fn is_usual(&self, name: &str, value: &str) -> bool {
+        self.usual.get(name) == Some(&digest(value))
     }
 
     /// Whether an Inform tells of this parameter for USP's sake alone.
     pub fn is_for_usp_alone(&self, name: &str) -> bool {
-        let alone = |watch: &Watch| watch.acs == OFF && !watch.usual && watch.cpe != Some(OFF);
-        self.known.get(name).is_some_and(alone) && !is_forced(name)
+        let alone = |watch: &Watch| watch.acs == OFF && watch.cpe != Some(OFF);
+        self.known.get(name).is_some_and(alone) && !self.usual.contains_key(name) && !is_forced(name)
     }
 
     /// What the ACS is to read in place of what the CPE says that it has; `None` where that is the same.
@@ -146,25 +182,34 @@ impl Attributes {
     }
 
     /// USP has written this parameter. Returns how urgently the ACS wants to know: it is owed a value change.
-    pub fn written(&mut self, name: &str) -> Option<Urgency> {
+    pub fn written(&mut self, name: &str, owed: Owed) -> Option<Urgency> {
         let watch = self.known.get_mut(name)?;
         let urgency = match watch.acs {
             ACTIVE => Urgency::Now,
             PASSIVE | PASSIVE_LIGHT | PASSIVE_AND_ACTIVE_LIGHT => Urgency::Next,
             _ => return None,
         };
-        watch.owed = true;
+        watch.owed = Some(owed);
         Some(urgency)
     }
 
-    /// The parameters of which the ACS is owed a value change.
-    pub fn owed(&self) -> impl Iterator<Item = &CompactString> {
-        self.known.iter().filter(|(_, watch)| watch.owed).map(|(name, _)| name)
+    /// What the ACS is owed.
+    pub fn owed(&self) -> impl Iterator<Item = (&CompactString, &Owed)> {
+        self.known.iter().filter_map(|(name, watch)| Some((name, watch.owed.as_ref()?)))
     }
 
-    /// The ACS has been told of it. Returns whether it was owed.
+    /// Whether the ACS is owed something that it wants at once.
+    pub fn owes_now(&self) -> bool {
+        self.known.values().any(|watch| watch.owed.is_some() && watch.acs == ACTIVE)
+    }
+
+    /// The ACS has been told of it, or has written it itself. Returns whether it was owed.
     pub fn told(&mut self, name: &str) -> bool {
-        self.known.get_mut(name).is_some_and(|watch| std::mem::replace(&mut watch.owed, false))
+        self.known.get_mut(name).is_some_and(|watch| watch.owed.take().is_some())
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.known.is_empty()
     }
 }
 
@@ -188,6 +233,13 @@ fn joined(acs: u8, need: u8) -> u8 {
         (ACTIVE_LIGHT, _) => PASSIVE_AND_ACTIVE_LIGHT,
         (acs, _) => acs,
     }
+}
+
+/// FNV-1a: it must tell values apart that honest devices have.
+fn digest(value: &str) -> u64 {
+    value.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
 }
 
 /// Whether TR-069 (A.3.3.1 with TR-181 and TR-098) has a parameter in every Inform.
@@ -217,6 +269,8 @@ const FORCED: [&str; 8] = [
 ];
 /// Parameters of one device whose attributes are kept in mind.
 const MAX_KNOWN: usize = 1_024;
+/// Parameters of every Inform that are kept in mind.
+const MAX_USUAL: usize = 128;
 /// Version of the stored form.
 const FORMAT: u32 = 1;
 
@@ -280,7 +334,10 @@ mod tests {
             attributes.learn(name, Some(0));
             attributes.set(name, 2);
         }
-        assert!(attributes.states("Device.X.Always") && !attributes.states("Device.X.Always"));
+        assert!(attributes.stated([("Device.X.Always", "1")].into_iter(), false));
+        assert!(!attributes.stated([("Device.X.Always", "1"), ("Device.X.Now", "1")].into_iter(), true));
+        assert!(attributes.stated([("Device.X.Always", "2")].into_iter(), true));
+        assert!(attributes.is_usual("Device.X.Always", "2") && !attributes.is_usual("Device.X.Always", "1"));
         let alone = |name| attributes.is_for_usp_alone(name);
         assert!(!alone("Device.DeviceInfo.ProvisioningCode") && !alone("Device.X.Always"));
         assert!(alone("Device.X.Now") && !alone("Device.X.Unknown"));
@@ -292,11 +349,16 @@ mod tests {
         for (name, acs) in [("Device.Off", 0), ("Device.Next", 1), ("Device.Now", 2)] {
             attributes.learn(name, Some(acs));
         }
-        assert_eq!(attributes.written("Device.Off"), None);
-        assert_eq!(attributes.written("Device.Next"), Some(Urgency::Next));
-        assert_eq!(attributes.written("Device.Now"), Some(Urgency::Now));
+        let owed = || Owed { value: "5".into(), value_type: Some(ValueType::UnsignedInt) };
+        assert_eq!(attributes.written("Device.Off", owed()), None);
+        assert_eq!(attributes.written("Device.Next", owed()), Some(Urgency::Next));
+        assert!(!attributes.owes_now());
+        assert_eq!(attributes.written("Device.Now", owed()), Some(Urgency::Now));
         let mut attributes = Attributes::decode(&attributes.encode());
-        assert_eq!(attributes.owed().collect::<Vec<_>>(), ["Device.Next", "Device.Now"]);
+        let names: Vec<_> =
+            attributes.owed().map(|(name, owed)| (name.as_str(), owed.value.as_str())).collect();
+        assert_eq!(names, [("Device.Next", "5"), ("Device.Now", "5")]);
+        assert!(attributes.owes_now());
         assert!(attributes.told("Device.Now") && !attributes.told("Device.Now"));
         assert_eq!(attributes.owed().count(), 1);
     }

@@ -5,5 +5,5 @@
 mod attributes;
 mod egress;
 
-pub use attributes::{Attributes, Urgency};
+pub use attributes::{Attributes, Owed, Urgency};
 pub use egress::{Egress, PlaceError};

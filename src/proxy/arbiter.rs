@@ -1,6 +1,7 @@
 //! Whose turn it is: relays while the ACS speaks, then lets USP work go, then ends the session.
 
 use bytes::Bytes;
+use compact_str::CompactString;
 
 use crate::agent::{self, Env};
 use crate::cwmp::rpc::{
@@ -15,6 +16,7 @@ use super::device::{Device, decoded, name_of};
 use super::io::{AcsReply, Output, Post, Reply};
 use super::outage;
 use super::session::{HeldInform, InformedBy, Ours, Phase, Session, empty, refuse};
+use super::virtualised::{attributes_for_acs, has_change};
 
 impl Device {
     /// A POST of the CPE. A new session id is a new session: an older one is over (quirk S13).
@@ -42,6 +44,7 @@ impl Device {
         if let Some(Session { phase: Phase::Relayed(relayed), .. }) = &mut self.session {
             watched = relayed.acs_request.take();
         }
+        let reads_attributes = matches!(watched, Some(Request::GetParameterAttributes(_)));
         let said = if is_blank(&post.body) {
             Some(CpeSaid::Empty)
         } else {
@@ -56,8 +59,18 @@ impl Device {
         let Phase::Relayed(relayed) = &mut session.phase else { return };
         relayed.leg.from_cpe(said);
         relayed.lingers = false;
-        let body = post.original_body.unwrap_or(post.body);
-        out.push(Output::ToAcs { session: session.id, target: post.target, headers: post.headers, body });
+        let spliced = match said {
+            CpeSaid::Inform => relayed.inform.as_mut().and_then(|held| held.for_acs(&self.agent, &post)),
+            CpeSaid::Response if reads_attributes => attributes_for_acs(self.agent.attributes(), &post),
+            _ => None,
+        };
+        let (mut headers, target) = (post.headers, post.target);
+        if spliced.is_some() {
+            // It leaves in identity coding.
+            headers.retain(|(name, _)| !name.eq_ignore_ascii_case("content-encoding"));
+        }
+        let body = spliced.unwrap_or_else(|| post.original_body.unwrap_or(post.body));
+        out.push(Output::ToAcs { session: session.id, target, headers, body });
     }
 
     /// Looks at what the CPE says to the ACS: what it is, and what it tells us about the device.
@@ -111,8 +124,9 @@ impl Device {
         let last = matches!(said, AcsSaid::Empty);
         let text = inform.as_ref().map(|_| outage::text_of(&reply));
         let passed = Reply { status: reply.status, headers: reply.headers, body: reply.body, close: false };
-        if let (Some(HeldInform { inform, .. }), Some(text)) = (inform, text) {
+        if let (Some(HeldInform { inform, told, .. }), Some(text)) = (inform, text) {
             self.remember_acknowledged(&inform, &text, out);
+            self.acs_was_told(env, &inform, &told, out);
             let durable = self.inform_accepted(env, &inform, out);
             self.pass_inform_response(env, passed, durable, out);
         } else if turn == Turn::Ours {
@@ -125,6 +139,19 @@ impl Device {
                 self.end_session(env, "complete", out);
             }
         }
+    }
+
+    fn acs_was_told(
+        &mut self,
+        env: &Env,
+        inform: &Inform<'_>,
+        told: &[CompactString],
+        out: &mut Vec<Output>,
+    ) {
+        let parameters = inform.parameter_list.iter().map(|it| (&*it.name, &*it.value));
+        let mut said = Vec::new();
+        self.agent.acs_was_told(parameters, has_change(inform), told, &mut said);
+        self.pass_on(env, &mut said, out);
     }
 
     /// The ACS has acknowledged the Inform: its sender is who it says, and it takes effect with us.
@@ -361,6 +388,8 @@ fn is_watched(request: &Request<'_>) -> bool {
             | Request::DeleteObject(_)
             | Request::GetParameterValues(_)
             | Request::GetParameterNames(_)
+            | Request::SetParameterAttributes(_)
+            | Request::GetParameterAttributes(_)
     )
 }
 

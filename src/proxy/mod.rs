@@ -9,6 +9,7 @@ mod device;
 mod io;
 mod outage;
 mod session;
+mod virtualised;
 mod wake;
 
 pub use config::ProxyConfig;

@@ -27,7 +27,7 @@ impl Device {
             out.push(Output::Log("not answered for the ACS: the CPE was not authenticated here".into()));
             return false;
         }
-        let HeldInform { inform, id } = held;
+        let HeldInform { inform, id, .. } = held;
         if let Some(owed) = owed(&inform, called, self.acknowledged.as_ref()) {
             out.push(Output::Log(format!("not answered for the ACS: {owed}")));
             return false;

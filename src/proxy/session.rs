@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use compact_str::CompactString;
 
 use crate::agent::RpcId;
 use crate::cwmp::rpc::{Inform, Request};
@@ -64,12 +65,14 @@ pub(super) struct HeldInform {
     pub inform: Inform<'static>,
     /// The id of its envelope.
     pub id: Option<String>,
+    /// What the ACS is told of in it that it was owed.
+    pub told: Vec<CompactString>,
 }
 
 impl HeldInform {
     pub fn of(request: &Request<'_>, id: Option<&str>) -> Option<Self> {
         match request.clone().into_owned() {
-            Request::Inform(inform) => Some(Self { inform, id: id.map(str::to_owned) }),
+            Request::Inform(inform) => Some(Self { inform, id: id.map(str::to_owned), told: Vec::new() }),
             _ => None,
         }
     }

@@ -5,6 +5,7 @@
 
 mod access;
 mod add;
+mod attend;
 mod delete;
 mod diagnostics;
 mod discovery;
@@ -27,6 +28,7 @@ mod supported_dm;
 
 pub use access::{Access, Models, Permission, Rights, RightsError, Role, Sort, TargetError};
 pub use add::Add;
+pub use attend::{Attend, Attended};
 pub use delete::Delete;
 pub use diagnostics::Diagnostic;
 pub use discovery::Discovery;

@@ -5,6 +5,7 @@ use crate::datamodel::{Firmware, Instantiated, WallTime};
 use crate::usp::{ErrorCode, message};
 
 use super::access::{Access, Models, Rights, Sort};
+use super::attend::Attended;
 use super::local::{Local, is_local};
 use super::resolve::Sight;
 
@@ -92,6 +93,10 @@ pub trait Plan: Send {
     /// Paths that are left for a later run; only discovery leaves any.
     fn left(&self) -> Vec<String> {
         Vec::new()
+    }
+    /// What was read or set of notification attributes.
+    fn attended(&self) -> &[Attended] {
+        &[]
     }
     /// What walks of this device tell about its firmware; only discovery walks.
     fn learnt(&self) -> Option<&Firmware> {

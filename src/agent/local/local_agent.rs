@@ -32,6 +32,8 @@ pub(in crate::agent) struct LocalAgent {
     /// Rows whose stored form is behind, or that are gone.
     pub(super) touched: BTreeSet<String>,
     subscriptions: Vec<Subscription>,
+    /// Whether subscriptions have come, gone or changed since this was last asked.
+    resubscribed: bool,
     lifetimes: Vec<Lifetime>,
     /// Rows of controllers that came, or were enabled, onboarded or led to anew since this was last asked.
     new_controllers: BTreeSet<String>,
@@ -66,6 +68,7 @@ impl LocalAgent {
             template,
             touched: BTreeSet::new(),
             subscriptions: Vec::new(),
+            resubscribed: false,
             lifetimes: Vec::new(),
             new_controllers: BTreeSet::new(),
             access: RefCell::default(),
@@ -94,6 +97,7 @@ impl LocalAgent {
         local.end_orphans();
         local.show_collecting();
         local.follow_changes();
+        local.resubscribed = false;
         local
     }
 
@@ -387,6 +391,11 @@ impl LocalAgent {
         let rows = self.tree.model.instances(SUBSCRIPTIONS).into_iter();
         self.subscriptions = rows.clone().filter_map(|row| Subscription::read(&self.tree, row)).collect();
         self.lifetimes = rows.map(|row| Lifetime::read(&self.tree, row)).collect();
+        self.resubscribed = true;
+    }
+
+    pub fn take_resubscribed(&mut self) -> bool {
+        std::mem::take(&mut self.resubscribed)
     }
 }
 

@@ -45,6 +45,11 @@ impl Bench {
         self.cpe.data.value(name)
     }
 
+    /// The Notification attribute of a parameter.
+    pub fn notification(&self, name: &str) -> i32 {
+        self.cpe.notification(name)
+    }
+
     /// A change on the device itself.
     pub fn change(&mut self, name: &str, value: &str) {
         self.cpe.change(name, value);

@@ -1,0 +1,116 @@
+//! What the ACS sees of a CPE that has a second master: notification attributes as it set them, no word of what
+//! only USP watches, and a value change for what USP wrote and it watches. Where nothing is virtualised a body
+//! leaves as it came.
+
+use bytes::Bytes;
+use compact_str::CompactString;
+
+use crate::agent::Agent;
+use crate::cwmp::rpc::{EventStruct, Inform, ParameterValueStruct};
+use crate::cwmp::soap::{self, Edit, Limits, Reshape, SoapError};
+use crate::policy::Attributes;
+
+use super::io::Post;
+use super::session::HeldInform;
+
+/// What of an Inform is said otherwise.
+struct ForAcs {
+    /// What the ACS is told of by it that it was owed.
+    told: Vec<CompactString>,
+    drop_change: bool,
+    add_change: bool,
+    added: Vec<ParameterValueStruct<'static>>,
+    drops: bool,
+}
+
+impl ForAcs {
+    /// `None`: the Inform passes as it is.
+    fn of(agent: &Agent, inform: &Inform<'_>) -> Option<Self> {
+        let attributes = agent.attributes();
+        if attributes.is_empty() {
+            return None;
+        }
+        let names = || inform.parameter_list.iter().map(|parameter| &*parameter.name);
+        let drops = names().any(|name| attributes.is_for_usp_alone(name));
+        let told: Vec<CompactString> = attributes.owed().map(|(name, _)| name.clone()).collect();
+        if !drops && told.is_empty() {
+            return None;
+        }
+        // The CPE's own word of a parameter is newer than ours.
+        let owed = attributes.owed().filter(|(name, _)| !names().any(|known| known == name.as_str()));
+        let added: Vec<ParameterValueStruct<'static>> = owed
+            .map(|(name, owed)| ParameterValueStruct {
+                name: name.to_string().into(),
+                value: owed.value.clone().into(),
+                value_type: owed.value_type,
+                value_span: 0..0,
+            })
+            .collect();
+        let changed = has_change(inform);
+        let for_acs = |parameter: &&ParameterValueStruct<'_>| !attributes.is_for_usp_alone(&parameter.name);
+        let mut left = inform.parameter_list.iter().filter(for_acs);
+        let nothing_new = left.all(|parameter| attributes.is_usual(&parameter.name, &parameter.value));
+        // An Inform needs an event, and this one is true: something has changed.
+        let spare = inform.event.len() > 1;
+        let drop_change = changed && drops && told.is_empty() && nothing_new && spare;
+        Some(Self { told, drop_change, add_change: !changed && !added.is_empty(), added, drops })
+    }
+
+    /// The Inform as the ACS gets it.
+    fn reshape(&self, attributes: &Attributes, post: &Post) -> Option<Bytes> {
+        if !self.drops && self.added.is_empty() {
+            return None;
+        }
+        let change = EventStruct { event_code: VALUE_CHANGE.into(), command_key: "".into() };
+        let reshape = Reshape {
+            drop_event: &|code| self.drop_change && code == VALUE_CHANGE,
+            add_events: if self.add_change { std::slice::from_ref(&change) } else { &[] },
+            drop_parameter: &|name| attributes.is_for_usp_alone(name),
+            add_parameters: &self.added,
+        };
+        edited(post, |text| soap::reshape_inform(text, &Limits::default(), &reshape))
+    }
+}
+
+impl HeldInform {
+    /// The Inform as the ACS gets it; `None`: as it came. Notes what the ACS is told by it.
+    pub fn for_acs(&mut self, agent: &Agent, post: &Post) -> Option<Bytes> {
+        let for_acs = ForAcs::of(agent, &self.inform)?;
+        let spliced = for_acs.reshape(agent.attributes(), post);
+        let own = |name: &CompactString| self.inform.parameter_list.iter().any(|it| it.name == name.as_str());
+        let told = for_acs.told.into_iter();
+        self.told = told.filter(|name| spliced.is_some() || own(name)).collect();
+        spliced
+    }
+}
+
+/// Whether an Inform tells that values have changed.
+pub(super) fn has_change(inform: &Inform<'_>) -> bool {
+    inform.event.iter().any(|event| event.event_code == VALUE_CHANGE)
+}
+
+/// A GetParameterAttributesResponse as the ACS gets it; `None`: as it is.
+pub(super) fn attributes_for_acs(attributes: &Attributes, post: &Post) -> Option<Bytes> {
+    if !attributes.differs() {
+        return None;
+    }
+    let say = |name: &str, said| attributes.for_acs(name, said);
+    edited(post, |text| soap::restate_attributes(text, &Limits::default(), &say))
+}
+
+/// The body with edits; `None` where there are none, or must be none: of text that was transcoded the places are not
+/// known, and what the CPE has hashed (auth-int) must stay.
+fn edited(post: &Post, edits: impl FnOnce(&str) -> Result<Vec<Edit>, SoapError>) -> Option<Bytes> {
+    let hashed = |(name, value): &(String, String)| {
+        name.eq_ignore_ascii_case("authorization") && value.contains("auth-int")
+    };
+    if post.headers.iter().any(hashed) {
+        return None;
+    }
+    let text = soap::decode_charset(&post.body, post.content_type()).ok()?;
+    let (mark, rest) = post.body.split_at_checked(text.splice_offset()?)?;
+    let edits = edits(&text).ok()?;
+    (!edits.is_empty()).then(|| [mark, &soap::splice(rest, &edits)].concat().into())
+}
+
+const VALUE_CHANGE: &str = "4 VALUE CHANGE";

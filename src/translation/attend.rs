@@ -1,0 +1,125 @@
+//! Reads and sets notification attributes (TR-069 A.3.2.4, A.3.2.5), in the CPE's own words. A list that the CPE
+//! refuses is said in halves until the parameter to blame is found (9009).
+
+use std::collections::VecDeque;
+
+use compact_str::CompactString;
+
+use crate::cwmp::rpc::{
+    Array, Fault, GetParameterAttributes, Request, Response, SetParameterAttributes,
+    SetParameterAttributesStruct,
+};
+
+use super::plan::{Outcome, Plan, Step, View};
+
+/// What came of it, one line for each parameter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Attended {
+    /// It has this Notification; `None`: the CPE would not say.
+    Read(CompactString, Option<u8>),
+    /// It has been set to this.
+    Set(CompactString, u8),
+    /// It would not be set.
+    Refused(CompactString),
+}
+
+/// One parameter that is asked about (`None`) or set.
+type Item = (CompactString, Option<u8>);
+
+/// Asks for the attributes of parameters, or sets them.
+pub struct Attend {
+    waiting: VecDeque<Vec<Item>>,
+    asked: Vec<Item>,
+    attended: Vec<Attended>,
+}
+
+impl Attend {
+    pub fn read(names: Vec<CompactString>) -> Self {
+        Self::of(names.into_iter().map(|name| (name, None)).collect())
+    }
+
+    pub fn set(list: Vec<(CompactString, u8)>) -> Self {
+        Self::of(list.into_iter().map(|(name, notification)| (name, Some(notification))).collect())
+    }
+
+    fn of(items: Vec<Item>) -> Self {
+        let waiting = items.chunks(MAX_NAMES).map(<[Item]>::to_vec).collect();
+        Self { waiting, asked: Vec::new(), attended: Vec::new() }
+    }
+
+    fn blame(&mut self, items: Vec<Item>) {
+        self.attended.extend(items.into_iter().map(|(name, value)| match value {
+            None => Attended::Read(name, None),
+            Some(_) => Attended::Refused(name),
+        }));
+    }
+}
+
+impl Plan for Attend {
+    fn next(&mut self, _: &mut View<'_>) -> Step {
+        let Some(items) = self.waiting.pop_front() else { return Step::Done(Outcome::Silent) };
+        self.asked = items;
+        let reads = self.asked.iter().all(|(_, value)| value.is_none());
+        Step::Call(if reads {
+            let names = self.asked.iter().map(|(name, _)| name.to_string().into()).collect();
+            Request::GetParameterAttributes(GetParameterAttributes { parameter_names: Array(names) })
+        } else {
+            let of = |(name, value): &Item| SetParameterAttributesStruct {
+                name: name.to_string().into(),
+                notification_change: true,
+                notification: value.unwrap_or(0).into(),
+                access_list_change: false,
+                access_list: Array(Vec::new()),
+            };
+            let list = self.asked.iter().map(of).collect();
+            Request::SetParameterAttributes(SetParameterAttributes { parameter_list: Array(list) })
+        })
+    }
+
+    fn answered(&mut self, _: &mut View<'_>, response: &Response<'_>) {
+        let asked = std::mem::take(&mut self.asked);
+        let response = match response {
+            Response::GetParameterAttributesResponse(response) => response,
+            Response::SetParameterAttributesResponse(_) => {
+                let set = asked.into_iter().filter_map(|(name, value)| Some(Attended::Set(name, value?)));
+                return self.attended.extend(set);
+            }
+            _ => return self.blame(asked),
+        };
+        for (name, _) in asked {
+            let found = response.parameter_list.iter().find(|it| it.name == name.as_str());
+            let notification = found.and_then(|it| u8::try_from(it.notification).ok());
+            self.attended.push(Attended::Read(name, notification));
+        }
+    }
+
+    fn faulted(&mut self, _: &mut View<'_>, _: &Fault<'_>) {
+        let mut asked = std::mem::take(&mut self.asked);
+        if asked.len() > 1 {
+            let second = asked.split_off(asked.len() / 2);
+            self.waiting.push_front(second);
+            self.waiting.push_front(asked);
+        } else {
+            self.blame(asked);
+        }
+    }
+
+    /// Setting what is set already does no harm.
+    fn is_repeatable(&self) -> bool {
+        true
+    }
+
+    fn repeat(&mut self) {
+        let asked = std::mem::take(&mut self.asked);
+        if !asked.is_empty() {
+            self.waiting.push_front(asked);
+        }
+    }
+
+    fn attended(&self) -> &[Attended] {
+        &self.attended
+    }
+}
+
+/// Parameters in one RPC.
+const MAX_NAMES: usize = 64;
