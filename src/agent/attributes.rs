@@ -129,7 +129,10 @@ impl Agent {
             }
         }
         for (name, owed) in std::mem::take(&mut self.attention.written) {
-            self.owe(&name, owed);
+            match self.attention.attributes.unknown([&name]).is_empty() {
+                true => _ = self.owe(&name, owed),
+                false => self.attention.written.push((name, owed)),
+            }
         }
         if !attended.is_empty() {
             self.keep_attributes(out);

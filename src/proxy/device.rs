@@ -252,8 +252,14 @@ impl Device {
         match &mut self.session {
             None => self.wake.want(env.now, &self.config.wake_ms),
             Some(Session { phase: Phase::Ours(ours), .. }) if ours.parked_until.is_some() => {
-                ours.parked_until = None;
+                let until = ours.parked_until.take();
                 self.drive(env, out);
+                // What cannot be done in this session does not hold it open any longer.
+                if let Some(Session { phase: Phase::Ours(ours), .. }) = &mut self.session
+                    && ours.parked_until.is_some()
+                {
+                    ours.parked_until = until;
+                }
             }
             // The open session comes to it by itself.
             Some(_) => {}

@@ -20,6 +20,7 @@ use crate::usp::record::{Integrity, Payload, Record};
 use super::*;
 
 mod outage;
+mod two_masters;
 
 const MODEL: &str = include_str!("../../fixtures/models/tr181-small.csv");
 const NAMESPACE: &str = "urn:dslforum-org:cwmp-1-2";

@@ -53,12 +53,13 @@ impl ForAcs {
         // An Inform needs an event, and this one is true: something has changed.
         let spare = inform.event.len() > 1;
         let drop_change = changed && drops && told.is_empty() && nothing_new && spare;
-        Some(Self { told, drop_change, add_change: !changed && !added.is_empty(), added, drops })
+        let add_change = !changed && !told.is_empty();
+        Some(Self { told, drop_change, add_change, added, drops })
     }
 
     /// The Inform as the ACS gets it.
     fn reshape(&self, attributes: &Attributes, post: &Post) -> Option<Bytes> {
-        if !self.drops && self.added.is_empty() {
+        if !self.drops && self.added.is_empty() && !self.add_change {
             return None;
         }
         let change = EventStruct { event_code: VALUE_CHANGE.into(), command_key: "".into() };
@@ -77,7 +78,10 @@ impl HeldInform {
     pub fn for_acs(&mut self, agent: &Agent, post: &Post) -> Option<Bytes> {
         let for_acs = ForAcs::of(agent, &self.inform)?;
         let spliced = for_acs.reshape(agent.attributes(), post);
-        let own = |name: &CompactString| self.inform.parameter_list.iter().any(|it| it.name == name.as_str());
+        let changed = has_change(&self.inform);
+        let own = |name: &CompactString| {
+            changed && self.inform.parameter_list.iter().any(|it| it.name == name.as_str())
+        };
         let told = for_acs.told.into_iter();
         self.told = told.filter(|name| spliced.is_some() || own(name)).collect();
         spliced

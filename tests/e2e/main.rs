@@ -26,5 +26,6 @@ mod sessions;
 mod stomp;
 mod survival;
 mod tls;
+mod two_masters;
 mod usp;
 mod websocket;

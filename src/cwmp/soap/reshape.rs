@@ -220,7 +220,8 @@ mod tests {
     fn envelope(body: &str) -> String {
         format!(
             "<?xml version=\"1.0\"?>\n<s:Envelope xmlns:s=\"http://schemas.xmlsoap.org/soap/envelope/\" \
-             xmlns:e=\"http://schemas.xmlsoap.org/soap/encoding/\" xmlns:i=\"http://www.w3.org/2001/XMLSchema-instance\" \
+             xmlns:e=\"http://schemas.xmlsoap.org/soap/encoding/\" \
+             xmlns:i=\"http://www.w3.org/2001/XMLSchema-instance\" \
              xmlns:x=\"http://www.w3.org/2001/XMLSchema\" xmlns:c=\"urn:dslforum-org:cwmp-1-0\">\n\
              <s:Header><c:ID s:mustUnderstand=\"1\">7</c:ID></s:Header>\n<s:Body>{body}</s:Body></s:Envelope>\r\n"
         )
@@ -317,15 +318,13 @@ mod tests {
     #[test]
     fn the_acs_reads_the_attributes_that_it_set() {
         let item = |name: &str, value: &str| {
-            format!(
-                "<ParameterAttributeStruct><Name>{name}</Name><Notification>{value}</Notification><AccessList/></ParameterAttributeStruct>"
-            )
+            let inner = format!("<Name>{name}</Name><Notification>{value}</Notification><AccessList/>");
+            format!("<ParameterAttributeStruct>{inner}</ParameterAttributeStruct>")
         };
         let of = |b: &str| {
             let list = item("Device.A", " 1 ") + &item("Device.B", b);
-            envelope(&format!(
-                "<c:GetParameterAttributesResponse><ParameterList>{list}</ParameterList></c:GetParameterAttributesResponse>"
-            ))
+            let list = format!("<ParameterList>{list}</ParameterList>");
+            envelope(&format!("<c:GetParameterAttributesResponse>{list}</c:GetParameterAttributesResponse>"))
         };
         let before = of("2");
         let say = |name: &str, value: i32| (name == "Device.B" && value == 2).then_some(0);

@@ -1,0 +1,113 @@
+//! An ACS and a controller on one CPE: what each sees of the other.
+
+use std::time::Duration;
+
+use dragoman::cwmp::rpc::{
+    Array, GetParameterAttributes, Request as Rpc, Response as RpcResponse, SetParameterAttributes,
+    SetParameterAttributesStruct,
+};
+use dragoman::sim::acs::{Acs, AcsConfig, Seen};
+use dragoman::sim::controller::requests;
+use dragoman::transport::mqtt::Version;
+use dragoman::usp::message::notify::Notification;
+
+use super::gateway::{Setup, acs_and_mqtt};
+use super::mosquitto::Mosquitto;
+use super::usp::{PATIENCE, SSID, controller, fleet};
+
+const LANGUAGE: &str = "Device.UserInterface.CurrentLanguage";
+
+fn active(name: &'static str) -> Rpc<'static> {
+    let one = SetParameterAttributesStruct {
+        name: name.into(),
+        notification_change: true,
+        notification: 2,
+        ..SetParameterAttributesStruct::default()
+    };
+    Rpc::SetParameterAttributes(SetParameterAttributes { parameter_list: Array(vec![one]) })
+}
+
+fn attributes_of(seen: &[Seen], name: &str) -> Option<i32> {
+    seen.iter().rev().find_map(|seen| match seen {
+        Seen::Response { response: RpcResponse::GetParameterAttributesResponse(it), .. } => {
+            it.parameter_list.iter().find(|known| known.name == name).map(|it| it.notification)
+        }
+        _ => None,
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_on_the_cpe_is_told_at_once_and_the_acs_sees_nothing_of_the_controllers_watching() {
+    let broker = Mosquitto::start();
+    let acs = Acs::start(AcsConfig::default()).await.unwrap();
+    let setup = Setup::new(0, &acs_and_mqtt(&acs.url(), broker.port, ""));
+    let gateway = setup.start();
+    let controller = controller(broker.port, Version::V5).await;
+    let mut notices = controller.notifications();
+    let fleet = fleet(&gateway, 1).await;
+    assert!(controller.wait_for_agents(1, PATIENCE).await);
+    let device = &fleet.device_ids()[0];
+    let (agent, serial) = (device.endpoint_id(), &device.serial_number);
+    controller.request(&agent, requests::get(&[SSID], 0), PATIENCE).await.unwrap();
+    controller
+        .request(&agent, requests::subscribe("v", "ValueChange", &[SSID], true), PATIENCE)
+        .await
+        .unwrap();
+    // Nobody asks the CPE anything: it tells by itself once it has been asked to.
+    let told = tokio::time::timeout(PATIENCE, async {
+        for number in 0.. {
+            fleet.set(0, SSID, &format!("by itself {number}"));
+            let notice = tokio::time::timeout(Duration::from_millis(500), notices.recv()).await;
+            let Ok(Ok(notice)) = notice else { continue };
+            if let Some(Notification::ValueChange(change)) = notice.notify.notification {
+                return change.param_path;
+            }
+        }
+        String::new()
+    });
+    assert_eq!(told.await.expect("not told"), SSID);
+    acs.enqueue(
+        serial,
+        Rpc::GetParameterAttributes(GetParameterAttributes { parameter_names: Array(vec![SSID.into()]) }),
+    );
+    fleet.inform_now(0);
+    assert!(acs.until(serial, PATIENCE, |seen| attributes_of(seen, SSID).is_some()).await);
+    let seen = acs.seen(serial);
+    assert_eq!(attributes_of(&seen, SSID), Some(0), "the ACS set nothing");
+    assert!(!seen.iter().any(|it| matches!(it, Seen::Inform { .. }) && it.value(SSID).is_some()), "{seen:?}");
+    fleet.stop().await;
+    controller.stop().await;
+    acs.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_controller_writes_reaches_the_acs_that_watches_it_as_a_value_change() {
+    let broker = Mosquitto::start();
+    let acs = Acs::start(AcsConfig::default()).await.unwrap();
+    let setup = Setup::new(0, &acs_and_mqtt(&acs.url(), broker.port, ""));
+    let gateway = setup.start();
+    let controller = controller(broker.port, Version::V5).await;
+    let fleet = fleet(&gateway, 1).await;
+    assert!(controller.wait_for_agents(1, PATIENCE).await);
+    let device = &fleet.device_ids()[0];
+    let (agent, serial) = (device.endpoint_id(), &device.serial_number);
+    acs.enqueue(serial, active(LANGUAGE));
+    fleet.inform_now(0);
+    let set = |seen: &[Seen]| {
+        seen.iter().any(|it| matches!(it, Seen::Response { rpc, .. } if rpc == "SetParameterAttributes"))
+    };
+    assert!(acs.until(serial, PATIENCE, set).await);
+    controller.request(&agent, requests::set(&[(LANGUAGE, "de")], false), PATIENCE).await.unwrap();
+    let told = |it: &Seen| it.is_inform_with("4 VALUE CHANGE") && it.value(LANGUAGE) == Some("de");
+    assert!(acs.until(serial, PATIENCE, |seen| seen.iter().any(told)).await, "{:?}", acs.seen(serial));
+    // Told once: the next Inform is an ordinary one again.
+    fleet.inform_now(0);
+    let informs = |seen: &[Seen]| seen.iter().filter(|it| matches!(it, Seen::Inform { .. })).count();
+    let before = informs(&acs.seen(serial));
+    assert!(acs.until(serial, PATIENCE, |seen| informs(seen) > before || before > 4).await);
+    let seen = acs.seen(serial);
+    assert_eq!(seen.iter().filter(|it| told(it)).count(), 1, "{seen:?}");
+    fleet.stop().await;
+    controller.stop().await;
+    acs.stop().await;
+}
