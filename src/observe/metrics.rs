@@ -12,6 +12,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use tracing::{info, warn};
 
+use crate::proxy::Outcome as SessionOutcome;
 use crate::transport::client::Client;
 
 /// All metrics of one gateway.
@@ -107,17 +108,17 @@ impl Metrics {
         &self,
         endpoint: &str,
         client: &Client,
-        outcome: &'static str,
+        outcome: SessionOutcome,
         relayed: bool,
         rpcs: &[String],
         milliseconds: u64,
     ) {
-        self.sessions.get_or_create(&Outcome { outcome }).inc();
+        self.sessions.get_or_create(&Outcome { outcome: outcome.label() }).inc();
         // Precision is no concern for durations of a session.
         self.session_seconds.observe(milliseconds as f64 / 1_000.0);
         let rpcs = rpcs.join(" ");
         let acs = if relayed { "relayed" } else { "answered by the gateway" };
-        if outcome == "complete" {
+        if outcome == SessionOutcome::Complete {
             info!(endpoint, %client, ms = milliseconds, rpcs, "session {acs}");
         } else {
             warn!(endpoint, %client, ms = milliseconds, rpcs, "session {acs} ended: {outcome}");
@@ -234,7 +235,8 @@ mod tests {
     #[test]
     fn what_happened_is_found_in_the_text() {
         let metrics = Metrics::default();
-        metrics.cwmp_session_ended("os::1-2", &Client::default(), "complete", true, &["Inform".into()], 40);
+        let (outcome, rpcs) = (SessionOutcome::Complete, ["Inform".to_owned()]);
+        metrics.cwmp_session_ended("os::1-2", &Client::default(), outcome, true, &rpcs, 40);
         metrics.mtp_up("mqtt");
         let text = metrics.render();
         assert!(text.contains("dragoman_cwmp_sessions_total{outcome=\"complete\"} 1"), "{text}");

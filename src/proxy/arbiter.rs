@@ -15,6 +15,7 @@ use crate::relay::{AcsSaid, CpeSaid, Turn};
 use super::device::{Device, decoded, name_of};
 use super::io::{AcsReply, Output, Post, Reply};
 use super::outage;
+use super::outcome::Outcome;
 use super::session::{HeldInform, InformedBy, Ours, Phase, Session, empty, refuse};
 use super::virtualised::{attributes_for_acs, has_change};
 
@@ -23,7 +24,7 @@ impl Device {
     pub(super) fn post(&mut self, env: &Env, post: Post, out: &mut Vec<Output>) {
         if self.session.as_ref().is_none_or(|session| session.id != post.session) {
             self.reply(refuse(503), out);
-            self.end_session(env, "superseded", out);
+            self.end_session(env, Outcome::Superseded, out);
             let called = self.wake.has_called();
             self.session = Some(Session::open(&post, env.now, self.config.acs, called));
             self.wake.opened();
@@ -131,12 +132,15 @@ impl Device {
             self.pass_inform_response(env, passed, durable, out);
         } else if turn == Turn::Ours {
             self.begin_ours(env, passed, out);
+        } else if let Turn::Refused(refusal) = turn {
+            self.reply(passed, out);
+            self.end_session(env, Outcome::Refused(refusal), out);
         } else {
             relayed.lingers = last && relayed.leg.may_ask_yet();
             let lingers = relayed.lingers;
             self.reply(passed, out);
             if last && !lingers {
-                self.end_session(env, "complete", out);
+                self.end_session(env, Outcome::Complete, out);
             }
         }
     }
@@ -252,7 +256,7 @@ impl Device {
                 relayed.lingers = true;
                 session.phase = Phase::Relayed(relayed);
             }
-            _ => self.end_session(env, "complete", out),
+            _ => self.end_session(env, Outcome::Complete, out),
         }
     }
 
@@ -281,7 +285,7 @@ impl Device {
             }
             out.push(Output::Log("the CPE sent what is no CWMP envelope".into()));
             self.reply(refuse(400), out);
-            self.end_session(env, "bad-message", out);
+            self.end_session(env, Outcome::BadMessage, out);
         }
     }
 
@@ -326,7 +330,7 @@ impl Device {
         let ours = matches!(&session.phase, Phase::Ours(ours) if ours.informed_by == InformedBy::Gateway);
         if !ours {
             self.reply(refuse(503), out);
-            return self.end_session(env, "cpe-request-after-leg", out);
+            return self.end_session(env, Outcome::CpeRequestAfterLeg, out);
         }
         let response = match request {
             Request::Inform(inform) => {
@@ -354,11 +358,11 @@ impl Device {
 /// What the ACS said, the RPC's name, and the RPC itself where its outcome changes what we know.
 fn read_acs(reply: &AcsReply) -> (AcsSaid, Option<String>, Option<Request<'static>>) {
     if is_blank(reply.text()) {
-        let said = if matches!(reply.status, 200..=204) { AcsSaid::Empty } else { AcsSaid::Other };
+        let said = if matches!(reply.status, 200..=204) { AcsSaid::Empty } else { http_said(reply.status) };
         return (said, None, None);
     }
     if reply.status != 200 {
-        return (AcsSaid::Other, None, None);
+        return (http_said(reply.status), None, None);
     }
     let read = decoded(reply.text(), reply.content_type(), |envelope| {
         let hold_requests = envelope.header.hold_requests;
@@ -373,10 +377,15 @@ fn read_acs(reply: &AcsReply) -> (AcsSaid, Option<String>, Option<Request<'stati
                 let kept = is_watched(request).then(|| request.clone().into_owned());
                 (AcsSaid::Request { hold_requests, ends_device }, Some(name), kept)
             }
-            Message::Fault(_) => (AcsSaid::Other, Some(name), None),
+            Message::Fault(fault) => (AcsSaid::Fault { code: fault.fault_code }, Some(name), None),
         }
     });
     read.unwrap_or((AcsSaid::Other, None, None))
+}
+
+/// What an HTTP status other than success says: a challenge and a redirect are answered by another POST.
+fn http_said(status: u16) -> AcsSaid {
+    if status >= 400 && !matches!(status, 401 | 407) { AcsSaid::Error { status } } else { AcsSaid::Other }
 }
 
 /// RPCs of the ACS whose success changes, or tells, what the device holds.

@@ -14,6 +14,7 @@ use crate::relay::Acknowledged;
 
 use super::config::ProxyConfig;
 use super::io::{AcsFailure, AcsReply, Input, Output, Reply, SessionId};
+use super::outcome::Outcome;
 use super::session::{Ours, Phase, Session, refuse};
 use super::wake::Wake;
 
@@ -134,7 +135,7 @@ impl Device {
                     return;
                 }
                 self.reply(refuse(503), out);
-                self.end_session(env, "acs-failed", out);
+                self.end_session(env, Outcome::AcsFailed, out);
             }
         }
     }
@@ -147,10 +148,10 @@ impl Device {
         };
         let lingers = matches!(&session.phase, Phase::Relayed(relayed) if relayed.lingers);
         if session.waiting.take().is_some() {
-            self.end_session(env, "cpe-gone", out);
+            self.end_session(env, Outcome::CpeGone, out);
         } else if lingers {
             // It had nothing more to ask.
-            self.end_session(env, "complete", out);
+            self.end_session(env, Outcome::Complete, out);
         }
     }
 
@@ -209,7 +210,7 @@ impl Device {
                 if session.waiting.is_some() {
                     self.reply(refuse(503), out);
                 }
-                self.end_session(env, "timed-out", out);
+                self.end_session(env, Outcome::TimedOut, out);
             }
         }
     }
@@ -307,7 +308,7 @@ impl Device {
     }
 
     /// Forgets the session and tells everybody. Work that is left wakes the device again.
-    pub(super) fn end_session(&mut self, env: &Env, outcome: &'static str, out: &mut Vec<Output>) {
+    pub(super) fn end_session(&mut self, env: &Env, outcome: Outcome, out: &mut Vec<Output>) {
         let Some(session) = self.session.take() else { return };
         out.push(Output::EndSession(session.id));
         let relayed = session.is_relayed();
@@ -320,7 +321,8 @@ impl Device {
         self.tell(env, agent::Input::SessionEnded, out);
         self.wake.settle();
         if self.agent.has_work() {
-            self.wake.want(env.now + AGAIN_MS, &self.config.wake_ms);
+            let wait = if outcome.is_acs_trouble() { ACS_TROUBLE_MS } else { AGAIN_MS };
+            self.wake.want(env.now + wait, &self.config.wake_ms);
         }
     }
 
@@ -370,5 +372,7 @@ fn decode_url(value: &Bytes) -> Option<String> {
 const OWN_TOKENS: u64 = 1 << 63;
 /// Wait before a device is woken again when its session ended and work is left.
 const AGAIN_MS: u64 = 1_000;
+/// The same where the ACS did not take the session: calling at once would only add to its load.
+const ACS_TROUBLE_MS: u64 = 10_000;
 /// Version of the stored form of [`Kind::Reach`].
 const REACH_FORMAT: u8 = 1;

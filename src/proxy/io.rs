@@ -14,6 +14,8 @@ use crate::usp::Shown;
 use crate::usp::record::Integrity;
 use crate::usp::record::session::{Secure, Secured};
 
+use super::outcome::Outcome;
+
 /// One CWMP session of the CPE, over however many connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SessionId(pub u64);
@@ -195,7 +197,7 @@ pub enum Output {
     /// One line for the operator when a session ends.
     SessionEnded {
         client: Arc<Client>,
-        outcome: &'static str,
+        outcome: Outcome,
         relayed: bool,
         rpcs: Vec<String>,
         bodies: Bodies,

@@ -8,6 +8,7 @@ mod config;
 mod device;
 mod io;
 mod outage;
+mod outcome;
 mod session;
 mod virtualised;
 mod wake;
@@ -15,6 +16,7 @@ mod wake;
 pub use config::ProxyConfig;
 pub use device::Device;
 pub use io::{AcsFailure, AcsReply, Bodies, ExchangeId, Input, Output, Post, Reply, SessionId};
+pub use outcome::Outcome;
 
 #[cfg(test)]
 mod tests;

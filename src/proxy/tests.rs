@@ -20,6 +20,7 @@ use crate::usp::record::{Integrity, Payload, Record};
 use super::*;
 
 mod outage;
+mod refusal;
 mod two_masters;
 
 const MODEL: &str = include_str!("../../fixtures/models/tr181-small.csv");

@@ -5,6 +5,8 @@
 //! sent an empty POST or a response under it, and neither side owes the other an answer. In all other
 //! cases an empty answer passes to the CPE at once.
 
+use std::fmt;
+
 /// What a POST of the CPE held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CpeSaid {
@@ -34,7 +36,14 @@ pub enum AcsSaid {
         ends_device: bool,
     },
     Empty,
-    /// A fault, an HTTP error, a challenge, a redirect, or what we cannot decode.
+    Fault {
+        code: u32,
+    },
+    /// An HTTP error.
+    Error {
+        status: u16,
+    },
+    /// A challenge, a redirect, or what we cannot decode.
     Other,
 }
 
@@ -45,6 +54,29 @@ pub enum Turn {
     Acs,
     /// The ACS's leg has ended with this empty answer, which we keep: USP work may go first.
     Ours,
+    /// Nobody: this answer passes as it came, and no session has come of the Inform.
+    Refused(Refusal),
+}
+
+/// How the ACS refused a session; `Display` is for the operator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// By an HTTP status.
+    Status(u16),
+    /// By a fault with this code.
+    Fault(u32),
+    /// By an empty answer.
+    Empty,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status(status) => write!(f, "{status}"),
+            Self::Fault(code) => write!(f, "fault {code}"),
+            Self::Empty => f.write_str("an empty answer to the Inform"),
+        }
+    }
 }
 
 /// The state of the leg.
@@ -69,6 +101,11 @@ impl Leg {
 
     /// Notes the ACS's answer and says whose turn is next.
     pub fn from_acs(&mut self, said: AcsSaid) -> Turn {
+        if self.has_only_informed()
+            && let Some(refusal) = refused(said)
+        {
+            return Turn::Refused(refusal);
+        }
         match said {
             AcsSaid::InformResponse { hold_requests } => {
                 self.informed = true;
@@ -81,7 +118,7 @@ impl Leg {
             }
             AcsSaid::Empty if self.may_follow() => return Turn::Ours,
             AcsSaid::Empty => {}
-            AcsSaid::Other => self.opaque |= self.informed,
+            AcsSaid::Fault { .. } | AcsSaid::Error { .. } | AcsSaid::Other => self.opaque |= self.informed,
         }
         self.held_up |= self.hold_requests;
         Turn::Acs
@@ -103,6 +140,11 @@ impl Leg {
         self.held_up && !self.device_ends
     }
 
+    /// Whether the CPE awaits the answer to the Inform that is to open the session.
+    fn has_only_informed(&self) -> bool {
+        !self.informed && self.last == Some(CpeSaid::Inform)
+    }
+
     fn may_follow(&self) -> bool {
         self.informed
             && !self.hold_requests
@@ -111,6 +153,21 @@ impl Leg {
             && matches!(self.last, Some(CpeSaid::Empty | CpeSaid::Response))
     }
 }
+
+/// What answers an Inform without opening a session. After "retry request" the CPE repeats it in this one
+/// (TR-069 3.7.1.1).
+fn refused(said: AcsSaid) -> Option<Refusal> {
+    match said {
+        AcsSaid::Empty => Some(Refusal::Empty),
+        AcsSaid::Fault { code: RETRY_REQUEST } => None,
+        AcsSaid::Fault { code } => Some(Refusal::Fault(code)),
+        AcsSaid::Error { status } => Some(Refusal::Status(status)),
+        _ => None,
+    }
+}
+
+/// The fault of an ACS that could not take a request now.
+const RETRY_REQUEST: u32 = 8005;
 
 #[cfg(test)]
 mod tests {
@@ -178,6 +235,23 @@ mod tests {
         leg.from_cpe(CpeSaid::Inform);
         leg.from_acs(AcsSaid::InformResponse { hold_requests: false });
         assert!(leg.is_informed() && !leg.is_opaque());
+    }
+
+    #[test]
+    fn an_answer_to_the_inform_that_opens_no_session_is_the_end_of_it() {
+        let said = |said| {
+            let mut leg = Leg::default();
+            leg.from_cpe(CpeSaid::Inform);
+            leg.from_acs(said)
+        };
+        assert_eq!(said(AcsSaid::Error { status: 503 }), Turn::Refused(Refusal::Status(503)));
+        assert_eq!(said(AcsSaid::Fault { code: 8001 }), Turn::Refused(Refusal::Fault(8001)));
+        assert_eq!(said(AcsSaid::Empty), Turn::Refused(Refusal::Empty));
+        assert_eq!(said(AcsSaid::Fault { code: 8005 }), Turn::Acs, "the CPE repeats its Inform");
+        assert_eq!(said(AcsSaid::Other), Turn::Acs, "a challenge is answered by another POST");
+        let mut leg = opened();
+        leg.from_cpe(CpeSaid::Request);
+        assert_eq!(leg.from_acs(AcsSaid::Fault { code: 8001 }), Turn::Acs, "the session goes on");
     }
 
     #[test]

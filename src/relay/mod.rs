@@ -5,5 +5,5 @@
 mod leg;
 mod outage;
 
-pub use leg::{AcsSaid, CpeSaid, Leg, Turn};
+pub use leg::{AcsSaid, CpeSaid, Leg, Refusal, Turn};
 pub use outage::{Acknowledged, Owed, owed};

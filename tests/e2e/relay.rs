@@ -119,6 +119,7 @@ async fn while_the_acs_is_down_no_inform_is_answered_and_the_cpe_retries() {
     let (status, body) = tokio::task::spawn_blocking(post).await.unwrap();
     assert_eq!(status, 500, "the ACS's own answer passes");
     assert!(!String::from_utf8_lossy(&body).contains("InformResponse"));
+    assert!(setup.log().contains("refused by the ACS: 500"), "{}", setup.log());
     acs.refuse(None);
     let (status, _) = tokio::task::spawn_blocking(post).await.unwrap();
     assert_eq!(status, 200);

@@ -23,16 +23,16 @@ const SSID: &str = "Device.WiFi.SSID.1.SSID";
 const OURS: &str = "6 CONNECTION REQUEST";
 
 /// A device that the ACS and the agent know, with the ACS gone.
-struct Outage {
-    device: Device,
-    bench: Bench,
-    now: u64,
+pub(super) struct Outage {
+    pub device: Device,
+    pub bench: Bench,
+    pub now: u64,
     number: u64,
     stored: Vec<Entry>,
     authenticated: bool,
     /// Records for the controller.
     sent: usize,
-    calls: usize,
+    pub calls: usize,
 }
 
 impl Outage {
@@ -49,11 +49,11 @@ impl Outage {
         it
     }
 
-    fn begin() -> Self {
+    pub fn begin() -> Self {
         Self::with(answering())
     }
 
-    fn tell(&mut self, input: Input) -> Vec<Output> {
+    pub fn tell(&mut self, input: Input) -> Vec<Output> {
         self.now += 1;
         let env = Env { now: self.now, wall: WallTime(1_700_000_000_000 + self.now), seed: self.now };
         let mut out = Vec::new();
@@ -87,7 +87,7 @@ impl Outage {
         }
     }
 
-    fn post(&mut self, new: bool, body: Bytes) -> Vec<Output> {
+    pub fn post(&mut self, new: bool, body: Bytes) -> Vec<Output> {
         self.number += 1;
         let exchange = ExchangeId(self.number);
         let session = if new { SessionId(self.number) } else { self.session() };
@@ -105,19 +105,22 @@ impl Outage {
         }))
     }
 
-    fn session(&self) -> SessionId {
+    pub fn session(&self) -> SessionId {
         self.device.session.as_ref().expect("a session is open").id
     }
 
     fn acs_answers(&mut self, body: Bytes) -> Vec<Output> {
-        let status = if body.is_empty() { 204 } else { 200 };
+        self.acs_says(if body.is_empty() { 204 } else { 200 }, body)
+    }
+
+    pub fn acs_says(&mut self, status: u16, body: Bytes) -> Vec<Output> {
         let reply = Ok(AcsReply { status, headers: Vec::new(), body, decoded_body: None });
         let session = self.session();
         self.tell(Input::Acs { session, reply })
     }
 
     /// The CPE's Inform with these events in the place of its own.
-    fn inform(&mut self, codes: &[&'static str]) -> Bytes {
+    pub fn inform(&mut self, codes: &[&'static str]) -> Bytes {
         let mut inform = self.bench.open();
         inform.event.0 = codes
             .iter()
@@ -126,12 +129,17 @@ impl Outage {
         write(NAMESPACE, Some("1"), Owned::Request(Request::Inform(inform)))
     }
 
-    fn session_with_the_acs(&mut self) {
+    /// The CPE informs, and the ACS acknowledges it.
+    pub fn opened(&mut self) {
         let inform = self.bench.open();
         let inform = write(NAMESPACE, Some("1"), Owned::Request(Request::Inform(inform)));
         self.post(true, inform);
         let response = Response::InformResponse(InformResponse { max_envelopes: 1 });
         self.acs_answers(write(NAMESPACE, Some("1"), Owned::Response(response)));
+    }
+
+    fn session_with_the_acs(&mut self) {
+        self.opened();
         self.post(false, Bytes::new());
         let mut out = self.acs_answers(Bytes::new());
         out.extend(self.serve(&out_reply(&out)));
@@ -152,7 +160,7 @@ impl Outage {
     }
 
     /// A controller asks for a value, and the gateway calls the CPE.
-    fn asked(&mut self) {
+    pub fn asked(&mut self) {
         let from = EndpointId::parse("self::ctl").unwrap();
         let get = message::Get { param_paths: vec![SSID.into()], max_depth: 0 };
         let message = Message::request("q", message::Request::Get(get)).encode();
@@ -182,7 +190,7 @@ fn answering() -> ProxyConfig {
     ProxyConfig { answer_when_down: true, ..ProxyConfig::default() }
 }
 
-fn out_reply(out: &[Output]) -> Option<Reply> {
+pub(super) fn out_reply(out: &[Output]) -> Option<Reply> {
     out.iter().find_map(|it| if let Output::Reply { reply, .. } = it { Some(reply.clone()) } else { None })
 }
 

@@ -1,0 +1,88 @@
+//! An ACS that answers an Inform without opening a session.
+
+use bytes::Bytes;
+
+use crate::cwmp::rpc::Fault;
+use crate::sim::soap::{Owned, write};
+
+use super::super::*;
+use super::NAMESPACE;
+use super::outage::{Outage, out_reply};
+
+/// What the ACS answers to an Inform, and how the session then ended, if it did.
+fn answered(status: u16, body: Bytes) -> (Outage, Vec<Output>) {
+    let mut it = Outage::begin();
+    let inform = it.inform(&["2 PERIODIC"]);
+    it.post(true, inform);
+    let out = it.acs_says(status, body.clone());
+    let reply = out_reply(&out).expect("the ACS's answer passes");
+    assert_eq!((reply.status, reply.body), (status, body), "the ACS's answer passes as it is");
+    (it, out)
+}
+
+fn fault(code: u32) -> Bytes {
+    write(NAMESPACE, Some("1"), Owned::Fault(Fault::of(code)))
+}
+
+fn ending(out: &[Output]) -> String {
+    assert!(out.iter().any(|it| matches!(it, Output::EndSession(_))), "the ACS's leg stays open");
+    let ended = out.iter().find_map(|it| match it {
+        Output::SessionEnded { outcome, .. } => Some((outcome.label(), outcome.to_string())),
+        _ => None,
+    });
+    let (label, text) = ended.expect("the session goes on");
+    assert_eq!(label, "acs-refused");
+    text
+}
+
+#[test]
+fn a_session_that_the_acs_refuses_is_over_at_once() {
+    for (status, body, text) in [
+        (503, Bytes::new(), "refused by the ACS: 503"),
+        (403, Bytes::from_static(b"<html>no</html>"), "refused by the ACS: 403"),
+        (500, fault(8001), "refused by the ACS: 500"),
+        (200, fault(8003), "refused by the ACS: fault 8003"),
+        (204, Bytes::new(), "refused by the ACS: an empty answer to the Inform"),
+    ] {
+        let (it, out) = answered(status, body);
+        assert_eq!(ending(&out), text);
+        assert!(!it.device.is_in_session());
+    }
+}
+
+#[test]
+fn a_challenge_a_redirect_and_retry_request_leave_the_session_to_the_next_post() {
+    for (status, body) in [(401, Bytes::new()), (302, Bytes::new()), (200, fault(8005))] {
+        let (mut it, _) = answered(status, body);
+        let session = it.session();
+        let inform = it.inform(&["2 PERIODIC"]);
+        let out = it.post(false, inform);
+        assert!(matches!(&out[..], [Output::ToAcs { .. }]), "{status}: {out:?}");
+        assert_eq!(it.session(), session);
+    }
+}
+
+#[test]
+fn an_error_of_the_acs_within_a_session_is_no_refusal() {
+    let mut it = Outage::begin();
+    it.opened();
+    it.post(false, Bytes::new());
+    it.acs_says(500, fault(8002));
+    assert!(it.device.is_in_session(), "the CPE may go on, as it could without a gateway");
+}
+
+#[test]
+fn who_is_wanted_is_not_called_at_once_by_an_acs_that_refuses() {
+    let mut it = Outage::begin();
+    it.asked();
+    let calls = it.calls;
+    let inform = it.inform(&["6 CONNECTION REQUEST"]);
+    it.post(true, inform);
+    it.acs_says(503, Bytes::new());
+    let seconds = (1..60).find(|_| {
+        it.now += 1_000;
+        it.tell(Input::Tick);
+        it.calls > calls
+    });
+    assert!(seconds.is_some_and(|seconds| seconds >= 9), "called after {seconds:?} s");
+}
