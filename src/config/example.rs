@@ -42,7 +42,7 @@ url = "http://127.0.0.1:8080/"
 # connect_seconds = 10
 # answer_seconds = 30                # a slower ACS is down for this session: the CPE retries
 # when_down = "refuse"               # every CPE gets a 503 and retries; or "answer" (needs CPEs authenticated here):
-#   # a session that we called the CPE into, with nothing in its Inform that the ACS has not seen, goes on for
+#   # a session that we alone called the CPE into, with nothing in its Inform that the ACS has not seen, goes on for
 #   # USP. All others are refused as before: no event of the ACS's is acknowledged for it, the CPE keeps them
 
 [store]

@@ -25,8 +25,8 @@ impl Device {
         if self.session.as_ref().is_none_or(|session| session.id != post.session) {
             self.reply(refuse(503), out);
             self.end_session(env, Outcome::Superseded, out);
-            let called = self.wake.has_called();
-            self.session = Some(Session::open(&post, env.now, self.config.acs, called));
+            let call = self.wake.call(env.now);
+            self.session = Some(Session::open(&post, env.now, self.config.acs, call));
             self.wake.opened();
         }
         // A second POST while one waits: the CPE gave the first up.

@@ -16,7 +16,7 @@ use super::config::ProxyConfig;
 use super::io::{AcsFailure, AcsReply, Input, Output, Reply, SessionId};
 use super::outcome::Outcome;
 use super::session::{Ours, Phase, Session, refuse};
-use super::wake::Wake;
+use super::wake::{Call, Wake};
 
 /// The proxy core of one CPE. It is rebuilt from its durable entries and dropped when it is idle.
 pub struct Device {
@@ -131,11 +131,7 @@ impl Device {
             Ok(reply) => self.relay_from_acs(env, reply, out),
             Err(AcsFailure(reason)) => {
                 out.push(Output::Log(format!("the ACS did not answer: {reason}")));
-                if self.answer_in_outage(env, out) {
-                    return;
-                }
-                self.reply(refuse(503), out);
-                self.end_session(env, Outcome::AcsFailed, out);
+                self.acs_failed(env, out);
             }
         }
     }
@@ -174,9 +170,19 @@ impl Device {
     }
 
     fn woken(&mut self, env: &Env, result: Result<(), String>, out: &mut Vec<Output>) {
-        self.wake.done(env.now, &self.config.wake_ms);
+        let taken = result.is_ok();
+        self.wake.done(env.now, taken, &self.config.wake_ms);
         if let Err(reason) = result {
             out.push(Output::Log(format!("connection request failed: {reason}")));
+        }
+        let Some(session) = self.session.as_mut().filter(|session| session.call == Call::UnderWay) else {
+            return;
+        };
+        session.call = if taken { Call::Taken } else { Call::None };
+        if let Phase::Relayed(relayed) = &mut session.phase
+            && std::mem::take(&mut relayed.undecided)
+        {
+            self.acs_failed(env, out);
         }
     }
 

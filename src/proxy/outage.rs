@@ -12,17 +12,35 @@ use crate::relay::{Acknowledged, owed};
 
 use super::device::{Device, decoded};
 use super::io::{AcsReply, Output};
-use super::session::{HeldInform, InformedBy, Ours, Phase, Session, empty};
+use super::outcome::Outcome;
+use super::session::{HeldInform, InformedBy, Ours, Phase, Session, empty, refuse};
+use super::wake::Call;
 
 impl Device {
+    /// The ACS gave no answer: it is given in its place if that may be, or the session is over. Whether the CPE
+    /// has taken a connection request that is under way must be known first.
+    pub(super) fn acs_failed(&mut self, env: &Env, out: &mut Vec<Output>) {
+        if let Some(Session { phase: Phase::Relayed(relayed), call: Call::UnderWay, .. }) = &mut self.session
+            && self.config.answer_when_down
+            && relayed.inform.is_some()
+        {
+            relayed.undecided = true;
+            return;
+        }
+        if !self.answer_in_outage(env, out) {
+            self.reply(refuse(503), out);
+            self.end_session(env, Outcome::AcsFailed, out);
+        }
+    }
+
     /// Answers the Inform that the ACS gave no answer to, if that may be. Returns whether it did.
-    pub(super) fn answer_in_outage(&mut self, env: &Env, out: &mut Vec<Output>) -> bool {
-        let Some(Session { phase: Phase::Relayed(relayed), authenticated, called, .. }) = &mut self.session
+    fn answer_in_outage(&mut self, env: &Env, out: &mut Vec<Output>) -> bool {
+        let Some(Session { phase: Phase::Relayed(relayed), authenticated, call, .. }) = &mut self.session
         else {
             return false;
         };
         let Some(held) = relayed.inform.take().filter(|_| self.config.answer_when_down) else { return false };
-        let (authenticated, called) = (*authenticated, *called);
+        let (authenticated, called) = (*authenticated, *call == Call::Taken);
         if !authenticated {
             out.push(Output::Log("not answered for the ACS: the CPE was not authenticated here".into()));
             return false;

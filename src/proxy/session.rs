@@ -11,6 +11,7 @@ use crate::relay::Leg;
 use crate::transport::client::Client;
 
 use super::io::{Bodies, ExchangeId, Post, Reply, SessionId};
+use super::wake::Call;
 
 /// A session from its first POST to its last answer.
 #[derive(Debug)]
@@ -27,8 +28,8 @@ pub(super) struct Session {
     pub namespace: String,
     /// Whether the door has authenticated the CPE.
     pub authenticated: bool,
-    /// Whether a connection request of ours was out when the CPE called.
-    pub called: bool,
+    /// Whether the CPE comes because of a connection request of ours.
+    pub call: Call,
     pub phase: Phase,
     /// The RPCs that passed, for the operator's line.
     pub rpcs: Vec<String>,
@@ -55,6 +56,8 @@ pub(super) struct Relayed {
     pub acs_request: Option<Request<'static>>,
     /// The ACS's empty answer has passed, and the CPE, which was held up, may still have requests for it.
     pub lingers: bool,
+    /// The ACS has failed, and whether we may answer for it hangs on a connection request under way.
+    pub undecided: bool,
     /// An InformResponse that waits until durable notifications are committed, and until when at most.
     pub held: Option<(Reply, u64)>,
 }
@@ -105,7 +108,7 @@ pub(super) enum InformedBy {
 }
 
 impl Session {
-    pub fn open(post: &Post, now: u64, relayed: bool, called: bool) -> Self {
+    pub fn open(post: &Post, now: u64, relayed: bool, call: Call) -> Self {
         let phase = if relayed {
             Phase::Relayed(Box::default())
         } else {
@@ -119,7 +122,7 @@ impl Session {
             waiting: None,
             namespace: String::new(),
             authenticated: post.authenticated,
-            called,
+            call,
             phase,
             rpcs: Vec::new(),
             bodies: Bodies::default(),

@@ -5,6 +5,29 @@
 #[derive(Debug, Default)]
 pub struct Wake {
     state: State,
+    heard: Heard,
+}
+
+/// Whether a session that opens now comes of a connection request of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Call {
+    /// The CPE has taken one, lately, and has opened no session since.
+    Taken,
+    /// One is under way: its end will tell.
+    UnderWay,
+    /// None is known to be the reason.
+    None,
+}
+
+/// What the CPE has answered to the connection requests since its last session.
+#[derive(Debug, Default, PartialEq, Eq)]
+enum Heard {
+    #[default]
+    Nothing,
+    /// The last one that it took, at this time.
+    Taken { at: u64 },
+    /// It did not take the first one: it may be busy with another's request, or be called by one soon.
+    NotTaken,
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -32,15 +55,15 @@ impl Wake {
 
     /// A session has opened.
     pub fn opened(&mut self) {
-        self.state = State::Quiet;
+        *self = Self::default();
     }
 
-    /// Whether a connection request of ours has gone out that no session has followed yet.
-    pub fn has_called(&self) -> bool {
-        match self.state {
-            State::Quiet => false,
-            State::Due { attempt, .. } => attempt > 0,
-            State::Sent { .. } | State::GivenUp => true,
+    /// Whether a session that opens now is one that we have asked for.
+    pub fn call(&self, now: u64) -> Call {
+        match (&self.heard, &self.state) {
+            (Heard::Taken { at }, _) if now <= at + TAKEN_MS => Call::Taken,
+            (Heard::Nothing | Heard::Taken { .. }, State::Sent { .. }) => Call::UnderWay,
+            _ => Call::None,
         }
     }
 
@@ -55,9 +78,17 @@ impl Wake {
         }
     }
 
-    /// The last connection request has ended, well or not: unless a session opens, the next try follows.
-    pub fn done(&mut self, now: u64, waits: &[u64]) {
+    /// The last connection request has ended, `taken` by the CPE or not: unless a session opens, the next try
+    /// follows.
+    pub fn done(&mut self, now: u64, taken: bool, waits: &[u64]) {
         if let State::Sent { attempt } = self.state {
+            self.heard = match self.heard {
+                Heard::Nothing | Heard::Taken { .. } if taken => Heard::Taken { at: now },
+                Heard::Nothing => Heard::NotTaken,
+                // Who has taken one is about to open its session, and may well not take another.
+                Heard::Taken { at } => Heard::Taken { at },
+                Heard::NotTaken => Heard::NotTaken,
+            };
             self.state = match waits.get(attempt + 1) {
                 Some(wait) => State::Due { attempt: attempt + 1, at: now + wait },
                 None => State::GivenUp,
@@ -67,7 +98,7 @@ impl Wake {
 
     /// The work that needed the device is gone, or its session is over.
     pub fn settle(&mut self) {
-        self.state = State::Quiet;
+        *self = Self::default();
     }
 
     pub fn next_deadline(&self) -> Option<u64> {
@@ -77,6 +108,9 @@ impl Wake {
         }
     }
 }
+
+/// A session follows a connection request at once (TR-069 3.2.2); later ones have another reason.
+const TAKEN_MS: u64 = 60_000;
 
 #[cfg(test)]
 mod tests {
@@ -94,14 +128,41 @@ mod tests {
     }
 
     #[test]
+    fn a_session_is_ours_only_if_the_cpe_has_taken_every_call_since_the_last() {
+        let called = |taken: bool| {
+            let mut wake = Wake::default();
+            wake.want(0, &WAITS);
+            assert_eq!(wake.call(0), Call::None, "nothing is sent yet");
+            wake.take_due(0);
+            assert_eq!(wake.call(5), Call::UnderWay);
+            wake.done(10, taken, &WAITS);
+            wake
+        };
+        let mut taken = called(true);
+        assert_eq!(taken.call(20), Call::Taken);
+        assert_eq!(taken.call(10 + TAKEN_MS + 1), Call::None, "that long after it something else called");
+        taken.take_due(110);
+        taken.done(120, false, &WAITS);
+        assert_eq!(taken.call(130), Call::Taken, "who opens its session takes no other call");
+        taken.opened();
+        assert_eq!(taken.call(140), Call::None, "one call is good for one session");
+        let mut busy = called(false);
+        assert_eq!(busy.call(20), Call::None);
+        busy.take_due(110);
+        assert_eq!(busy.call(115), Call::None);
+        busy.done(120, true, &WAITS);
+        assert_eq!(busy.call(130), Call::None, "it was busy: another may have called it first");
+    }
+
+    #[test]
     fn tries_are_bounded() {
         let mut wake = Wake::default();
         wake.want(0, &WAITS);
         assert!(wake.take_due(0));
-        wake.done(10, &WAITS);
+        wake.done(10, true, &WAITS);
         assert!(!wake.take_due(109));
         assert!(wake.take_due(110));
-        wake.done(120, &WAITS);
+        wake.done(120, true, &WAITS);
         wake.want(130, &WAITS);
         assert_eq!(wake.next_deadline(), None);
         wake.opened();

@@ -22,8 +22,10 @@ pub struct Acknowledged {
 pub enum Owed {
     /// This event is the ACS's to acknowledge; empty for an Inform without events.
     Event(String),
-    /// The CPE calls because of a connection request that is not known to be ours.
+    /// The CPE comes because of a connection request that is not known to be ours.
     Call,
+    /// The CPE repeats a session that failed, with events that may have been the ACS's.
+    Retry,
     /// A parameter of the Inform is not as the ACS saw it last.
     Parameters,
     /// The ACS has never acknowledged this CPE.
@@ -51,8 +53,11 @@ impl Acknowledged {
     }
 }
 
-/// What of an Inform the ACS is entitled to; `called` is whether we have sent the CPE a connection request that
-/// it had not answered yet. `None` if the session concerns nobody but us.
+/// What of an Inform the ACS is entitled to; `called` is whether the CPE has taken a connection request of ours
+/// and this is its first session since. `None` if the session concerns nobody but us.
+///
+/// `6 CONNECTION REQUEST` does not say who has called. It is ours only if we have, and if the CPE does not repeat
+/// a session that failed: the event may then be the one of that session, in which the ACS had called.
 pub fn owed(inform: &Inform<'_>, called: bool, last: Option<&Acknowledged>) -> Option<Owed> {
     let foreign = inform.event.iter().find(|event| event.event_code != CONNECTION_REQUEST);
     if inform.event.is_empty() || foreign.is_some() {
@@ -60,6 +65,7 @@ pub fn owed(inform: &Inform<'_>, called: bool, last: Option<&Acknowledged>) -> O
     }
     match last {
         _ if !called => Some(Owed::Call),
+        _ if inform.retry_count > 0 => Some(Owed::Retry),
         None => Some(Owed::Stranger),
         Some(last) if last.parameters != digest(inform) => Some(Owed::Parameters),
         Some(_) => None,
@@ -71,7 +77,8 @@ impl fmt::Display for Owed {
         match self {
             Self::Event(code) if code.is_empty() => f.write_str("the Inform has no event"),
             Self::Event(code) => write!(f, "event '{code}' is the ACS's"),
-            Self::Call => f.write_str("the CPE was not called by us"),
+            Self::Call => f.write_str("the CPE is not known to come because of a call of ours"),
+            Self::Retry => f.write_str("the CPE repeats a session that failed before"),
             Self::Parameters => f.write_str("a parameter is not as the ACS saw it last"),
             Self::Stranger => f.write_str("the ACS has not acknowledged this CPE yet"),
         }
@@ -122,6 +129,8 @@ mod tests {
         assert_eq!(owed(&call, true, Some(&seen)), None);
         assert_eq!(owed(&call, false, Some(&seen)), Some(Owed::Call));
         assert_eq!(owed(&call, true, None), Some(Owed::Stranger));
+        let again = Inform { retry_count: 1, ..call };
+        assert_eq!(owed(&again, true, Some(&seen)), Some(Owed::Retry));
         for codes in [&["6 CONNECTION REQUEST", "2 PERIODIC"][..], &["4 VALUE CHANGE"], &["M Reboot"]] {
             let told = owed(&inform(codes, &[("A", "1"), ("B", "2")]), true, Some(&seen));
             assert!(matches!(told, Some(Owed::Event(code)) if codes.contains(&code.as_str())));

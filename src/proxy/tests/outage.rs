@@ -159,8 +159,14 @@ impl Outage {
         Vec::new()
     }
 
-    /// A controller asks for a value, and the gateway calls the CPE.
+    /// A controller asks for a value, and the gateway calls the CPE, which takes the call.
     pub fn asked(&mut self) {
+        self.calling();
+        self.tell(Input::Woken(Ok(())));
+    }
+
+    /// The same while the call is under way.
+    fn calling(&mut self) {
         let from = EndpointId::parse("self::ctl").unwrap();
         let get = message::Get { param_paths: vec![SSID.into()], max_depth: 0 };
         let message = Message::request("q", message::Request::Get(get)).encode();
@@ -168,17 +174,20 @@ impl Outage {
         self.tell(Input::Record(record, crate::usp::record::Integrity::Trusted, Shown::Untold));
         self.tell(Input::Tick);
         assert!(self.calls > 0, "the CPE is not called");
-        self.tell(Input::Woken(Ok(())));
     }
 
     /// The CPE calls and the ACS gives no answer; returns what the CPE gets.
     fn informs(&mut self, codes: &[&'static str]) -> Reply {
         let inform = self.inform(codes);
+        out_reply(&self.fails_with(inform)).expect("an answer")
+    }
+
+    /// The ACS gives no answer to this Inform.
+    fn fails_with(&mut self, inform: Bytes) -> Vec<Output> {
         let out = self.post(true, inform);
         assert!(out.iter().any(|it| matches!(it, Output::ToAcs { .. })), "the ACS is always tried first");
         let session = self.session();
-        let out = self.tell(Input::Acs { session, reply: Err(AcsFailure("refused".into())) });
-        out_reply(&out).expect("an answer")
+        self.tell(Input::Acs { session, reply: Err(AcsFailure("refused".into())) })
     }
 }
 
@@ -254,6 +263,41 @@ fn without_the_policy_or_authentication_or_a_call_of_ours_the_cpe_is_refused() {
     assert_eq!(uncalled.informs(&[OURS]).status, 503);
     uncalled.asked();
     assert!(is_inform_response(&uncalled.informs(&[OURS])));
+}
+
+#[test]
+fn a_connection_request_that_may_be_the_acs_s_is_kept_for_it() {
+    let mut busy = Outage::begin();
+    busy.calling();
+    busy.tell(Input::Woken(Err("503".into())));
+    assert_eq!(busy.informs(&[OURS]).status, 503, "the CPE did not take our call, but comes");
+    // The ACS called it, it found the ACS down, and then we called it: its event stands for both.
+    let mut both = Outage::begin();
+    assert_eq!(both.informs(&[OURS]).status, 503);
+    both.asked();
+    let mut inform = both.bench.open();
+    inform.event.0 = vec![EventStruct { event_code: OURS.into(), command_key: "".into() }];
+    inform.retry_count = 1;
+    let out = both.fails_with(write(NAMESPACE, Some("1"), Owned::Request(Request::Inform(inform))));
+    assert_eq!(out_reply(&out).unwrap().status, 503);
+    let mut late = Outage::begin();
+    late.asked();
+    late.now += 120_000;
+    assert_eq!(late.informs(&[OURS]).status, 503, "what called it two minutes after us?");
+}
+
+#[test]
+fn whether_a_call_under_way_is_taken_is_waited_for() {
+    for taken in [true, false] {
+        let mut it = Outage::begin();
+        it.calling();
+        let inform = it.inform(&[OURS]);
+        assert!(out_reply(&it.fails_with(inform)).is_none(), "decided without knowing");
+        let result = if taken { Ok(()) } else { Err("503".into()) };
+        let reply = out_reply(&it.tell(Input::Woken(result))).unwrap();
+        assert_eq!(is_inform_response(&reply), taken);
+        assert_eq!(it.device.is_in_session(), taken);
+    }
 }
 
 #[test]
