@@ -10,7 +10,7 @@ use crate::agent::{AgentConfig, ControllerConfig, ControllerMtp, MqttClient, Rol
 use crate::mtp::mqtt::{MqttConfig, SESSION_EXPIRY, Sharing};
 use crate::mtp::stomp::StompConfig;
 use crate::mtp::websocket::{ListenerConfig, WebSocketConfig};
-use crate::net::{Authority, HttpLimits, TlsClient, TlsServer};
+use crate::net::{Authority, Host, HttpLimits, TlsClient, TlsServer};
 use crate::observe::LogFormat;
 use crate::payload_security::Keyring;
 use crate::proxy::ProxyConfig;
@@ -237,7 +237,9 @@ fn acs(acs: file::Acs) -> Result<Acs, Refusal> {
         _ => return refuse("acs.username", "and acs.password belong together"),
     };
     let (forwarded, client_cert) = (acs.forwarded, acs.client_cert);
-    Ok(Acs { url: acs.url.0, tls, keep_target: acs.keep_target, credentials, forwarded, client_cert, limits })
+    let (url, keep_target) = (acs.url.0, acs.keep_target);
+    let host = Host::new(&url.host, url.port);
+    Ok(Acs { url, host, tls, keep_target, credentials, forwarded, client_cert, limits })
 }
 
 /// Whether CPEs are answered in the ACS's place: only those that the gateway knows to be genuine.

@@ -2,6 +2,7 @@
 //! what happens when the connection is lost.
 
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Waker};
 use std::time::Duration;
@@ -15,6 +16,7 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use thiserror::Error;
 
+use super::host::Host;
 use super::stream::Stream;
 use super::tls::TlsClient;
 use super::url::HttpUrl;
@@ -86,12 +88,24 @@ impl HttpClient {
         tls: Option<&TlsClient>,
         limits: HttpLimits,
     ) -> Result<Self, HttpError> {
-        let failed = |why: String| HttpError::Connect { authority: url.authority(), why };
-        if url.tls && tls.is_none() {
-            return Err(failed("https needs a CA file to trust".into()));
-        }
-        let tls = tls.filter(|_| url.tls);
+        let tls = tls_of(url, tls)?;
         let stream = Stream::connect(&url.host, url.port, tls, limits.connect).await;
+        Self::over(stream, url, limits).await
+    }
+
+    /// The same where `host`, the URL's, is known already.
+    pub async fn connect_to(
+        host: &Host,
+        url: &HttpUrl,
+        tls: Option<&TlsClient>,
+        limits: HttpLimits,
+    ) -> Result<Self, HttpError> {
+        let stream = host.connect(tls_of(url, tls)?, limits.connect).await;
+        Self::over(stream, url, limits).await
+    }
+
+    async fn over(stream: io::Result<Stream>, url: &HttpUrl, limits: HttpLimits) -> Result<Self, HttpError> {
+        let failed = |why: String| HttpError::Connect { authority: url.authority(), why };
         let stream = stream.map_err(|error| failed(error.to_string()))?;
         let (sender, connection) = http1::Builder::new()
             .title_case_headers(true)
@@ -152,6 +166,15 @@ impl HttpClient {
         }
         built.body(Full::new(request.body)).map_err(|error| invalid(&error))
     }
+}
+
+/// TLS as the URL wants it.
+fn tls_of<'t>(url: &HttpUrl, tls: Option<&'t TlsClient>) -> Result<Option<&'t TlsClient>, HttpError> {
+    if url.tls && tls.is_none() {
+        let why = "https needs a CA file to trust".into();
+        return Err(HttpError::Connect { authority: url.authority(), why });
+    }
+    Ok(tls.filter(|_| url.tls))
 }
 
 /// Resolves when the connection has ended; never, when it is gone.

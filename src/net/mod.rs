@@ -1,5 +1,5 @@
 //! What the shells and the simulators share: streams with and without TLS, an HTTP/1.1 client on one
-//! connection, listening, back-off.
+//! connection, hosts and their addresses, listening, back-off.
 //!
 //! Layer 4, its base. Knows nothing of CWMP, USP or devices.
 
@@ -9,6 +9,7 @@ mod backoff;
 mod buffered;
 mod certificate;
 mod coding;
+mod host;
 mod http;
 mod identity;
 mod listen;
@@ -24,6 +25,7 @@ pub use backoff::Backoff;
 pub use buffered::{Buffered, Round};
 pub use certificate::certificate;
 pub use coding::{CodingError, decode_body};
+pub use host::Host;
 pub use http::{HttpClient, HttpError, HttpLimits, HttpReply, HttpRequest};
 pub use identity::{Identity, pem_of};
 pub use listen::{Incoming, OpenError, Opening, Place, listen};

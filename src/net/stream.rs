@@ -1,6 +1,7 @@
 //! One type for a TCP connection with or without TLS.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -26,20 +27,26 @@ impl Stream {
         tls: Option<&TlsClient>,
         patience: Duration,
     ) -> io::Result<Self> {
-        let connecting = async {
-            let socket = TcpStream::connect((host, port)).await?;
-            socket.set_nodelay(true)?;
-            match tls {
-                Some(tls) => Ok(Self::TlsClient(Box::new(tls.connect(host, socket).await?))),
-                None => Ok(Self::Plain(socket)),
-            }
-        };
+        let connecting = async { Self::over(TcpStream::connect((host, port)).await?, host, tls).await };
         match tokio::time::timeout(patience, connecting).await {
             Ok(result) => result,
             Err(_) => {
                 let why = format!("no connection to {host}:{port} within {} s", patience.as_secs());
                 Err(io::Error::new(io::ErrorKind::TimedOut, why))
             }
+        }
+    }
+
+    /// Connects to one address of `host`.
+    pub(super) async fn open(address: SocketAddr, host: &str, tls: Option<&TlsClient>) -> io::Result<Self> {
+        Self::over(TcpStream::connect(address).await?, host, tls).await
+    }
+
+    async fn over(socket: TcpStream, host: &str, tls: Option<&TlsClient>) -> io::Result<Self> {
+        socket.set_nodelay(true)?;
+        match tls {
+            Some(tls) => Ok(Self::TlsClient(Box::new(tls.connect(host, socket).await?))),
+            None => Ok(Self::Plain(socket)),
         }
     }
 

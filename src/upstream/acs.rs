@@ -2,13 +2,15 @@
 
 use bytes::Bytes;
 
-use crate::net::{HttpLimits, HttpUrl, TlsClient};
+use crate::net::{Host, HttpLimits, HttpUrl, TlsClient};
 use crate::transport::client::Client;
 use crate::transport::http::{client_cert, forwarded};
 
 /// Where the ACS is and how it is spoken to.
 pub struct Acs {
     pub url: HttpUrl,
+    /// The URL's host.
+    pub host: Host,
     pub tls: Option<TlsClient>,
     /// Whether path and query are the CPE's, so that its digest answer stays true, or the URL's own.
     pub keep_target: bool,

@@ -58,7 +58,9 @@ impl Connection {
         }
         if self.client.is_none() {
             let acs = &self.acs;
-            self.client = Some(HttpClient::connect(&acs.url, acs.tls.as_ref(), acs.limits.clone()).await?);
+            let connecting =
+                HttpClient::connect_to(&acs.host, &acs.url, acs.tls.as_ref(), acs.limits.clone());
+            self.client = Some(connecting.await?);
         }
         let Some(client) = &mut self.client else { return Err(HttpError::Broken("no connection".into())) };
         let reply = client.send(request).await;
