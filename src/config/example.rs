@@ -19,7 +19,8 @@ listen = "127.0.0.1:7547"
 
 # [cwmp.front]                       # a TLS front or load balancer through which CPEs come (deploy/haproxy.cfg)
 # trusted = ["192.0.2.10/32"]        # where it is; what anybody else says of a client is not believed
-# proxy_protocol = true              # its connections begin with a PROXY protocol header, version 2
+# proxy_protocol = true              # its connections begin with a PROXY protocol header, version 2; the ACS gets
+#   # Client-Cert only from a front that sends the certificate too (entry 0x28), or by client_cert below
 # forwarded = false                  # true: its Forwarded header (RFC 7239) tells where a CPE calls from
 # client_cert = false                # true: its Client-Cert header (RFC 9440) is a certificate that it verified
 # client_certificate = "optional"    # or "required": a POST without a verified certificate is answered with 403
@@ -28,6 +29,11 @@ listen = "127.0.0.1:7547"
 # scheme = "digest"                  # or "digest-md5-sess", "digest-sha256", "basic"
 # realm = "acs"
 # users = { cpe = "secret" }
+
+# [cwmp.identity]                    # absent: a CPE that is let in may say in its Inform to be any device
+# username = "{OUI}-{ProductClass}-{SerialNumber}"   # its user name must be this (TR-069 3.4.4), or one of several:
+# certificate = ["{OUI}-{SerialNumber}", "cpe-{SerialNumber}.example"]   # a name of its certificate, CN or DNS, must
+#   # be one of these. An Inform of any other device gets a 403: neither the ACS nor the device hears of it
 
 [acs]                                # the existing ACS; without this table the gateway answers CPEs itself
 url = "http://127.0.0.1:8080/"

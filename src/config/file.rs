@@ -73,6 +73,7 @@ pub(super) struct Cwmp {
     pub listen: SocketAddr,
     pub tls: Option<ServerTls>,
     pub authentication: Option<Authentication>,
+    pub identity: Option<Identity>,
     pub front: Option<Front>,
     pub max_body_bytes: Option<usize>,
     pub max_connections: Option<usize>,
@@ -121,6 +122,14 @@ pub(super) struct Authentication {
     pub scheme: Scheme,
     pub realm: Option<String>,
     pub users: BTreeMap<String, String>,
+}
+
+/// What the credentials of a device call it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Identity {
+    pub username: Option<OneOrMany>,
+    pub certificate: Option<OneOrMany>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -279,6 +288,15 @@ pub(super) enum AllowedUses {
 pub(super) enum OneOrMany {
     One(String),
     Many(Vec<String>),
+}
+
+impl OneOrMany {
+    pub fn into_vec(self) -> Vec<String> {
+        match self {
+            Self::One(one) => vec![one],
+            Self::Many(many) => many,
+        }
+    }
 }
 
 /// A role beside those that are built in.

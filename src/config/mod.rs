@@ -3,6 +3,7 @@
 //! Layer 6.
 
 mod certificates;
+mod door;
 mod egress;
 mod error;
 mod example;

@@ -60,8 +60,7 @@ pub(super) fn roles_of(
 ) -> Result<Vec<String>, Refusal> {
     let names = match wanted {
         None => vec![FULL_ACCESS.to_owned()],
-        Some(OneOrMany::One(name)) => vec![name.clone()],
-        Some(OneOrMany::Many(names)) => names.clone(),
+        Some(names) => names.clone().into_vec(),
     };
     match names.iter().find(|name| roles.iter().all(|role| role.name != **name)) {
         None => Ok(names),

@@ -1,6 +1,6 @@
 //! The configuration as meant: what the parts of the gateway are built from.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,19 +14,19 @@ use crate::net::{Authority, Host, HttpLimits, TlsClient, TlsServer};
 use crate::observe::LogFormat;
 use crate::payload_security::Keyring;
 use crate::proxy::ProxyConfig;
-use crate::southbound::{DoorAuth, DoorConfig, DoorLimits, DoorScheme, Front};
+use crate::southbound::DoorConfig;
 use crate::store::EmbeddedConfig;
-use crate::transport::http::Algorithm;
 use crate::transport::mqtt::Version;
 use crate::upstream::Acs;
 
 use super::certificates::{self, Known};
+use super::door::door;
 use super::egress;
 use super::error::ConfigError;
 use super::file::{self, File};
 use super::roles::{MAX_INSTANCE, roles, roles_of};
 use super::stomp::{stomp_config, stomp_connection};
-use super::values::{Seconds, Trusted};
+use super::values::Seconds;
 
 /// Everything that the gateway is built from.
 pub struct Settings {
@@ -144,59 +144,6 @@ pub(super) fn refuse<T>(key: impl Into<String>, what: impl ToString) -> Result<T
     Err((key.into(), what.to_string()))
 }
 
-fn door(cwmp: file::Cwmp) -> Result<DoorConfig, Refusal> {
-    let defaults = DoorLimits::default();
-    let limits = DoorLimits {
-        body: cwmp.max_body_bytes.unwrap_or(defaults.body),
-        connections: cwmp.max_connections.unwrap_or(defaults.connections),
-        openings: cwmp.max_handshakes.unwrap_or(defaults.openings),
-        opening_time: cwmp.handshake_seconds.map_or(defaults.opening_time, |seconds| seconds.0),
-        idle: cwmp.idle_seconds.map_or(defaults.idle, |seconds| seconds.0),
-        body_time: defaults.body_time,
-    };
-    if limits.connections == 0 || limits.openings == 0 {
-        return refuse("cwmp", "max_connections and max_handshakes are 1 at least");
-    }
-    let asks = |tls: &file::ServerTls| tls.client_certificate == file::ClientCertificate::Required;
-    let mut require_certificate = cwmp.tls.as_ref().is_some_and(asks);
-    let front = match &cwmp.front {
-        Some(front) => {
-            let own_ca = cwmp.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
-            require_certificate |= front.client_certificate == file::ClientCertificate::Required;
-            front_of(front, require_certificate && !own_ca)?
-        }
-        None => Front::default(),
-    };
-    let tls = match cwmp.tls {
-        // Behind a front the handshake may be the front's own: there the request tells.
-        Some(tls) => Some(server_tls("cwmp.tls", &tls, cwmp.front.is_none())?),
-        None => None,
-    };
-    let auth = match cwmp.authentication {
-        Some(authentication) => Some(authentication_of(authentication)?),
-        None => None,
-    };
-    Ok(DoorConfig { listen: cwmp.listen, tls, auth, front, require_certificate, limits })
-}
-
-fn front_of(front: &file::Front, certificate_needed: bool) -> Result<Front, Refusal> {
-    let file::Front { trusted: Trusted(trusted), proxy_protocol, forwarded, client_cert, .. } = front;
-    let (proxy_protocol, forwarded, client_cert) = (*proxy_protocol, *forwarded, *client_cert);
-    if trusted.is_empty() {
-        return refuse("cwmp.front.trusted", "names no network; such as [\"192.0.2.10/32\"]");
-    }
-    if !(proxy_protocol || forwarded || client_cert) {
-        return refuse("cwmp.front", "needs one of proxy_protocol, forwarded and client_cert to be true");
-    }
-    if certificate_needed && !(proxy_protocol || client_cert) {
-        return refuse(
-            "cwmp.front.client_certificate",
-            "can be \"required\" with proxy_protocol or client_cert",
-        );
-    }
-    Ok(Front { trusted: trusted.clone(), proxy_protocol, forwarded, client_cert })
-}
-
 pub(super) fn server_tls(key: &str, tls: &file::ServerTls, in_handshake: bool) -> Result<TlsServer, Refusal> {
     let required = tls.client_certificate == file::ClientCertificate::Required;
     if required && tls.client_ca.is_none() {
@@ -204,24 +151,6 @@ pub(super) fn server_tls(key: &str, tls: &file::ServerTls, in_handshake: bool) -
     }
     TlsServer::new(&tls.certificate, &tls.key, tls.client_ca.as_deref(), required && in_handshake)
         .or_else(|error| refuse(key, error))
-}
-
-fn authentication_of(authentication: file::Authentication) -> Result<DoorAuth, Refusal> {
-    if authentication.users.is_empty() {
-        return refuse("cwmp.authentication.users", "names nobody, so that no CPE could ever come in");
-    }
-    let scheme = match authentication.scheme {
-        file::Scheme::Basic => DoorScheme::Basic,
-        file::Scheme::Digest => DoorScheme::Digest(Algorithm::Md5),
-        file::Scheme::DigestMd5Sess => DoorScheme::Digest(Algorithm::Md5Sess),
-        file::Scheme::DigestSha256 => DoorScheme::Digest(Algorithm::Sha256),
-    };
-    let mut secret = [0; 32];
-    if aws_lc_rs::rand::fill(&mut secret).is_err() {
-        return refuse("cwmp.authentication", "the operating system gives no randomness");
-    }
-    let users: HashMap<String, String> = authentication.users.into_iter().collect();
-    Ok(DoorAuth { scheme, realm: authentication.realm.unwrap_or_else(|| "acs".into()), users, secret })
 }
 
 fn acs(acs: file::Acs) -> Result<Acs, Refusal> {

@@ -121,6 +121,19 @@ fn the_acs_is_stood_in_for_only_where_the_gateway_knows_its_cpes() {
 }
 
 #[test]
+fn a_device_is_bound_only_to_what_it_can_prove_here() {
+    let bound = |table: &str| EXAMPLE.replacen("[acs] ", &format!("[cwmp.identity]\n{table}\n[acs] "), 1);
+    let user = bound("username = \"{OUI}-{SerialNumber}\"");
+    assert!(refused(&user).contains("[cwmp.authentication]"));
+    let known = user.replace("# [cwmp.authentication]", "[cwmp.authentication]");
+    let known = known.replace("# scheme =", "scheme =").replace("# users =", "users =");
+    assert_eq!(Settings::parse(Path::new("x.toml"), &known).unwrap().door.binding.username.len(), 1);
+    assert!(refused(&known.replace("{SerialNumber}\"", "{Serial}\"")).contains("{ProductClass}"));
+    assert!(refused(&bound("certificate = [\"{SerialNumber}\"]")).contains("client_ca"));
+    assert!(refused(&bound("")).contains("username or certificate"));
+}
+
+#[test]
 fn bad_values_are_refused_with_what_would_be_right() {
     for (good, bad, says) in [
         ("http://127.0.0.1:8080/", "127.0.0.1:8080", "http://acs.example"),

@@ -61,7 +61,6 @@ impl EndpointId {
     /// percent-encoded (R-ARC.5). Where the instance part would pass 50 characters (R-ARC.6) it is a
     /// version 5 UUID of the three parts: a hash inside `ops` or `os` would break R-ARC.2a.
     pub fn for_device(device: &DeviceId) -> Self {
-        let encode = |part: &str| utf8_percent_encode(part, ENCODED).to_string();
         let oui = encode(&device.oui);
         let serial = encode(&device.serial_number);
         let (scheme, instance) = if device.product_class.is_empty() {
@@ -90,6 +89,11 @@ impl EndpointId {
         let count = u64::try_from(count.max(1)).unwrap_or(1);
         usize::try_from(hash % count).unwrap_or(0)
     }
+}
+
+/// A part of a DeviceId as it stands between dashes.
+pub(super) fn encode(part: &str) -> String {
+    utf8_percent_encode(part, ENCODED).to_string()
 }
 
 impl fmt::Display for EndpointId {

@@ -4,6 +4,8 @@
 
 mod device_id;
 mod endpoint_id;
+mod template;
 
 pub use device_id::DeviceId;
 pub use endpoint_id::{EndpointId, EndpointIdError};
+pub use template::{DeviceTemplate, TemplateError};

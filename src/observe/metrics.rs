@@ -26,6 +26,7 @@ pub struct Metrics {
     refused_posts: Family<Outcome, Counter>,
     not_opened: Family<Outcome, Counter>,
     authentications: Family<Outcome, Counter>,
+    impersonations: Counter,
     usp_records: Family<Direction, Counter>,
     usp_dropped: Family<Outcome, Counter>,
     mtp_connections: Family<Protocol, Gauge<i64, std::sync::atomic::AtomicI64>>,
@@ -61,6 +62,7 @@ impl Default for Metrics {
             refused_posts: Family::default(),
             not_opened: Family::default(),
             authentications: Family::default(),
+            impersonations: Counter::default(),
             usp_records: Family::default(),
             usp_dropped: Family::default(),
             mtp_connections: Family::default(),
@@ -90,6 +92,11 @@ impl Metrics {
             "cwmp_authentications",
             "POSTs of CPEs by how they stood the gateway's own authentication",
             self.authentications.clone(),
+        );
+        registry.register(
+            "cwmp_impersonations",
+            "Informs refused since the credentials are another device's",
+            self.impersonations.clone(),
         );
         registry.register(
             "cwmp_connections_not_opened",
@@ -162,6 +169,12 @@ impl Metrics {
     /// The first wrong credentials of a client in a while: a CPE with another password than the gateway's.
     pub fn cwmp_wrong_credentials(&self, client: &Client) {
         info!(%client, "wrong credentials");
+    }
+
+    /// A CPE has authenticated as one device, or as none, and its Inform says another.
+    pub fn cwmp_impersonation(&self, client: &Client, user: Option<&str>, endpoint: &str) {
+        self.impersonations.inc();
+        warn!(endpoint, user, %client, "credentials of another device: the Inform was refused");
     }
 
     /// A client is wrong so often that it is held off. `user` is empty for users that do not exist.

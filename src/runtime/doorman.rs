@@ -42,7 +42,7 @@ impl<S: Store> Doorman<S> {
 
 impl<S: Store> CpeHandler for Doorman<S> {
     async fn request(&self, request: CpeRequest) -> CpeReply {
-        let device = sniff_device_id(&request.body);
+        let device = request.device.clone();
         if device.as_ref().is_some_and(|device| !device.is_usable()) {
             return refusal(400, "the Inform lacks OUI or SerialNumber");
         }
@@ -89,8 +89,8 @@ impl<S: Store> CpeHandler for Doorman<S> {
         self.routes.knows(cookie)
     }
 
-    fn opens_session(&self, body: &Bytes) -> bool {
-        sniff_device_id(body).is_some()
+    fn informs(&self, body: &Bytes) -> Option<DeviceId> {
+        sniff_device_id(body)
     }
 
     fn half_closed(&self, connection: ConnectionId) {

@@ -73,7 +73,7 @@ impl Judge {
         Self { auth, nonces, guesses: Mutex::default() }
     }
 
-    /// Judges a request of a client; `now` is in seconds, on any clock that only goes forward.
+    /// Judges a request of a client, and tells as which user it comes in; `now` is in seconds, on any clock that only goes forward.
     pub fn judge(
         &self,
         client: &Client,
@@ -81,7 +81,7 @@ impl Judge {
         method: &str,
         target: &str,
         now: u64,
-    ) -> Result<(), Denied> {
+    ) -> Result<String, Denied> {
         let header = headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or("");
         let Some(claim) = self.claim(header, method, target) else {
             return Err(self.challenge(Why::Missing, now));
@@ -103,11 +103,11 @@ impl Judge {
             });
         }
         drop(guesses);
-        let Some(answer) = claim.digest else { return Ok(()) };
+        let Some(answer) = claim.digest else { return Ok(claim.user) };
         let Ok(count) = answer.count() else { return Err(self.challenge(Why::Missing, now)) };
         let used = lock(&self.nonces).note(&answer.nonce, count, now);
         match used {
-            Use::Fresh => Ok(()),
+            Use::Fresh => Ok(claim.user),
             Use::Stale => Err(self.challenge(Why::Stale, now)),
             Use::Replayed => Err(self.challenge(Why::Replayed, now)),
         }
@@ -152,9 +152,9 @@ impl Judge {
 }
 
 /// The label of the metric.
-pub(super) fn outcome(verdict: &Result<(), Denied>) -> &'static str {
+pub(super) fn outcome<T>(verdict: &Result<T, Denied>) -> &'static str {
     match verdict {
-        Ok(()) => "accepted",
+        Ok(_) => "accepted",
         Err(Denied::Challenge(_, Why::Missing)) => "challenged",
         Err(Denied::Challenge(_, Why::Stale)) => "stale",
         Err(Denied::Challenge(_, Why::Replayed)) => "replayed",
@@ -195,7 +195,7 @@ mod tests {
             let mut headers = HeaderMap::new();
             headers.insert("authorization", answer.parse().unwrap());
             let client = Client { address: Some([203, 0, 113, 7].into()), ..Client::default() };
-            self.judge(&client, &headers, "POST", "/", now)
+            self.judge(&client, &headers, "POST", "/", now).map(drop)
         }
 
         fn challenged(&self, now: u64) -> Challenge {

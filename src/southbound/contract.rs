@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::identity::DeviceId;
 use crate::transport::client::Client;
 
 /// One TCP connection of a CPE.
@@ -21,6 +22,8 @@ pub struct CpeRequest {
     pub authenticated: bool,
     /// The value of our session cookie, if it came.
     pub cookie: Option<String>,
+    /// The device that its Inform is from, if it is one.
+    pub device: Option<DeviceId>,
     /// Path and query as asked for.
     pub target: String,
     /// End-to-end headers, without cookies, and without credentials that were meant for this door.
@@ -49,8 +52,9 @@ pub trait CpeHandler: Send + Sync + 'static {
     fn request(&self, request: CpeRequest) -> impl Future<Output = CpeReply> + Send;
     /// Whether our cookie names a session that is open: who has it was let in before.
     fn knows(&self, cookie: &str) -> bool;
-    /// Whether a body opens a session, for which its sender must say anew who it is.
-    fn opens_session(&self, body: &Bytes) -> bool;
+    /// The device that a body's Inform is from; `None` if it is none. An Inform opens a session, for which its
+    /// sender must say anew who it is.
+    fn informs(&self, body: &Bytes) -> Option<DeviceId>;
     /// The CPE has closed its sending side while it waits for an answer: it is gone, or will send nothing
     /// more but still reads.
     fn half_closed(&self, connection: ConnectionId);

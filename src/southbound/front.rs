@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use hyper::HeaderMap;
 
 use crate::net::{Networks, Stream, certificate};
-use crate::transport::client::Client;
+use crate::transport::client::{Certificate, Client};
 use crate::transport::http::{Hop, Node, parse_client_cert, parse_forwarded};
 use crate::transport::proxy_protocol::Header;
 
@@ -50,7 +50,7 @@ impl Front {
         };
         // Without a word of TLS the front has passed it through, and what we saw is the client's.
         match proxied.tls {
-            true => Client { tls: true, certificate: proxied.certificate.clone(), ..client },
+            true => Client { tls: true, certificate: proxied.certificate.as_ref().map(told), ..client },
             false => client,
         }
     }
@@ -102,6 +102,13 @@ impl Front {
             }
         }
     }
+}
+
+/// A certificate that a front tells of in its PROXY protocol header: with the names that stand in it, where the
+/// front sends all of it.
+fn told(told: &Certificate) -> Certificate {
+    let whole = told.der.clone().and_then(certificate);
+    whole.unwrap_or_else(|| Certificate { der: None, ..told.clone() })
 }
 
 /// All lines of a header as one.

@@ -4,6 +4,7 @@
 //! Layer 4.
 
 mod auth;
+mod binding;
 mod contract;
 mod front;
 mod guesses;
@@ -12,6 +13,7 @@ mod server;
 mod watched;
 
 pub use auth::{DoorAuth, DoorScheme};
+pub use binding::Binding;
 pub use contract::{ConnectionId, CpeHandler, CpeReply, CpeRequest};
 pub use front::Front;
 pub use server::{Door, DoorConfig, DoorLimits};

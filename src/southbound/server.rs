@@ -16,11 +16,13 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio_util::sync::CancellationToken;
 
+use crate::identity::DeviceId;
 use crate::net::{CodingError, Incoming, OpenError, Opening, TlsServer, decode_body, listen};
 use crate::observe::Metrics;
 use crate::transport::client::Client;
 
 use super::auth::{Denied, DoorAuth, Judge, Why, outcome};
+use super::binding::Binding;
 use super::contract::{ConnectionId, CpeHandler, CpeReply, CpeRequest};
 use super::front::Front;
 use super::headers;
@@ -32,6 +34,8 @@ pub struct DoorConfig {
     pub tls: Option<TlsServer>,
     pub auth: Option<DoorAuth>,
     pub front: Front,
+    /// Which device a CPE may say to be.
+    pub binding: Binding,
     /// Whether a POST without a verified client certificate is answered with 403.
     pub require_certificate: bool,
     pub limits: DoorLimits,
@@ -76,6 +80,7 @@ struct Shared<H> {
     handler: Arc<H>,
     judge: Option<Judge>,
     front: Front,
+    binding: Binding,
     require_certificate: bool,
     limits: DoorLimits,
     metrics: Arc<Metrics>,
@@ -112,6 +117,7 @@ impl Door {
             handler,
             judge: config.auth.map(Judge::new),
             front: config.front,
+            binding: config.binding,
             require_certificate: config.require_certificate,
             limits: config.limits,
             metrics,
@@ -220,15 +226,16 @@ impl<H: CpeHandler> Shared<H> {
         let cookie = headers::cookie(&head.headers, COOKIE);
         let in_session = || cookie.as_deref().is_some_and(|cookie| self.handler.knows(cookie));
         // Kept until it is clear that the request goes on with a session that is open already.
-        let denied = match verdict {
-            Err(denied) if denied.may_go_on() && in_session() => Some(denied),
-            verdict => verdict.map(|()| None)?,
+        let (user, denied) = match verdict {
+            Err(denied) if denied.may_go_on() && in_session() => (None, Some(denied)),
+            verdict => (verdict?, None),
         };
         let coding = headers::content_coding(&head.headers);
         let decoded = decode_body(coding.as_deref(), &received, self.limits.body).map_err(Refusal::from)?;
-        let opens = || self.handler.opens_session(decoded.as_ref().unwrap_or(&received));
-        if let Some(denied) = denied.filter(|_| opens()) {
-            return Err(Refusal::from(denied));
+        let device = self.handler.informs(decoded.as_ref().unwrap_or(&received));
+        if let Some(device) = &device {
+            denied.map_or(Ok(()), |denied| Err(Refusal::from(denied)))?;
+            self.identify(device, user.as_deref(), &client)?;
         }
         let headers = headers::end_to_end(&head.headers, self.judge.is_some());
         let (body, original_body) = match decoded {
@@ -237,12 +244,36 @@ impl<H: CpeHandler> Shared<H> {
         };
         let authenticated = self.judge.is_some() || client.certificate.is_some();
         let (connection, client) = (caller.connection, Arc::new(client));
-        Ok(CpeRequest { connection, client, authenticated, cookie, target, headers, body, original_body })
+        Ok(CpeRequest {
+            connection,
+            client,
+            authenticated,
+            cookie,
+            device,
+            target,
+            headers,
+            body,
+            original_body,
+        })
     }
 
-    /// Whether the client may come in, told to the operator.
-    fn judge(&self, client: &Client, headers: &hyper::HeaderMap, target: &str) -> Result<(), Denied> {
-        let Some(judge) = &self.judge else { return Ok(()) };
+    /// Whether who has come in may be this device, told to the operator if not.
+    fn identify(&self, device: &DeviceId, user: Option<&str>, client: &Client) -> Result<(), Refusal> {
+        if self.binding.admits(device, user, client) {
+            return Ok(());
+        }
+        self.metrics.cwmp_impersonation(client, user, device.endpoint_id().as_str());
+        Err(Refusal::new(403, "the device is another than the credentials are for"))
+    }
+
+    /// Whether the client may come in, told to the operator; as which user, where it is asked.
+    fn judge(
+        &self,
+        client: &Client,
+        headers: &hyper::HeaderMap,
+        target: &str,
+    ) -> Result<Option<String>, Denied> {
+        let Some(judge) = &self.judge else { return Ok(None) };
         let verdict = judge.judge(client, headers, "POST", target, self.started.elapsed().as_secs());
         self.metrics.cwmp_judged(outcome(&verdict));
         match &verdict {
@@ -252,7 +283,7 @@ impl<H: CpeHandler> Shared<H> {
             Err(Denied::Later { begun: Some(user), .. }) => self.metrics.cwmp_guessing(client, user),
             _ => {}
         }
-        verdict
+        verdict.map(Some)
     }
 
     async fn collect(&self, body: Body, exchange: &Exchange) -> Result<Bytes, Refusal> {

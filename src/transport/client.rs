@@ -22,16 +22,19 @@ pub struct Client {
 /// A verified client certificate.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Certificate {
-    /// The common name of its subject, printable and bounded; empty if there is none.
+    /// The first of its names, printable and bounded; empty if there is none.
     pub name: String,
+    /// The common names of its subject and its DNS names, as they are.
+    pub names: Vec<String>,
     /// All of it; none where a front tells the name only.
     pub der: Option<Vec<u8>>,
 }
 
 impl Certificate {
-    pub fn new(name: &str, der: Option<Vec<u8>>) -> Self {
+    pub fn new(names: Vec<String>, der: Option<Vec<u8>>) -> Self {
         let visible = |char: &char| !char.is_control() && !char.is_whitespace();
-        Self { name: name.chars().filter(visible).take(MAX_NAME).collect(), der }
+        let first = names.first().map_or("", String::as_str);
+        Self { name: first.chars().filter(visible).take(MAX_NAME).collect(), names, der }
     }
 }
 
@@ -65,7 +68,7 @@ mod tests {
 
     #[test]
     fn a_client_is_told_in_one_line_whatever_its_certificate_says() {
-        let certificate = Some(Certificate::new("00256D-1\n ended: \u{1b}[31m", None));
+        let certificate = Some(Certificate::new(vec!["00256D-1\n ended: \u{1b}[31m".into()], None));
         let mut client = Client {
             address: Some(IpAddr::from([203, 0, 113, 7])),
             port: Some(4_711),

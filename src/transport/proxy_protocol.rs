@@ -24,7 +24,7 @@ pub struct Proxied {
     pub source: Option<(IpAddr, u16)>,
     /// Whether the client spoke TLS with the front.
     pub tls: bool,
-    /// The certificate that the front has verified; its name only, version 2 does not carry more.
+    /// The certificate that the front has verified: its name, and all of it where the front sends that.
     pub certificate: Option<Certificate>,
 }
 
@@ -139,17 +139,23 @@ fn tls(mut value: &[u8]) -> Result<(bool, Option<Certificate>), ProxyError> {
     let short = || ProxyError::Short("TLS entry");
     let [flags] = take(&mut value).ok_or_else(short)?;
     let verify = u32::from_be_bytes(take(&mut value).ok_or_else(short)?);
-    let mut name = None;
+    let (mut name, mut der) = (None, None);
     for tlv in Tlvs(value) {
         let (kind, value) = tlv?;
-        if kind == SSL_CN && name.replace(String::from_utf8_lossy(value)).is_some() {
-            return Err(ProxyError::Twice("the certificate's name"));
+        match kind {
+            SSL_CN if name.replace(String::from_utf8_lossy(value).into_owned()).is_some() => {
+                return Err(ProxyError::Twice("the certificate's name"));
+            }
+            SSL_CLIENT_CERT if der.replace(value.to_vec()).is_some() => {
+                return Err(ProxyError::Twice("the certificate"));
+            }
+            _ => {}
         }
     }
     let tls = flags & CLIENT_SSL != 0;
     // Shown in this connection, or in the TLS session that it resumes; zero says that it was found good.
     let shown = tls && flags & (CLIENT_CERT_CONN | CLIENT_CERT_SESS) != 0 && verify == 0;
-    Ok((tls, shown.then(|| Certificate::new(&name.unwrap_or_default(), None))))
+    Ok((tls, shown.then(|| Certificate::new(name.into_iter().collect(), der))))
 }
 
 /// Type, length, value.
@@ -207,6 +213,7 @@ pub const MAX_HEADER: usize = 8 << 10;
 const CRC32C: u8 = 0x03;
 const SSL: u8 = 0x20;
 const SSL_CN: u8 = 0x22;
+const SSL_CLIENT_CERT: u8 = 0x28;
 const CLIENT_SSL: u8 = 0x01;
 const CLIENT_CERT_CONN: u8 = 0x02;
 const CLIENT_CERT_SESS: u8 = 0x04;
@@ -270,13 +277,17 @@ mod tests {
     fn a_certificate_counts_if_it_was_shown_and_found_good() {
         let name = tlv(SSL_CN, b"00256D-1");
         let certificate = |flags, verify| done(&v4(&ssl(flags, verify, &name))).certificate;
-        let good = Some(Certificate::new("00256D-1", None));
+        let good = Some(Certificate::new(vec!["00256D-1".into()], None));
         assert_eq!(certificate(0x03, 0), good);
         assert_eq!(certificate(0x05, 0), good);
         assert_eq!(certificate(0x03, 10), None, "the front did not verify it");
         assert_eq!(certificate(0x01, 0), None, "none was shown");
         assert_eq!(certificate(0x02, 0), None, "there was no TLS");
         assert!(done(&v4(&ssl(0x01, 0, &[]))).tls && !done(&v4(&[])).tls);
+        let whole = [name.as_slice(), &tlv(SSL_CLIENT_CERT, b"der")].concat();
+        let whole = |verify| done(&v4(&ssl(0x03, verify, &whole))).certificate;
+        assert_eq!(whole(0), Some(Certificate::new(vec!["00256D-1".into()], Some(b"der".to_vec()))));
+        assert_eq!(whole(10), None);
     }
 
     #[test]
@@ -292,6 +303,7 @@ mod tests {
     #[test]
     fn what_is_malformed_is_refused_with_its_reason() {
         let twice = [ssl(1, 0, &[]), ssl(1, 0, &[])].concat();
+        let certificates = tlv(SSL_CLIENT_CERT, b"x").repeat(2);
         for (bytes, error) in [
             (b"PROXY TCP4 1.2.3.4 5.6.7.8 1 2\r\n".to_vec(), ProxyError::VersionOne),
             (b"PROXY UNKNOWN\r\n".to_vec(), ProxyError::VersionOne),
@@ -309,6 +321,7 @@ mod tests {
             (v4(&[4]), ProxyError::Short("entries")),
             (v4(&tlv(SSL, &[1, 0, 0])), ProxyError::Short("TLS entry")),
             (v4(&twice), ProxyError::Twice("TLS")),
+            (v4(&ssl(1, 0, &certificates)), ProxyError::Twice("the certificate")),
             (v4(&tlv(CRC32C, &[0; 4])), ProxyError::Checksum),
             (v4(&tlv(CRC32C, &[0; 3])), ProxyError::Checksum),
         ] {

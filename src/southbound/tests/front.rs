@@ -24,14 +24,14 @@ async fn behind_proxy_protocol() -> Rig {
 }
 
 /// A header of version 2 for a client at 203.0.113.7:4711, with these entries.
-fn header(command: u8, entries: &[u8]) -> Vec<u8> {
+pub fn header(command: u8, entries: &[u8]) -> Vec<u8> {
     let addresses = [203, 0, 113, 7, 127, 0, 0, 1, 0x12, 0x67, 0x1d, 0x7b];
     let length = u16::try_from(addresses.len() + entries.len()).unwrap().to_be_bytes();
     [b"\r\n\r\n\0\r\nQUIT\n", &[command, 0x11][..], &length, &addresses, entries].concat()
 }
 
 /// The entry that says: by TLS, with a verified certificate of the name `cpe`.
-const WITH_CERTIFICATE: [u8; 14] = [0x20, 0, 11, 3, 0, 0, 0, 0, 0x22, 0, 3, b'c', b'p', b'e'];
+pub const WITH_CERTIFICATE: [u8; 14] = [0x20, 0, 11, 3, 0, 0, 0, 0, 0x22, 0, 3, b'c', b'p', b'e'];
 
 #[tokio::test]
 async fn the_proxy_protocol_tells_of_the_client() {

@@ -1,6 +1,7 @@
 //! The door as CPEs and attackers meet it: over real sockets, byte by byte. Quirk numbers in the names.
 
 mod auth;
+mod binding;
 mod bodies;
 mod endings;
 mod framing;

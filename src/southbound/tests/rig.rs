@@ -10,15 +10,16 @@ use tokio::net::TcpStream;
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
+use crate::identity::DeviceId;
 use crate::observe::Metrics;
 use crate::southbound::{
-    ConnectionId, CpeHandler, CpeReply, CpeRequest, Door, DoorConfig, DoorLimits, Front,
+    Binding, ConnectionId, CpeHandler, CpeReply, CpeRequest, Door, DoorConfig, DoorLimits, Front,
 };
 
 /// What the handler was told.
 #[derive(Debug)]
 pub enum Told {
-    Request(CpeRequest),
+    Request(Box<CpeRequest>),
     HalfClosed(ConnectionId),
     Gone(ConnectionId),
 }
@@ -34,7 +35,7 @@ impl CpeHandler for Script {
     async fn request(&self, request: CpeRequest) -> CpeReply {
         let body = request.body.clone();
         let target = request.target.clone();
-        self.told.send(Told::Request(request)).unwrap();
+        self.told.send(Told::Request(Box::new(request))).unwrap();
         let mut reply = CpeReply { status: 200, headers: vec![], body, close: false, cookie: None };
         match target.as_str() {
             "/held" => self.release.notified().await,
@@ -50,8 +51,10 @@ impl CpeHandler for Script {
         cookie == "c00kie"
     }
 
-    fn opens_session(&self, body: &Bytes) -> bool {
-        body.starts_with(b"inform")
+    /// An Inform says `inform`, and behind a blank its sender's serial number.
+    fn informs(&self, body: &Bytes) -> Option<DeviceId> {
+        let serial = std::str::from_utf8(body).ok()?.strip_prefix("inform")?.trim();
+        Some(DeviceId { oui: "00256D".into(), serial_number: serial.into(), ..DeviceId::default() })
     }
 
     fn half_closed(&self, connection: ConnectionId) {
@@ -98,6 +101,7 @@ impl Rig {
             tls: None,
             auth: None,
             front: Front::default(),
+            binding: Binding::default(),
             require_certificate: false,
             limits,
         };
@@ -132,7 +136,7 @@ impl Rig {
 
     pub async fn request(&mut self) -> CpeRequest {
         match self.told().await {
-            Told::Request(request) => request,
+            Told::Request(request) => *request,
             other => panic!("no request but {other:?}"),
         }
     }
@@ -141,7 +145,7 @@ impl Rig {
     pub async fn next_request(&mut self) -> CpeRequest {
         loop {
             if let Told::Request(request) = self.told().await {
-                return request;
+                return *request;
             }
         }
     }
@@ -151,7 +155,7 @@ impl Rig {
         let mut requests = Vec::new();
         loop {
             match self.told().await {
-                Told::Request(request) => requests.push(request),
+                Told::Request(request) => requests.push(*request),
                 Told::HalfClosed(_) => {}
                 Told::Gone(_) => return requests,
             }
