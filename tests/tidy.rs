@@ -210,6 +210,19 @@ fn module_roots_hold_no_logic() {
     report(broken);
 }
 
+#[test]
+fn nothing_prints_but_the_one_place_that_bears_a_reader_who_has_gone() {
+    let mut broken = Vec::new();
+    for source in sources().into_iter().filter(|s| !s.is_tests() && !s.path.ends_with("cli/output.rs")) {
+        for (number, line) in source.production_lines().filter(|(_, line)| !is_comment(line)) {
+            if ["print!(", "println!("].iter().any(|word| line.contains(word)) {
+                broken.push(format!("{}: print by cli/output.rs, or log", source.at(number)));
+            }
+        }
+    }
+    report(broken);
+}
+
 fn report(broken: Vec<String>) {
     assert!(broken.is_empty(), "{} rule(s) broken:\n{}", broken.len(), broken.join("\n"));
 }

@@ -6,6 +6,8 @@ use clap::Subcommand;
 
 use crate::config::{EXAMPLE, Settings};
 
+use super::output;
+
 #[derive(Debug, Subcommand)]
 pub(super) enum ConfigCommand {
     /// Print an example that explains every key.
@@ -19,10 +21,10 @@ pub(super) enum ConfigCommand {
 
 pub(super) fn run(command: &ConfigCommand) -> anyhow::Result<()> {
     match command {
-        ConfigCommand::Example => print!("{EXAMPLE}"),
+        ConfigCommand::Example => output::say(EXAMPLE),
         ConfigCommand::Check { file } => {
             let settings = Settings::read(file)?;
-            println!(
+            output::line(format_args!(
                 "{} is fine: CPEs at {}, {} controller(s), {}",
                 file.display(),
                 settings.door.listen,
@@ -31,8 +33,7 @@ pub(super) fn run(command: &ConfigCommand) -> anyhow::Result<()> {
                     || "no ACS: the gateway answers CPEs itself".to_owned(),
                     |acs| format!("ACS at {}", acs.url)
                 ),
-            );
+            ))
         }
     }
-    Ok(())
 }

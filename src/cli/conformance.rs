@@ -17,6 +17,7 @@ use crate::sim::controller::Controller;
 
 use super::collecting::{Collecting, Collectors};
 use super::meeting::{self, Meeting, endpoint};
+use super::output;
 
 /// What to check, how, and where the result goes.
 #[derive(Debug, Args)]
@@ -101,22 +102,21 @@ pub struct ConformanceArgs {
 pub async fn run(args: ConformanceArgs) -> anyhow::Result<()> {
     let wanted = conformance::all().iter().copied().filter(|check| args.only.wants(check.number));
     let Some(agent) = args.agent.clone().filter(|_| !args.list) else {
-        print!("{}", report::list(wanted));
-        return Ok(());
+        return output::say(report::list(wanted));
     };
     let collectors = args.collecting.start().await?;
     let controller = args.meeting.start().await?;
     let second = second(&args).await?;
     let setup = setup(&args, &controller, second.clone(), collectors, agent.clone()).await;
     let result = match setup {
-        Ok(setup) => Ok(check_all(&args, &setup, &agent).await),
+        Ok(setup) => check_all(&args, &setup, &agent).await,
         Err(error) => Err(error),
     };
     for controller in [Some(controller), second.map(|(second, _)| second)].into_iter().flatten() {
         controller.stop().await;
     }
     let run = result?;
-    print!("{}", report::table(&run));
+    output::say(report::table(&run))?;
     write(args.json.as_deref(), || format!("{:#}\n", report::json(&run)))?;
     write(args.html.as_deref(), || report::html(&run))?;
     write(args.markdown.as_deref(), || report::markdown(&run))?;
@@ -184,16 +184,16 @@ fn secrets(args: &ConformanceArgs) -> anyhow::Result<Option<Secrets>> {
 }
 
 /// One check after the other, each told when it is through.
-async fn check_all(args: &ConformanceArgs, setup: &Arc<Setup>, agent: &EndpointId) -> Run {
+async fn check_all(args: &ConformanceArgs, setup: &Arc<Setup>, agent: &EndpointId) -> anyhow::Result<Run> {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let began = WallTime(u64::try_from(since.as_millis()).unwrap_or(u64::MAX)).to_string();
     let mut finished = Vec::new();
     for check in conformance::all().iter().filter(|check| args.only.wants(check.number)) {
         let one = conformance::run(check, setup).await;
-        println!("{}", report::line(&one));
+        output::line(report::line(&one))?;
         finished.push(one);
     }
-    Run { agent: agent.to_string(), mtp: args.meeting.mtp().name(), began, finished }
+    Ok(Run { agent: agent.to_string(), mtp: args.meeting.mtp().name(), began, finished })
 }
 
 fn write(file: Option<&Path>, text: impl FnOnce() -> String) -> anyhow::Result<()> {

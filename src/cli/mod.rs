@@ -10,6 +10,7 @@ mod collecting;
 mod config;
 mod conformance;
 mod meeting;
+mod output;
 mod sandbox;
 mod serve;
 mod sim;
@@ -57,8 +58,9 @@ pub fn main() -> ExitCode {
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is::<output::Gone>() => ExitCode::from(output::GONE_STATUS),
         Err(error) => {
-            eprintln!("dragoman: {error:#}");
+            output::tell(format_args!("dragoman: {error:#}"));
             ExitCode::FAILURE
         }
     }

@@ -9,6 +9,8 @@ use crate::app::Gateway;
 use crate::config::Settings;
 use crate::observe::start_log;
 
+use super::output;
+
 #[derive(Debug, Args)]
 pub(super) struct ServeArgs {
     /// The configuration file; `dragoman config example` prints one.
@@ -23,7 +25,8 @@ pub(super) async fn serve(arguments: ServeArgs) -> anyhow::Result<()> {
     let gateway = Gateway::start(settings).await?;
     // Scripts wait for this line, and read from it which ports were bound.
     let admin = gateway.admin.map_or_else(|| "none".to_owned(), |address| address.to_string());
-    println!("dragoman is ready: cwmp={} admin={admin}", gateway.cwmp);
+    // Whoever does not read it has gateways and CPEs all the same.
+    let _ = output::line(format_args!("dragoman is ready: cwmp={} admin={admin}", gateway.cwmp));
     tokio::select! {
         _ = terminate.recv() => {}
         result = tokio::signal::ctrl_c() => result?,

@@ -18,6 +18,8 @@ use crate::sim::cpe::{
     Every, FaultRule, Fleet, FleetConfig, Happening, Model, Node, Quirk, Quirks, Statistics,
 };
 
+use super::output;
+
 /// What is simulated.
 #[derive(Debug, Subcommand)]
 pub enum SimArgs {
@@ -139,17 +141,17 @@ async fn run_cpes(args: CpeArgs) -> anyhow::Result<()> {
     let fleet = Fleet::start(config);
     let fleet =
         fleet.await.with_context(|| format!("failed to listen on {listen} for connection requests"))?;
-    println!("{count} CPEs are calling");
+    output::line(format_args!("{count} CPEs are calling"))?;
     let mut shown = Statistics::default();
     let mut tick = tokio::time::interval(Duration::from_secs(1));
     let mut end = std::pin::pin!(end(duration));
     loop {
         tokio::select! {
-            _ = tick.tick() => shown = show(&fleet, &shown),
+            _ = tick.tick() => shown = show(&fleet, &shown)?,
             () = &mut end => break,
         }
     }
-    show(&fleet, &shown);
+    show(&fleet, &shown)?;
     fleet.stop().await;
     Ok(())
 }
@@ -201,9 +203,9 @@ fn quirk_parser() -> impl TypedValueParser<Value = Quirk> {
 }
 
 /// Prints how far the fleet is, and why sessions failed if some did since the last line.
-fn show(fleet: &Fleet, before: &Statistics) -> Statistics {
+fn show(fleet: &Fleet, before: &Statistics) -> anyhow::Result<Statistics> {
     let now = fleet.statistics();
-    println!(
+    output::line(format_args!(
         "sessions: {} ended well (+{}), {} failed (+{}), {} open; RPCs {} (+{}); connection requests {}",
         now.sessions_ok,
         now.sessions_ok - before.sessions_ok,
@@ -213,13 +215,13 @@ fn show(fleet: &Fleet, before: &Statistics) -> Statistics {
         now.rpcs,
         now.rpcs - before.rpcs,
         now.connection_requests
-    );
+    ))?;
     if now.sessions_failed > before.sessions_failed
         && let Some(why) = &now.last_failure
     {
-        println!("last failure: {why}");
+        output::line(format_args!("last failure: {why}"))?;
     }
-    now
+    Ok(now)
 }
 
 async fn run_acs(args: AcsArgs) -> anyhow::Result<()> {
@@ -233,14 +235,14 @@ async fn run_acs(args: AcsArgs) -> anyhow::Result<()> {
         let parameter_names = Array(args.every_session.into_iter().map(Into::into).collect());
         acs.on_every_session(vec![Request::GetParameterValues(GetParameterValues { parameter_names })]);
     }
-    println!("ACS at {}", acs.url());
+    output::line(format_args!("ACS at {}", acs.url()))?;
     let mut log = acs.log();
     let mut end = std::pin::pin!(end(args.duration_seconds));
     loop {
         tokio::select! {
             entry = log.recv() => match entry {
-                Ok((serial, seen)) => println!("{serial}: {seen}"),
-                Err(RecvError::Lagged(missed)) => println!("{missed} lines left out"),
+                Ok((serial, seen)) => output::line(format_args!("{serial}: {seen}"))?,
+                Err(RecvError::Lagged(missed)) => output::line(format_args!("{missed} lines left out"))?,
                 Err(RecvError::Closed) => break,
             },
             () = &mut end => break,
@@ -253,7 +255,7 @@ async fn run_acs(args: AcsArgs) -> anyhow::Result<()> {
 async fn run_broker(args: BrokerArgs) -> anyhow::Result<()> {
     let broker = Broker::start(BrokerConfig { listen: args.listen }).await;
     let broker = broker.with_context(|| format!("failed to listen on {}", args.listen))?;
-    println!("broker at mqtt://{}", broker.address());
+    output::line(format_args!("broker at mqtt://{}", broker.address()))?;
     end(args.duration_seconds).await;
     broker.stop().await;
     Ok(())

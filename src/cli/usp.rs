@@ -1,9 +1,8 @@
 //! `dragoman usp`: a USP controller for people.
 
-use std::io::{self, Write};
 use std::time::Duration;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{anyhow, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use tokio::sync::broadcast::{self, error::RecvError};
 
@@ -12,6 +11,7 @@ use crate::sim::controller::{Controller, Notification, RequestError, requests};
 use crate::usp::message::{self, Request, Response, notify};
 
 use super::meeting::{self, Meeting, endpoint};
+use super::output;
 use report::Report;
 use words::{Assignment, pairs, texts};
 
@@ -254,7 +254,7 @@ impl Console {
             report.row([agent.as_str()]);
         }
         if report.rows.is_empty() {
-            eprintln!("no agent showed up; agents do when they connect, notify or answer");
+            output::tell("no agent showed up; agents do when they connect, notify or answer");
         }
         self.print(&report)
     }
@@ -272,7 +272,7 @@ impl Console {
             tokio::select! {
                 notification = notifications.recv() => match notification {
                     Ok(notification) => self.show(&notification)?,
-                    Err(RecvError::Lagged(missed)) => eprintln!("{missed} notifications left out"),
+                    Err(RecvError::Lagged(missed)) => output::tell(format_args!("{missed} notifications left out")),
                     Err(RecvError::Closed) => return Ok(()),
                 },
                 () = &mut over => return Ok(()),
@@ -337,8 +337,8 @@ impl Console {
 
     fn show(&self, notification: &Notification) -> anyhow::Result<()> {
         match self.format {
-            Format::Table => say(&format!("{}\n", report::line(notification))),
-            Format::Json => say(&format!("{}\n", report::notification_json(notification))),
+            Format::Table => output::line(report::line(notification)),
+            Format::Json => output::line(report::notification_json(notification)),
         }
     }
 
@@ -346,12 +346,12 @@ impl Console {
     fn print(&self, report: &Report) -> anyhow::Result<()> {
         match self.format {
             Format::Table => {
-                say(&report.table())?;
+                output::say(report.table())?;
                 for failure in &report.failures {
-                    eprintln!("{}", failure.line());
+                    output::tell(failure.line());
                 }
             }
-            Format::Json => say(&format!("{:#}\n", report.json()))?,
+            Format::Json => output::line(format_args!("{:#}", report.json()))?,
         }
         match report.failures.len() {
             0 => Ok(()),
@@ -359,12 +359,6 @@ impl Console {
             many => Err(anyhow!("the agent reports {many} errors")),
         }
     }
-}
-
-/// Writes to the standard output; who reads it may have gone, as `head` does.
-fn say(text: &str) -> anyhow::Result<()> {
-    let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("nobody reads the output")
 }
 
 /// A name for a subscription that is not used yet.

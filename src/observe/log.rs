@@ -18,6 +18,8 @@ pub fn start_log(filter: &str, format: LogFormat) {
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let builder =
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    // A line that nobody reads is no reason to write another one, which would end whoever logs.
+    let builder = builder.log_internal_errors(false);
     // Colours are for people at a terminal, not for files.
     let builder = builder.with_ansi(std::io::stderr().is_terminal());
     // The only error is that somebody has started it before.

@@ -73,7 +73,8 @@ impl Judge {
         Self { auth, nonces, guesses: Mutex::default() }
     }
 
-    /// Judges a request of a client, and tells as which user it comes in; `now` is in seconds, on any clock that only goes forward.
+    /// Judges a request of a client, and tells as which user it comes in; `now` is in seconds, on any clock that
+    /// only goes forward.
     pub fn judge(
         &self,
         client: &Client,

@@ -2,7 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use super::gateway::{BINARY, Setup};
 
@@ -101,4 +101,37 @@ fn conformance_lists_its_checks_and_says_why_it_cannot_begin() {
     let broker = "mqtt://127.0.0.1:1";
     let (good, said) = run(&["--agent", "os::00256D-1", "--mqtt", broker]);
     assert!(!good && said.contains("failed to connect to the broker at 127.0.0.1:1"), "{said}");
+}
+
+/// Runs a command whose output nobody reads; returns its status and what it says on the standard error.
+fn unread(arguments: &[&str]) -> (Option<i32>, String) {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let child = Command::new(BINARY).args(arguments).stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
+    let output = child.wait_with_output().unwrap();
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[test]
+fn who_reads_the_output_may_go_and_the_command_ends_without_a_word() {
+    let folder = super::mosquitto::folder("gone");
+    let file = folder.join("x.toml");
+    std::fs::write(&file, "[cwmp]\nlisten = \"127.0.0.1:0\"\n[store]\nfile = \"x.db\"\n").unwrap();
+    let model = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/models/tr181-small.csv");
+    for arguments in [
+        &["config", "example"][..],
+        &["config", "check", file.to_str().unwrap()],
+        &["conformance", "--list"],
+        &["sim", "acs", "--listen", "127.0.0.1:0"],
+        &["sim", "broker", "--listen", "127.0.0.1:0"],
+        &["sim", "cpe", "--acs-url", "http://127.0.0.1:1/", "--model", model],
+        &["sandbox", "--cpes", "2"],
+    ] {
+        assert_eq!(unread(arguments), (Some(141), String::new()), "{arguments:?}");
+    }
+    for arguments in [&["--help"][..], &["--version"]] {
+        let (_, said) = unread(arguments);
+        assert_eq!(said, "", "{arguments:?}");
+    }
+    std::fs::remove_dir_all(folder).unwrap();
 }

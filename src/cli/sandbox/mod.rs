@@ -8,6 +8,7 @@ use clap::Args;
 
 use crate::observe::{LogFormat, start_log};
 
+use super::output::Gone;
 use voice::Voice;
 use world::World;
 
@@ -28,13 +29,22 @@ pub(super) async fn run(arguments: SandboxArgs) -> anyhow::Result<()> {
     start_log(arguments.log.as_deref().unwrap_or("error"), LogFormat::Text);
     let voice = Voice::start();
     let world = World::build(usize::from(arguments.cpes), &voice).await?;
-    let told = story::tell(&world, &voice).await;
+    let told = tokio::select! {
+        told = show(&world, &voice, arguments.once) => told,
+        () = voice.gone() => Err(Gone.into()),
+    };
     if let Err(error) = &told {
         voice.fail(&format!("{error:#}"));
-    } else if !arguments.once {
-        world.invite(&voice);
-        tokio::signal::ctrl_c().await?;
     }
     world.end(&voice).await;
     told
+}
+
+async fn show(world: &World, voice: &Voice, once: bool) -> anyhow::Result<()> {
+    story::tell(world, voice).await?;
+    if !once {
+        world.invite(voice);
+        tokio::signal::ctrl_c().await?;
+    }
+    Ok(())
 }

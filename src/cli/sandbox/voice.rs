@@ -1,22 +1,33 @@
 //! How the sandbox speaks: one line for each thing that happens, with its time and who does it.
 
+use std::fmt;
 use std::io::IsTerminal as _;
 use std::time::Instant;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::output;
 
 /// Writes the transcript to standard output.
 pub(super) struct Voice {
     started: Instant,
     colour: bool,
+    /// Cancelled once nobody listens any more.
+    gone: CancellationToken,
 }
 
 impl Voice {
     pub fn start() -> Self {
-        Self { started: Instant::now(), colour: std::io::stdout().is_terminal() }
+        Self {
+            started: Instant::now(),
+            colour: std::io::stdout().is_terminal(),
+            gone: CancellationToken::new(),
+        }
     }
 
     /// A new part of the story.
     pub fn chapter(&self, title: &str) {
-        println!("\n{}", self.paint("1", title));
+        self.line(format_args!("\n{}", self.paint("1", title)));
     }
 
     /// Somebody does something.
@@ -24,19 +35,31 @@ impl Voice {
         let seconds = self.started.elapsed().as_secs_f32();
         let mut lines = what.lines();
         let first = lines.next().unwrap_or("");
-        println!("{seconds:6.1} s  {}  {first}", self.paint(colour_of(who), &format!("{who:<10}")));
+        let who = self.paint(colour_of(who), &format!("{who:<10}"));
+        self.line(format_args!("{seconds:6.1} s  {who}  {first}"));
         for line in lines {
-            println!("{:22}{line}", "");
+            self.line(format_args!("{:22}{line}", ""));
         }
     }
 
     /// Text without a speaker.
     pub fn note(&self, text: &str) {
-        println!("{text}");
+        self.line(text);
     }
 
     pub fn fail(&self, why: &str) {
-        println!("\n{} {why}", self.paint("31;1", "The story broke off:"));
+        self.line(format_args!("\n{} {why}", self.paint("31;1", "The story broke off:")));
+    }
+
+    /// Resolves when nobody listens any more.
+    pub async fn gone(&self) {
+        self.gone.cancelled().await;
+    }
+
+    fn line(&self, text: impl fmt::Display) {
+        if output::line(text).is_err() {
+            self.gone.cancel();
+        }
     }
 
     fn paint(&self, code: &str, text: &str) -> String {
