@@ -241,7 +241,7 @@ async fn run_acs(args: AcsArgs) -> anyhow::Result<()> {
     loop {
         tokio::select! {
             entry = log.recv() => match entry {
-                Ok((serial, seen)) => output::line(format_args!("{serial}: {seen}"))?,
+                Ok((cpe, seen)) => output::line(format_args!("{cpe}: {seen}"))?,
                 Err(RecvError::Lagged(missed)) => output::line(format_args!("{missed} lines left out"))?,
                 Err(RecvError::Closed) => break,
             },

@@ -5,15 +5,20 @@ use std::time::Duration;
 
 use crate::cwmp::rpc::*;
 use crate::datamodel::ValueType;
+use crate::identity::EndpointId;
 
 use super::acs::{Acs, AcsConfig, Seen};
 use super::cpe::{Fleet, FleetConfig, Model, Quirk, Quirks};
 
 const TR181: &str = include_str!("../../fixtures/models/tr181-small.csv");
 const TR098: &str = include_str!("../../fixtures/models/tr098-small.csv");
-const SERIAL: &str = "00000001";
 const CHANNEL: &str = "Device.WiFi.Radio.1.Channel";
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The CPE of a fleet with that serial number.
+fn cpe(serial: u32) -> EndpointId {
+    EndpointId::parse(&format!("ops::00256D-SimGateway-{serial:08}")).unwrap()
+}
 
 async fn acs() -> Acs {
     Acs::start(AcsConfig::default()).await.unwrap()
@@ -27,7 +32,7 @@ fn config(acs: &Acs) -> FleetConfig {
 /// Waits for as many ended sessions.
 async fn sessions(acs: &Acs, wanted: usize) {
     let ended = |seen: &[Seen]| seen.iter().filter(|it| **it == Seen::End).count() >= wanted;
-    assert!(acs.until(SERIAL, PATIENCE, ended).await, "{:#?}", acs.seen(SERIAL));
+    assert!(acs.until(&cpe(1), PATIENCE, ended).await, "{:#?}", acs.seen(&cpe(1)));
 }
 
 /// A CPE whose first session has ended.
@@ -52,22 +57,22 @@ fn write(name: &'static str, value: &'static str, value_type: ValueType) -> Requ
 }
 
 fn violations(acs: &Acs) -> Vec<Seen> {
-    acs.seen(SERIAL).into_iter().filter(|it| matches!(it, Seen::Violation(_))).collect()
+    acs.seen(&cpe(1)).into_iter().filter(|it| matches!(it, Seen::Violation(_))).collect()
 }
 
 fn informs(acs: &Acs) -> Vec<Seen> {
-    acs.seen(SERIAL).into_iter().filter(|it| matches!(it, Seen::Inform { .. })).collect()
+    acs.seen(&cpe(1)).into_iter().filter(|it| matches!(it, Seen::Inform { .. })).collect()
 }
 
 #[tokio::test]
 async fn the_first_session_bootstraps_and_carries_the_acs_rpcs_in_order() {
     let acs = acs().await;
     acs.on_every_session(vec![read(&["Device.DeviceInfo.UpTime"])]);
-    acs.enqueue(SERIAL, write(CHANNEL, "11", ValueType::UnsignedInt));
-    acs.enqueue(SERIAL, read(&[CHANNEL]));
-    acs.enqueue(SERIAL, read(&["Device.Nope"]));
+    acs.enqueue(&cpe(1), write(CHANNEL, "11", ValueType::UnsignedInt));
+    acs.enqueue(&cpe(1), read(&[CHANNEL]));
+    acs.enqueue(&cpe(1), read(&["Device.Nope"]));
     let fleet = booted(&acs, config(&acs)).await;
-    let seen = acs.seen(SERIAL);
+    let seen = acs.seen(&cpe(1));
     assert!(seen[0].is_inform_with("0 BOOTSTRAP") && seen[0].is_inform_with("1 BOOT"));
     assert!(seen[1].value("Device.DeviceInfo.UpTime").is_some());
     assert!(matches!(&seen[2], Seen::Response { rpc, .. } if rpc == "SetParameterValues"));
@@ -86,9 +91,9 @@ async fn a_connection_request_wakes_the_cpe_only_with_the_password() {
     let acs = acs().await;
     let credentials = Some(("acs".to_owned(), "secret".to_owned()));
     let fleet = booted(&acs, FleetConfig { credentials, ..config(&acs) }).await;
-    assert_eq!(acs.connection_request(SERIAL, None).await, Ok(401));
-    assert_eq!(acs.connection_request(SERIAL, Some(("acs", "wrong"))).await, Ok(401));
-    assert_eq!(acs.connection_request(SERIAL, Some(("acs", "secret"))).await, Ok(200));
+    assert_eq!(acs.connection_request(&cpe(1), None).await, Ok(401));
+    assert_eq!(acs.connection_request(&cpe(1), Some(("acs", "wrong"))).await, Ok(401));
+    assert_eq!(acs.connection_request(&cpe(1), Some(("acs", "secret"))).await, Ok(200));
     sessions(&acs, 2).await;
     let informs = informs(&acs);
     assert_eq!(informs.len(), 2);
@@ -106,7 +111,7 @@ async fn a_change_on_the_device_reaches_the_acs_that_asked_for_it() {
         ..SetParameterAttributesStruct::default()
     };
     let parameter_list = Array(vec![parameter]);
-    acs.enqueue(SERIAL, Request::SetParameterAttributes(SetParameterAttributes { parameter_list }));
+    acs.enqueue(&cpe(1), Request::SetParameterAttributes(SetParameterAttributes { parameter_list }));
     let fleet = booted(&acs, config(&acs)).await;
     assert!(fleet.set(0, CHANNEL, "3"));
     sessions(&acs, 2).await;
@@ -119,13 +124,13 @@ async fn a_change_on_the_device_reaches_the_acs_that_asked_for_it() {
 #[tokio::test]
 async fn reboots_by_rpc_and_by_power_and_diagnostics_come_back_with_their_events() {
     let acs = acs().await;
-    acs.enqueue(SERIAL, Request::Reboot(Reboot { command_key: "again".into() }));
+    acs.enqueue(&cpe(1), Request::Reboot(Reboot { command_key: "again".into() }));
     let fleet = booted(&acs, config(&acs)).await;
     sessions(&acs, 2).await;
     fleet.reboot(0);
     sessions(&acs, 3).await;
     let state = "Device.IP.Diagnostics.IPPing.DiagnosticsState";
-    acs.enqueue(SERIAL, write(state, "Requested", ValueType::String));
+    acs.enqueue(&cpe(1), write(state, "Requested", ValueType::String));
     fleet.inform_now(0);
     sessions(&acs, 5).await;
     let informs = informs(&acs);
@@ -146,10 +151,10 @@ async fn a_download_ends_in_a_transfer_complete_before_the_acs_has_its_turn() {
         url: "http://files/2.0.0".into(),
         ..Download::default()
     };
-    acs.enqueue(SERIAL, Request::Download(download));
+    acs.enqueue(&cpe(1), Request::Download(download));
     let fleet = booted(&acs, config(&acs)).await;
     sessions(&acs, 2).await;
-    let seen = acs.seen(SERIAL);
+    let seen = acs.seen(&cpe(1));
     let at = seen.iter().position(|it| it.is_inform_with("7 TRANSFER COMPLETE")).unwrap();
     assert!(seen[at].is_inform_with("M Download"));
     assert_eq!(seen[at].value("Device.DeviceInfo.SoftwareVersion"), Some("2.0.0"));
@@ -177,13 +182,13 @@ async fn an_outage_of_the_acs_is_ridden_out_with_retry_counts() {
 async fn quirks_change_the_way_and_not_the_outcome() {
     let acs = acs().await;
     acs.bodies(true);
-    acs.enqueue(SERIAL, read(&[CHANNEL]));
+    acs.enqueue(&cpe(1), read(&[CHANNEL]));
     let close = Quirks { slow_ms: 1, ..Quirks::of(&[Quirk::NewConnection]) };
     let fleet = booted(&acs, FleetConfig { quirks: close, ..config(&acs) }).await;
-    assert_eq!(acs.exchanges(SERIAL).len(), 3);
+    assert_eq!(acs.exchanges(&cpe(1)).len(), 3);
     fleet.stop().await;
     let no_cookies = Quirks::of(&[Quirk::NoCookies]);
-    acs.enqueue(SERIAL, read(&[CHANNEL]));
+    acs.enqueue(&cpe(1), read(&[CHANNEL]));
     let fleet = Fleet::start(FleetConfig { quirks: no_cookies, ..config(&acs) }).await.unwrap();
     sessions(&acs, 2).await;
     assert_eq!(violations(&acs), []);
@@ -193,7 +198,7 @@ async fn quirks_change_the_way_and_not_the_outcome() {
 #[tokio::test]
 async fn an_answer_that_is_cut_off_fails_the_session_once() {
     let acs = acs().await;
-    acs.enqueue(SERIAL, write(CHANNEL, "11", ValueType::UnsignedInt));
+    acs.enqueue(&cpe(1), write(CHANNEL, "11", ValueType::UnsignedInt));
     let cut = Quirks { drop_before_answer_to: Some("SetParameterValues".into()), ..Quirks::default() };
     let fleet = booted(&acs, FleetConfig { quirks: cut, ..config(&acs) }).await;
     assert_eq!(fleet.statistics().sessions_failed, 1);
@@ -219,9 +224,25 @@ async fn many_cpes_with_periodic_informs_share_one_process() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert_eq!(fleet.statistics().sessions_failed, 0);
-    assert_eq!(acs.serials().len(), 200);
-    assert!(acs.seen("00001199").iter().any(|it| it.is_inform_with("2 PERIODIC")));
+    assert_eq!(acs.cpes().len(), 200);
+    assert!(acs.seen(&cpe(1_199)).iter().any(|it| it.is_inform_with("2 PERIODIC")));
     fleet.stop().await;
+}
+
+#[tokio::test]
+async fn fleets_with_the_same_serial_numbers_are_not_mixed_up() {
+    let acs = acs().await;
+    let (one, other) = (cpe(1), EndpointId::parse("ops::00256D-Other-00000001").unwrap());
+    acs.enqueue(&other, read(&[CHANNEL]));
+    let fleet = booted(&acs, config(&acs)).await;
+    let second = FleetConfig { product_class: "Other".into(), ..config(&acs) };
+    let second = Fleet::start(second).await.unwrap();
+    let ended = |seen: &[Seen]| seen.contains(&Seen::End);
+    assert!(acs.until(&other, PATIENCE, ended).await, "{:?}", acs.seen(&other));
+    let reads = |cpe| acs.seen(cpe).iter().filter(|it| matches!(it, Seen::Response { .. })).count();
+    assert_eq!((reads(&one), reads(&other), acs.cpes().len()), (0, 1, 2));
+    fleet.stop().await;
+    second.stop().await;
 }
 
 #[tokio::test]
@@ -235,9 +256,9 @@ async fn an_acs_that_asks_for_a_password_lets_in_only_who_knows_it() {
     }
     assert_eq!(stranger.statistics().last_failure.as_deref(), Some("the ACS answered status 401"));
     stranger.stop().await;
-    acs.enqueue(SERIAL, read(&[CHANNEL]));
+    acs.enqueue(&cpe(1), read(&[CHANNEL]));
     let fleet = booted(&acs, FleetConfig { acs_credentials: credentials, ..config(&acs) }).await;
     assert_eq!(fleet.statistics().sessions_failed, 0);
-    assert_eq!(acs.serials(), [SERIAL]);
+    assert_eq!(acs.cpes(), [cpe(1)]);
     fleet.stop().await;
 }

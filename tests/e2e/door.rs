@@ -36,11 +36,11 @@ async fn cpes_are_let_in_by_digest_with_and_without_cookies_and_the_acs_sees_no_
         let all = if no_cookies { vec![Quirk::NoCookies] } else { Vec::new() };
         config.quirks = Quirks { all, ..Quirks::default() };
         let fleet = Fleet::start(config).await.unwrap();
-        for serial in first_serial..first_serial + 3 {
+        for cpe in fleet.device_ids() {
             let ended = |seen: &[Seen]| seen.iter().any(|it| matches!(it, Seen::End));
-            let serial = format!("{serial:08}");
-            assert!(acs.until(&serial, PATIENCE, ended).await, "{serial}: {}", setup.log());
-            let Some(Seen::Inform { headers, .. }) = acs.seen(&serial).into_iter().next() else { panic!() };
+            let cpe = cpe.endpoint_id();
+            assert!(acs.until(&cpe, PATIENCE, ended).await, "{cpe}: {}", setup.log());
+            let Some(Seen::Inform { headers, .. }) = acs.seen(&cpe).into_iter().next() else { panic!() };
             assert!(headers.iter().all(|(name, _)| name != "authorization"));
         }
         assert_eq!(fleet.statistics().sessions_failed, 0, "{:?}", fleet.statistics().last_failure);

@@ -11,7 +11,7 @@ use dragoman::transport::http::client_cert;
 use super::gateway::{Gateway, Setup};
 use super::mosquitto::{folder, free_port, wait_for_port};
 use super::pki::{Pki, post};
-use super::relay::odd_inform;
+use super::relay::{odd, odd_inform};
 use super::usp::PATIENCE;
 
 /// A running haproxy; dropping it ends it.
@@ -84,7 +84,7 @@ fn setup(acs: &Acs, says: &str) -> Setup {
 
 /// The headers with which an Inform reached the ACS.
 fn headers(acs: &Acs, serial: &str, name: &str) -> Vec<String> {
-    let seen = acs.seen(serial);
+    let seen = acs.seen(&odd(serial));
     let Some(Seen::Inform { headers, .. }) = seen.into_iter().find(|it| matches!(it, Seen::Inform { .. }))
     else {
         panic!("no Inform of {serial}");

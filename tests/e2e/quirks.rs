@@ -76,10 +76,6 @@ fn agent(fleet: &Fleet) -> EndpointId {
     fleet.device_ids()[0].endpoint_id()
 }
 
-fn serial(fleet: &Fleet) -> String {
-    fleet.device_ids()[0].serial_number.clone()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cpe_with_any_quirk_is_served_to_the_acs_and_to_the_controller() {
     let world = World::build().await;
@@ -105,7 +101,7 @@ async fn a_cpe_with_any_quirk_is_served_to_the_acs_and_to_the_controller() {
     join_all(reads).await;
     for (quirk, fleet) in Quirk::ALL.iter().zip(&fleets) {
         let read = |seen: &[Seen]| seen.iter().any(|it| it.value(SSID).is_some());
-        assert!(world.acs.until(&serial(fleet), PATIENCE, read).await, "{}", quirk.name());
+        assert!(world.acs.until(&agent(fleet), PATIENCE, read).await, "{}", quirk.name());
         let fails = matches!(quirk, Quirk::Vanish | Quirk::Oversize);
         let statistics = fleet.statistics();
         assert_eq!(statistics.sessions_failed, u64::from(fails), "{}: {statistics:?}", quirk.name());
@@ -147,10 +143,10 @@ async fn what_happens_to_a_device_by_itself_is_told_to_the_acs() {
         "1 BOOT",
     ] {
         let told = |seen: &[Seen]| seen.iter().any(|it| it.is_inform_with(code));
-        assert!(world.acs.until(&serial(&fleet), PATIENCE, told).await, "{code} was not told");
+        assert!(world.acs.until(&agent(&fleet), PATIENCE, told).await, "{code} was not told");
     }
     let boots = |seen: &[Seen]| seen.iter().filter(|it| it.is_inform_with("1 BOOT")).count() > 1;
-    assert!(world.acs.until(&serial(&fleet), PATIENCE, boots).await, "it did not reboot");
+    assert!(world.acs.until(&agent(&fleet), PATIENCE, boots).await, "it did not reboot");
     assert_ne!(fleet.value(0, version).as_deref(), Some(""), "the value did not change");
     world.end(vec![fleet]).await;
 }
@@ -176,13 +172,9 @@ async fn s08_requests_that_are_held_up_and_those_that_do_not_care_both_reach_the
             let told = |it: &Seen| it.to_string().contains("AutonomousTransferComplete");
             seen.iter().any(told) && seen.iter().any(|it| it.value(SSID).is_some())
         };
-        assert!(
-            world.acs.until(&serial(fleet), PATIENCE, done).await,
-            "{:?}",
-            world.acs.seen(&serial(fleet))
-        );
+        assert!(world.acs.until(&agent(fleet), PATIENCE, done).await, "{:?}", world.acs.seen(&agent(fleet)));
         let violations =
-            world.acs.seen(&serial(fleet)).into_iter().filter(|it| matches!(it, Seen::Violation(_)));
+            world.acs.seen(&agent(fleet)).into_iter().filter(|it| matches!(it, Seen::Violation(_)));
         assert_eq!(violations.collect::<Vec<_>>(), []);
     }
     world.end(fleets).await;
@@ -221,7 +213,7 @@ async fn while_the_acs_is_down_usp_goes_on_and_what_is_the_acs_s_waits_for_it() 
                 && matches!(it, Seen::Inform { retry_count, .. } if *retry_count > 0)
         })
     };
-    assert!(back.until(&serial(&fleet), PATIENCE, told).await, "the ACS never heard of it");
+    assert!(back.until(&agent(&fleet), PATIENCE, told).await, "the ACS never heard of it");
     std::mem::replace(&mut world.acs, back).stop().await;
     world.end(vec![fleet]).await;
 }

@@ -4,6 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use dragoman::identity::EndpointId;
 use dragoman::sim::acs::{Acs, AcsConfig, Seen};
 
 use super::gateway::Setup;
@@ -22,6 +23,11 @@ pub fn odd_inform(serial: &str) -> String {
          <Name>Device.DeviceInfo.SoftwareVersion</Name><Value xsi:type='xsd:string'>1</Value>\
          </ParameterValueStruct></ParameterList></q:Inform></s:Body></s:Envelope>\n\n"
     )
+}
+
+/// Who sends it.
+pub fn odd(serial: &str) -> EndpointId {
+    EndpointId::parse(&format!("ops::00256D-Odd-{serial}")).unwrap()
 }
 
 struct RawCpe {
@@ -82,7 +88,7 @@ async fn every_byte_that_one_side_sends_is_the_byte_that_the_other_gets() {
     let read = dragoman::cwmp::rpc::GetParameterValues {
         parameter_names: dragoman::cwmp::rpc::Array(vec!["Device.DeviceInfo.UpTime".into()]),
     };
-    acs.enqueue("RAW1", dragoman::cwmp::rpc::Request::GetParameterValues(read));
+    acs.enqueue(&odd("RAW1"), dragoman::cwmp::rpc::Request::GetParameterValues(read));
     let setup = Setup::new(0, &format!("[acs]\nurl = \"{}\"\n", acs.url()));
     let gateway = setup.start();
     let address = gateway.cwmp;
@@ -98,7 +104,7 @@ async fn every_byte_that_one_side_sends_is_the_byte_that_the_other_gets() {
         said.map(|body| cpe.post(body.as_bytes()))
     });
     let heard = heard.await.unwrap();
-    let exchanges = acs.exchanges("RAW1");
+    let exchanges = acs.exchanges(&odd("RAW1"));
     assert_eq!(exchanges.len(), 3);
     for ((exchange, sent), (status, received)) in exchanges.iter().zip(&bodies).zip(&heard) {
         assert_eq!(exchange.received, sent.as_bytes(), "what the CPE sent");
@@ -123,7 +129,7 @@ async fn while_the_acs_is_down_no_inform_is_answered_and_the_cpe_retries() {
     acs.refuse(None);
     let (status, _) = tokio::task::spawn_blocking(post).await.unwrap();
     assert_eq!(status, 200);
-    assert!(acs.seen("RAW2").iter().any(|seen| matches!(seen, Seen::Inform { .. })));
+    assert!(acs.seen(&odd("RAW2")).iter().any(|seen| matches!(seen, Seen::Inform { .. })));
     acs.stop().await;
     // Nobody listens there any more.
     let gone = Setup::new(0, "[acs]\nurl = \"http://127.0.0.1:1/\"\n");
@@ -176,7 +182,10 @@ async fn an_acs_that_asks_for_digest_is_answered_by_the_cpe_or_by_the_gateway() 
     config.first_serial = 77;
     let fleet = dragoman::sim::cpe::Fleet::start(config).await.unwrap();
     let informed = |seen: &[Seen]| seen.iter().any(|it| it.is_inform_with("1 BOOT"));
-    assert!(acs.until("00000077", super::usp::PATIENCE, informed).await, "the CPE's digest did not pass");
+    assert!(
+        acs.until(&fleet.device_ids()[0].endpoint_id(), super::usp::PATIENCE, informed).await,
+        "the CPE's digest did not pass"
+    );
     fleet.stop().await;
     acs.stop().await;
 }

@@ -11,7 +11,7 @@ use dragoman::transport::mqtt::Version;
 use super::gateway::{CONTROLLER, Setup};
 use super::mosquitto::{Mosquitto, free_port};
 use super::pki::{Pki, foreign_ca};
-use super::relay::odd_inform;
+use super::relay::{odd, odd_inform};
 use super::usp::{PATIENCE, SSID, controller, fleet, value};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -101,17 +101,17 @@ async fn an_acs_is_reached_by_https_and_one_of_another_ca_is_refused_with_the_re
     let gateway = setup.start();
     let fleet = fleet(&gateway, 1).await;
     let informed = |seen: &[Seen]| seen.iter().any(|it| it.is_inform_with("1 BOOT"));
-    assert!(acs.until("00000001", PATIENCE, informed).await, "{}", setup.log());
+    assert!(acs.until(&fleet.device_ids()[0].endpoint_id(), PATIENCE, informed).await, "{}", setup.log());
     fleet.stop().await;
     let wrong = Setup::new(0, &tables("foreign"));
     let other = wrong.start();
-    let before = acs.serials();
+    let before = acs.cpes();
     let strangers = super::usp::fleet(&other, 1).await;
     until_logged(&wrong, "UnknownIssuer").await;
     let log = wrong.log();
     let line = log.lines().find(|line| line.contains("UnknownIssuer")).unwrap();
     assert!(line.contains("the ACS did not answer") && line.contains("127.0.0.1"), "{line}");
-    assert_eq!(acs.serials(), before, "an ACS of another CA was told of a CPE");
+    assert_eq!(acs.cpes(), before, "an ACS of another CA was told of a CPE");
     strangers.stop().await;
     acs.stop().await;
 }
@@ -137,8 +137,8 @@ async fn a_cpe_needs_its_certificate_where_one_is_required_and_the_acs_is_told_o
     assert!(pki.inform(from, port, None, &odd_inform("TLS1")).await.is_err(), "let in without a certificate");
     let (answer, _) = pki.inform(from, port, Some("00256D-CPE"), &odd_inform("TLS2")).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    assert_eq!(acs.serials(), ["TLS2"]);
-    let seen = acs.seen("TLS2");
+    assert_eq!(acs.cpes(), [odd("TLS2")]);
+    let seen = acs.seen(&odd("TLS2"));
     let Some(Seen::Inform { headers, .. }) = seen.first() else { panic!("no Inform") };
     let certificates: Vec<_> = headers.iter().filter(|(name, _)| name == "client-cert").collect();
     assert_eq!(certificates.len(), 1, "the CPE's own word was relayed too");

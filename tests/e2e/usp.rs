@@ -66,7 +66,7 @@ async fn a_get_finds_its_way(version: &str, sharing: &str) {
         fleet.set(index, SSID, &format!("of {index}"));
         let got = value(&controller, &device.endpoint_id(), SSID).await;
         assert_eq!(got.as_deref(), Ok(format!("of {index}").as_str()));
-        let violations = acs.seen(&device.serial_number);
+        let violations = acs.seen(&device.endpoint_id());
         assert!(!violations.iter().any(|seen| matches!(seen, Seen::Violation(_))), "{violations:?}");
     }
     assert_eq!(fleet.statistics().sessions_failed, 0);

@@ -48,7 +48,7 @@ async fn arrive(world: &World, voice: &Voice) -> anyhow::Result<()> {
     let devices = world.devices();
     for device in &devices {
         let informed = |seen: &[Seen]| seen.iter().any(|it| it.is_inform_with("1 BOOT"));
-        let came = world.acs.until(&device.serial_number, PATIENCE, informed).await;
+        let came = world.acs.until(&device.endpoint_id(), PATIENCE, informed).await;
         ensure!(came, "the ACS heard nothing of {}", device.serial_number);
     }
     voice.say(
@@ -68,10 +68,10 @@ async fn acs_reads(world: &World, voice: &Voice, hero: &Hero) -> anyhow::Result<
     voice.chapter("2  The ACS works as ever");
     let name = "Device.DeviceInfo.UpTime";
     let parameter_names = Array(vec![name.into()]);
-    world.acs.enqueue(&hero.serial, Request::GetParameterValues(GetParameterValues { parameter_names }));
+    world.acs.enqueue(&hero.agent, Request::GetParameterValues(GetParameterValues { parameter_names }));
     wake(world, hero).await?;
     let answered = |seen: &[Seen]| seen.iter().any(|it| it.value(name).is_some());
-    ensure!(world.acs.until(&hero.serial, PATIENCE, answered).await, "the ACS got no answer");
+    ensure!(world.acs.until(&hero.agent, PATIENCE, answered).await, "the ACS got no answer");
     voice.say("ACS", &format!("sends {} a connection request, then reads {name}", hero.serial));
     Ok(())
 }
@@ -107,10 +107,10 @@ async fn controller_sets(world: &World, voice: &Voice, hero: &Hero) -> anyhow::R
     voice.say("controller", &format!("Set {SSID} = \"Set by USP\""));
     ensure!(world.modern().value(0, SSID).as_deref() == Some("Set by USP"), "the CPE does not have it");
     let parameter_names = Array(vec![SSID.into()]);
-    world.acs.enqueue(&hero.serial, Request::GetParameterValues(GetParameterValues { parameter_names }));
+    world.acs.enqueue(&hero.agent, Request::GetParameterValues(GetParameterValues { parameter_names }));
     wake(world, hero).await?;
     let sees = |seen: &[Seen]| seen.iter().any(|it| it.value(SSID) == Some("Set by USP"));
-    ensure!(world.acs.until(&hero.serial, PATIENCE, sees).await, "the ACS does not see it");
+    ensure!(world.acs.until(&hero.agent, PATIENCE, sees).await, "the ACS does not see it");
     voice.say("ACS", &format!("reads {SSID}: \"Set by USP\""));
     Ok(())
 }
@@ -126,7 +126,7 @@ async fn subscription_fires(
     voice.say("controller", &format!("subscribes to ValueChange of {SSID}"));
     let value = ParameterValueStruct::new(SSID.to_owned(), "Set by the ACS".to_owned(), ValueType::String);
     let request = SetParameterValues { parameter_list: Array(vec![value]), parameter_key: "acs-1".into() };
-    world.acs.enqueue(&hero.serial, Request::SetParameterValues(request));
+    world.acs.enqueue(&hero.agent, Request::SetParameterValues(request));
     wake(world, hero).await?;
     voice.say("ACS", &format!("sets {SSID} = \"Set by the ACS\""));
     let told = until(notices, &hero.agent, |it| match it {
@@ -206,7 +206,7 @@ async fn reboot(
     ensure!(cause == "RemoteReboot", "Boot! has another cause: {cause}");
     voice.say("controller", &format!("Notify Device.Boot! with Cause {cause}"));
     let seen = |seen: &[Seen]| seen.iter().filter(|it| it.is_inform_with("1 BOOT")).count() >= 2;
-    ensure!(world.acs.until(&hero.serial, PATIENCE, seen).await, "the ACS was not told of the reboot");
+    ensure!(world.acs.until(&hero.agent, PATIENCE, seen).await, "the ACS was not told of the reboot");
     voice.say("ACS", "sees the Inform with 1 BOOT, as after any reboot");
     Ok(())
 }
@@ -214,7 +214,7 @@ async fn reboot(
 async fn wake(world: &World, hero: &Hero) -> anyhow::Result<()> {
     // A CPE that is in a session at the moment answers 503, and an ACS tries again.
     for _ in 0..40 {
-        let status = world.acs.connection_request(&hero.serial, None).await;
+        let status = world.acs.connection_request(&hero.agent, None).await;
         match status {
             Ok(200 | 204) => return Ok(()),
             Ok(503) => tokio::time::sleep(Duration::from_millis(250)).await,

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use bytes::Bytes;
 
 use crate::cwmp::rpc::{Inform, Request};
+use crate::identity::EndpointId;
 use crate::sim::soap::{self, Owned};
 
 use super::answers;
@@ -40,7 +41,7 @@ struct Device {
 
 #[derive(Debug)]
 struct Session {
-    serial: String,
+    cpe: EndpointId,
     namespace: String,
     /// What every session is asked, as far as this one was not yet.
     todo: VecDeque<Request<'static>>,
@@ -52,7 +53,7 @@ struct Session {
 /// All that the stub ACS knows.
 #[derive(Debug, Default)]
 pub(super) struct Hub {
-    devices: HashMap<String, Device>,
+    devices: HashMap<EndpointId, Device>,
     sessions: BTreeMap<SessionId, Session>,
     last_session: SessionId,
     pub every_session: Vec<Request<'static>>,
@@ -61,13 +62,13 @@ pub(super) struct Hub {
     pub hold: bool,
     pub record: bool,
     /// Log entries since they were last taken, for those who look on.
-    fresh: Vec<(String, Seen)>,
+    fresh: Vec<(EndpointId, Seen)>,
 }
 
 impl Hub {
     /// Queues an RPC; `false` if the queue is full.
-    pub fn enqueue(&mut self, serial: &str, rpc: Request<'static>) -> bool {
-        let queue = &mut self.device(serial).queue;
+    pub fn enqueue(&mut self, cpe: &EndpointId, rpc: Request<'static>) -> bool {
+        let queue = &mut self.device(cpe).queue;
         let fits = queue.len() < MAX_QUEUE;
         if fits {
             queue.push_back(rpc);
@@ -75,24 +76,24 @@ impl Hub {
         fits
     }
 
-    pub fn seen(&self, serial: &str) -> Vec<Seen> {
-        self.devices.get(serial).map(|device| device.seen.iter().cloned().collect()).unwrap_or_default()
+    pub fn seen(&self, cpe: &EndpointId) -> Vec<Seen> {
+        self.devices.get(cpe).map(|device| device.seen.iter().cloned().collect()).unwrap_or_default()
     }
 
-    pub fn exchanges(&self, serial: &str) -> Vec<Exchange> {
-        self.devices.get(serial).map(|device| device.exchanges.iter().cloned().collect()).unwrap_or_default()
+    pub fn exchanges(&self, cpe: &EndpointId) -> Vec<Exchange> {
+        self.devices.get(cpe).map(|device| device.exchanges.iter().cloned().collect()).unwrap_or_default()
     }
 
-    pub fn serials(&self) -> Vec<String> {
+    pub fn cpes(&self) -> Vec<EndpointId> {
         self.devices.keys().cloned().collect()
     }
 
-    pub fn connection_request_url(&self, serial: &str) -> Option<String> {
-        self.devices.get(serial)?.connection_request_url.clone()
+    pub fn connection_request_url(&self, cpe: &EndpointId) -> Option<String> {
+        self.devices.get(cpe)?.connection_request_url.clone()
     }
 
     /// The log entries of all CPEs since this was last asked.
-    pub fn take_fresh(&mut self) -> Vec<(String, Seen)> {
+    pub fn take_fresh(&mut self) -> Vec<(EndpointId, Seen)> {
         std::mem::take(&mut self.fresh)
     }
 
@@ -107,12 +108,12 @@ impl Hub {
             return Answer { status, body: Bytes::new(), session: None };
         }
         let received = post.body.clone();
-        let before = self.serial_of(post.session);
+        let before = self.cpe_of(post.session);
         let answer = self.answer(post);
-        let serial = self.serial_of(answer.session).or(before);
-        if let Some(serial) = serial.filter(|_| self.record) {
+        let cpe = self.cpe_of(answer.session).or(before);
+        if let Some(cpe) = cpe.filter(|_| self.record) {
             let exchange = Exchange { received, status: answer.status, sent: answer.body.clone() };
-            push_bounded(&mut self.device(&serial).exchanges, exchange, MAX_EXCHANGES);
+            push_bounded(&mut self.device(&cpe).exchanges, exchange, MAX_EXCHANGES);
         }
         answer
     }
@@ -163,13 +164,13 @@ impl Hub {
     ) -> Answer {
         self.last_session += 1;
         let id = self.last_session;
-        let serial = inform.device_id.serial_number.clone();
+        let cpe = inform.device_id.endpoint_id();
         let url = inform.parameter_list.iter().find(|it| it.name.ends_with(CONNECTION_REQUEST_URL));
         let url = url.map(|it| it.value.clone().into_owned());
         let message = answers::answer(&Request::Inform(inform.clone()));
         let seen = seen_inform(inform, headers);
-        self.log(&serial, seen);
-        let device = self.device(&serial);
+        self.log(&cpe, seen);
+        let device = self.device(&cpe);
         device.connection_request_url = url.or(device.connection_request_url.take());
         if let Some(older) = device.session.replace(id) {
             self.sessions.remove(&older);
@@ -178,7 +179,7 @@ impl Hub {
             self.sessions.pop_first();
         }
         let todo = self.every_session.iter().cloned().collect();
-        let session = Session { serial, namespace, todo, outstanding: None, next_id: 1 };
+        let session = Session { cpe, namespace, todo, outstanding: None, next_id: 1 };
         self.sessions.insert(id, session);
         let body = match message {
             Ok(response) => self.write(id, message_id.as_deref(), Owned::Response(response)),
@@ -215,7 +216,7 @@ impl Hub {
     /// The next RPC for the CPE, or the empty answer that ends the session.
     fn next(&mut self, id: SessionId) -> Answer {
         let Some(session) = self.sessions.get_mut(&id) else { return refusal() };
-        let queue = self.devices.get_mut(&session.serial).map(|device| &mut device.queue);
+        let queue = self.devices.get_mut(&session.cpe).map(|device| &mut device.queue);
         let request = session.todo.pop_front().or_else(|| queue.and_then(VecDeque::pop_front));
         let Some(request) = request else {
             self.log_of(Some(id), Seen::End);
@@ -223,8 +224,9 @@ impl Hub {
                 // Who was held up may ask after it.
                 return Answer { status: 204, body: Bytes::new(), session: Some(id) };
             }
-            let serial = self.sessions.remove(&id).map(|session| session.serial).unwrap_or_default();
-            self.device(&serial).session = None;
+            if let Some(session) = self.sessions.remove(&id) {
+                self.device(&session.cpe).session = None;
+            }
             return Answer { status: 204, body: Bytes::new(), session: None };
         };
         let rpc_id = format!("acs-{id}-{}", session.next_id);
@@ -249,24 +251,24 @@ impl Hub {
     }
 
     fn log_of(&mut self, session: Option<SessionId>, seen: Seen) {
-        if let Some(serial) = self.serial_of(session) {
-            self.log(&serial, seen);
+        if let Some(cpe) = self.cpe_of(session) {
+            self.log(&cpe, seen);
         }
     }
 
-    fn log(&mut self, serial: &str, seen: Seen) {
+    fn log(&mut self, cpe: &EndpointId, seen: Seen) {
         if self.fresh.len() < MAX_SEEN {
-            self.fresh.push((serial.to_owned(), seen.clone()));
+            self.fresh.push((cpe.clone(), seen.clone()));
         }
-        push_bounded(&mut self.device(serial).seen, seen, MAX_SEEN);
+        push_bounded(&mut self.device(cpe).seen, seen, MAX_SEEN);
     }
 
-    fn serial_of(&self, session: Option<SessionId>) -> Option<String> {
-        session.and_then(|id| self.sessions.get(&id)).map(|session| session.serial.clone())
+    fn cpe_of(&self, session: Option<SessionId>) -> Option<EndpointId> {
+        session.and_then(|id| self.sessions.get(&id)).map(|session| session.cpe.clone())
     }
 
-    fn device(&mut self, serial: &str) -> &mut Device {
-        self.devices.entry(serial.to_owned()).or_default()
+    fn device(&mut self, cpe: &EndpointId) -> &mut Device {
+        self.devices.entry(cpe.clone()).or_default()
     }
 }
 

@@ -20,6 +20,7 @@ use tokio::sync::{broadcast, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::cwmp::rpc::Request;
+use crate::identity::EndpointId;
 use crate::net::{
     HttpClient, HttpLimits, HttpReply, HttpRequest, HttpUrl, Incoming, Opening, TlsServer, decode_body,
 };
@@ -45,7 +46,8 @@ impl Default for AcsConfig {
     }
 }
 
-/// A running stub ACS; a clone is the same one.
+/// A running stub ACS; a clone is the same one. CPEs are told apart by OUI, product class and serial number, as
+/// the endpoint that stands for these.
 #[derive(Clone)]
 pub struct Acs(Arc<Shared>);
 
@@ -59,7 +61,7 @@ struct Shared {
     /// Counts POSTs, for those who wait for one.
     posts: watch::Sender<u64>,
     /// Log entries of all CPEs as they are made.
-    log: broadcast::Sender<(String, Seen)>,
+    log: broadcast::Sender<(EndpointId, Seen)>,
     stop: CancellationToken,
 }
 
@@ -90,8 +92,8 @@ impl Acs {
 
     /// Sends the RPC to the CPE in its next session, or in the one that is open; in order. An RPC that was
     /// sent is not sent again, whatever became of it. Returns `false` if too many wait already.
-    pub fn enqueue(&self, serial: &str, rpc: Request<'static>) -> bool {
-        self.hub().enqueue(serial, rpc)
+    pub fn enqueue(&self, cpe: &EndpointId, rpc: Request<'static>) -> bool {
+        self.hub().enqueue(cpe, rpc)
     }
 
     /// Sends these RPCs first in every session that opens from now on.
@@ -100,24 +102,24 @@ impl Acs {
     }
 
     /// The log of a CPE, the newest entries at the end; it is bounded.
-    pub fn seen(&self, serial: &str) -> Vec<Seen> {
-        self.hub().seen(serial)
+    pub fn seen(&self, cpe: &EndpointId) -> Vec<Seen> {
+        self.hub().seen(cpe)
     }
 
-    /// The serial numbers of all CPEs that called or have RPCs waiting.
-    pub fn serials(&self) -> Vec<String> {
-        self.hub().serials()
+    /// All CPEs that called or have RPCs waiting.
+    pub fn cpes(&self) -> Vec<EndpointId> {
+        self.hub().cpes()
     }
 
-    /// Log entries of all CPEs from now on, with their serial numbers; who reads too slowly misses some.
-    pub fn log(&self) -> broadcast::Receiver<(String, Seen)> {
+    /// Log entries of all CPEs from now on, with who said it; who reads too slowly misses some.
+    pub fn log(&self) -> broadcast::Receiver<(EndpointId, Seen)> {
         self.0.log.subscribe()
     }
 
     /// Waits until the log of a CPE is as wanted; `false` if it did not come to that in time.
     pub async fn until(
         &self,
-        serial: &str,
+        cpe: &EndpointId,
         patience: Duration,
         mut wanted: impl FnMut(&[Seen]) -> bool,
     ) -> bool {
@@ -125,7 +127,7 @@ impl Acs {
         let waiting = async {
             loop {
                 posts.borrow_and_update();
-                if wanted(&self.seen(serial)) {
+                if wanted(&self.seen(cpe)) {
                     return;
                 }
                 if posts.changed().await.is_err() {
@@ -142,8 +144,8 @@ impl Acs {
     }
 
     /// The bodies that were kept of a CPE, the newest at the end.
-    pub fn exchanges(&self, serial: &str) -> Vec<Exchange> {
-        self.hub().exchanges(serial)
+    pub fn exchanges(&self, cpe: &EndpointId) -> Vec<Exchange> {
+        self.hub().exchanges(cpe)
     }
 
     /// An outage: answers this status to everything, until told otherwise.
@@ -160,11 +162,11 @@ impl Acs {
     /// The error says why there is none.
     pub async fn connection_request(
         &self,
-        serial: &str,
+        cpe: &EndpointId,
         credentials: Option<(&str, &str)>,
     ) -> Result<u16, String> {
-        let url = self.hub().connection_request_url(serial);
-        let url = url.ok_or_else(|| format!("{serial} has not said where it takes connection requests"))?;
+        let url = self.hub().connection_request_url(cpe);
+        let url = url.ok_or_else(|| format!("{cpe} has not said where it takes connection requests"))?;
         let url = HttpUrl::parse(&url).map_err(|error| error.to_string())?;
         let reply = get(&url, None).await?;
         let challenge = reply.header("www-authenticate").filter(|_| reply.status == 401);
