@@ -47,7 +47,7 @@ async fn a_change_on_the_cpe_is_told_at_once_and_the_acs_sees_nothing_of_the_con
     let fleet = fleet(&gateway, 1).await;
     assert!(controller.wait_for_agents(1, PATIENCE).await);
     let device = &fleet.device_ids()[0];
-    let (agent, serial) = (device.endpoint_id(), &device.serial_number);
+    let agent = device.endpoint_id();
     controller.request(&agent, requests::get(&[SSID], 0), PATIENCE).await.unwrap();
     controller
         .request(&agent, requests::subscribe("v", "ValueChange", &[SSID], true), PATIENCE)
@@ -67,12 +67,12 @@ async fn a_change_on_the_cpe_is_told_at_once_and_the_acs_sees_nothing_of_the_con
     });
     assert_eq!(told.await.expect("not told"), SSID);
     acs.enqueue(
-        serial,
+        &agent,
         Rpc::GetParameterAttributes(GetParameterAttributes { parameter_names: Array(vec![SSID.into()]) }),
     );
     fleet.inform_now(0);
-    assert!(acs.until(serial, PATIENCE, |seen| attributes_of(seen, SSID).is_some()).await);
-    let seen = acs.seen(serial);
+    assert!(acs.until(&agent, PATIENCE, |seen| attributes_of(seen, SSID).is_some()).await);
+    let seen = acs.seen(&agent);
     assert_eq!(attributes_of(&seen, SSID), Some(0), "the ACS set nothing");
     assert!(!seen.iter().any(|it| matches!(it, Seen::Inform { .. }) && it.value(SSID).is_some()), "{seen:?}");
     fleet.stop().await;
@@ -90,22 +90,22 @@ async fn what_a_controller_writes_reaches_the_acs_that_watches_it_as_a_value_cha
     let fleet = fleet(&gateway, 1).await;
     assert!(controller.wait_for_agents(1, PATIENCE).await);
     let device = &fleet.device_ids()[0];
-    let (agent, serial) = (device.endpoint_id(), &device.serial_number);
-    acs.enqueue(serial, active(LANGUAGE));
+    let agent = device.endpoint_id();
+    acs.enqueue(&agent, active(LANGUAGE));
     fleet.inform_now(0);
     let set = |seen: &[Seen]| {
         seen.iter().any(|it| matches!(it, Seen::Response { rpc, .. } if rpc == "SetParameterAttributes"))
     };
-    assert!(acs.until(serial, PATIENCE, set).await);
+    assert!(acs.until(&agent, PATIENCE, set).await);
     controller.request(&agent, requests::set(&[(LANGUAGE, "de")], false), PATIENCE).await.unwrap();
     let told = |it: &Seen| it.is_inform_with("4 VALUE CHANGE") && it.value(LANGUAGE) == Some("de");
-    assert!(acs.until(serial, PATIENCE, |seen| seen.iter().any(told)).await, "{:?}", acs.seen(serial));
+    assert!(acs.until(&agent, PATIENCE, |seen| seen.iter().any(told)).await, "{:?}", acs.seen(&agent));
     // Told once: the next Inform is an ordinary one again.
     fleet.inform_now(0);
     let informs = |seen: &[Seen]| seen.iter().filter(|it| matches!(it, Seen::Inform { .. })).count();
-    let before = informs(&acs.seen(serial));
-    assert!(acs.until(serial, PATIENCE, |seen| informs(seen) > before || before > 4).await);
-    let seen = acs.seen(serial);
+    let before = informs(&acs.seen(&agent));
+    assert!(acs.until(&agent, PATIENCE, |seen| informs(seen) > before || before > 4).await);
+    let seen = acs.seen(&agent);
     assert_eq!(seen.iter().filter(|it| told(it)).count(), 1, "{seen:?}");
     fleet.stop().await;
     controller.stop().await;
