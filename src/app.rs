@@ -12,6 +12,7 @@ use crate::admin::{self, Health};
 use crate::agent::LinkKey;
 use crate::collector::Collector;
 use crate::config::Settings;
+use crate::connection_request;
 use crate::durable::Kind;
 use crate::identity::EndpointId;
 use crate::mtp::AgentSide;
@@ -22,8 +23,8 @@ use crate::net::TlsClient;
 use crate::observe::Metrics;
 use crate::proxy::Input;
 use crate::runtime::{
-    Alarms, Clock, Doorman, Firmwares, Fittings, Fleet, FleetConfig, Letter, Mtp, Mtps, Routes, SecurePlace,
-    Workshop, number_rows,
+    AcsCalls, Alarms, Clock, Doorman, Firmwares, Fittings, Fleet, FleetConfig, Letter, Mtp, Mtps, Routes,
+    SecurePlace, Workshop, number_rows,
 };
 use crate::southbound::Door;
 use crate::store::{Embedded, Store};
@@ -89,6 +90,11 @@ impl Gateway {
         let opened =
             Door::open(settings.door, Doorman::new(fleet.clone()), Arc::clone(&metrics), door.clone()).await;
         let opened = opened.with_context(|| format!("failed to listen for CPEs on {listen}"))?;
+        if let Some(config) = settings.calls {
+            let at = config.listen;
+            let opened = connection_request::open(config, AcsCalls::new(fleet.clone()), door.clone()).await;
+            opened.with_context(|| format!("failed to listen for the ACS's connection requests on {at}"))?;
+        }
         let admin = match settings.admin {
             Some(address) => {
                 let serving = admin::serve(address, metrics, Arc::clone(&health), mtps_stop.clone()).await;

@@ -129,6 +129,10 @@ impl Agent {
         Ok((agent, shadow))
     }
 
+    pub fn endpoint(&self) -> &EndpointId {
+        &self.endpoint
+    }
+
     /// Takes in what happened and appends what the world must do.
     pub fn handle(&mut self, env: &Env, shadow: &mut Shadow, input: Input<'_>, out: &mut Vec<Output>) {
         let watched = self.local.subscriptions().iter().any(|it| it.notif_type.is_about_data());

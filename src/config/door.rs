@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::connection_request;
 use crate::identity::DeviceTemplate;
 use crate::southbound::{Binding, DoorAuth, DoorConfig, DoorLimits, DoorScheme, Front};
 use crate::transport::http::Algorithm;
@@ -68,6 +69,36 @@ fn front_of(front: &file::Front, certificate_needed: bool) -> Result<Front, Refu
     Ok(Front { trusted: trusted.clone(), proxy_protocol, forwarded, client_cert })
 }
 
+/// Where the ACS's connection requests come, and the URL below which the ACS is told to send them.
+pub(super) fn connection_requests(
+    table: &file::ConnectionRequests,
+    acs: bool,
+) -> Result<(connection_request::DoorConfig, String), Refusal> {
+    let key = "connection_requests";
+    if !acs {
+        return refuse(key, "needs [acs]: without one nobody else calls the CPEs");
+    }
+    let url = &table.url.0;
+    if url.tls {
+        return refuse(format!("{key}.url"), "is http: TR-069 knows no TLS for connection requests");
+    }
+    if !url.target.ends_with('/') || url.target.contains(['?', '&', '<']) {
+        return refuse(format!("{key}.url"), "ends in a / behind which the CPE is named, and has no query");
+    }
+    let base = format!("http://{}{}", url.authority(), url.target);
+    let trusted = table.trusted.as_ref().map(|Trusted(networks)| networks.clone()).unwrap_or_default();
+    let (listen, prefix, secret) = (table.listen, url.target.clone(), secret(key)?);
+    Ok((connection_request::DoorConfig { listen, prefix, trusted, secret }, base))
+}
+
+fn secret(key: &str) -> Result<[u8; 32], Refusal> {
+    let mut secret = [0; 32];
+    match aws_lc_rs::rand::fill(&mut secret) {
+        Ok(()) => Ok(secret),
+        Err(_) => refuse(key, "cannot be used: the system gives no randomness"),
+    }
+}
+
 fn authentication_of(authentication: file::Authentication) -> Result<DoorAuth, Refusal> {
     if authentication.users.is_empty() {
         return refuse("cwmp.authentication.users", "names nobody, so that no CPE could ever come in");
@@ -78,10 +109,7 @@ fn authentication_of(authentication: file::Authentication) -> Result<DoorAuth, R
         file::Scheme::DigestMd5Sess => DoorScheme::Digest(Algorithm::Md5Sess),
         file::Scheme::DigestSha256 => DoorScheme::Digest(Algorithm::Sha256),
     };
-    let mut secret = [0; 32];
-    if aws_lc_rs::rand::fill(&mut secret).is_err() {
-        return refuse("cwmp.authentication", "the operating system gives no randomness");
-    }
+    let secret = secret("cwmp.authentication")?;
     let users: HashMap<String, String> = authentication.users.into_iter().collect();
     Ok(DoorAuth { scheme, realm: authentication.realm.unwrap_or_else(|| "acs".into()), users, secret })
 }

@@ -51,6 +51,13 @@ url = "http://127.0.0.1:8080/"
 #   # a session that we alone called the CPE into, with nothing in its Inform that the ACS has not seen, goes on for
 #   # USP. All others are refused as before: no event of the ACS's is acknowledged for it, the CPE keeps them
 
+# [connection_requests]              # the ACS's connection requests come here, and the gateway calls the CPEs: Informs
+#                                    # tell the ACS an address below `url`. Absent: the ACS calls the CPEs directly
+# listen = "0.0.0.0:7548"
+# url = "http://gateway.example:7548/cr/"   # as the ACS reaches it; the agent's endpoint ID follows
+# trusted = ["198.51.100.4/32"]      # whence they are taken without proof for a CPE whose credentials are not known:
+#                                    # they are known once the ACS sets them, or from connection_request_username
+
 [store]
 file = "dragoman.db"                 # one file; -wal and -shm beside it while open
 

@@ -15,6 +15,7 @@ use super::values::{Broker, Seconds, StompBroker, Trusted, Url, WsUrl};
 pub(super) struct File {
     pub cwmp: Cwmp,
     pub acs: Option<Acs>,
+    pub connection_requests: Option<ConnectionRequests>,
     pub store: Store,
     #[serde(default)]
     pub device: Device,
@@ -161,6 +162,15 @@ pub(super) struct Acs {
     pub when_down: WhenDown,
     pub answer_seconds: Option<Seconds>,
     pub connect_seconds: Option<Seconds>,
+}
+
+/// Where the ACS's connection requests come, so that the ACS never learns the CPEs' own addresses.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ConnectionRequests {
+    pub listen: SocketAddr,
+    pub url: Url,
+    pub trusted: Option<Trusted>,
 }
 
 /// What a CPE gets while the ACS gives no answer.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::agent::{AgentConfig, ControllerConfig, ControllerMtp, MqttClient, RoleConfig};
+use crate::connection_request;
 use crate::mtp::mqtt::{MqttConfig, SESSION_EXPIRY, Sharing};
 use crate::mtp::stomp::StompConfig;
 use crate::mtp::websocket::{ListenerConfig, WebSocketConfig};
@@ -20,7 +21,7 @@ use crate::transport::mqtt::Version;
 use crate::upstream::Acs;
 
 use super::certificates::{self, Known};
-use super::door::door;
+use super::door::{connection_requests, door};
 use super::egress;
 use super::error::ConfigError;
 use super::file::{self, File};
@@ -35,6 +36,8 @@ pub struct Settings {
     pub store: EmbeddedConfig,
     pub agent: AgentConfig,
     pub proxy: ProxyConfig,
+    /// Where the ACS's connection requests come, if they come to the gateway.
+    pub calls: Option<connection_request::DoorConfig>,
     pub mqtt: Vec<MqttConfig>,
     pub stomp: Vec<StompConfig>,
     pub websocket: Vec<WebSocketConfig>,
@@ -68,6 +71,9 @@ impl Settings {
     fn mean(file: File) -> Result<Self, Refusal> {
         check_controllers(&file)?;
         let answer_when_down = answer_when_down(&file)?;
+        let calls = file.connection_requests.as_ref();
+        let calls = calls.map(|it| connection_requests(it, file.acs.is_some())).transpose()?;
+        let (calls, acs_calls) = calls.unzip();
         let acs = file.acs.map(acs).transpose()?;
         let mqtt = file.mqtt.iter().map(|(name, it)| mqtt_config(name, it, &file.controller));
         let mut mqtt = mqtt.collect::<Result<Vec<_>, _>>()?;
@@ -118,7 +124,8 @@ impl Settings {
         };
         Ok(Self {
             door: door(file.cwmp)?,
-            proxy: ProxyConfig { answer_when_down, ..proxy(device, acs.is_some())? },
+            proxy: ProxyConfig { answer_when_down, acs_calls, ..proxy(device, acs.is_some())? },
+            calls,
             acs: acs.map(Arc::new),
             store: EmbeddedConfig { file: file.store.file },
             agent,
@@ -222,6 +229,7 @@ fn proxy(device: &file::Device, acs: bool) -> Result<ProxyConfig, Refusal> {
     };
     Ok(ProxyConfig {
         acs,
+        acs_calls: None,
         answer_when_down: defaults.answer_when_down,
         park_ms,
         session_idle_ms: device.session_idle_seconds.map_or(defaults.session_idle_ms, Seconds::ms),

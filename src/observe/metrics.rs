@@ -10,7 +10,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::proxy::Outcome as SessionOutcome;
 use crate::transport::client::Client;
@@ -22,6 +22,7 @@ pub struct Metrics {
     session_seconds: Histogram,
     bodies: Family<Outcome, Counter>,
     connection_requests: Family<Outcome, Counter>,
+    acs_calls: Family<Outcome, Counter>,
     bulk_data_reports: Family<Outcome, Counter>,
     refused_posts: Family<Outcome, Counter>,
     not_opened: Family<Outcome, Counter>,
@@ -58,6 +59,7 @@ impl Default for Metrics {
             session_seconds,
             bodies: Family::default(),
             connection_requests: Family::default(),
+            acs_calls: Family::default(),
             bulk_data_reports: Family::default(),
             refused_posts: Family::default(),
             not_opened: Family::default(),
@@ -84,6 +86,11 @@ impl Metrics {
             "connection_requests",
             "Connection requests sent to CPEs",
             self.connection_requests.clone(),
+        );
+        registry.register(
+            "acs_connection_requests",
+            "Connection requests of the ACS that came to the gateway",
+            self.acs_calls.clone(),
         );
         let reports = self.bulk_data_reports.clone();
         registry.register("bulk_data_reports", "Bulk data reports sent to collectors", reports);
@@ -146,6 +153,15 @@ impl Metrics {
         self.connection_requests.get_or_create(&Outcome { outcome }).inc();
         if let Some(reason) = failure {
             warn!(endpoint, reason, "connection request failed");
+        }
+    }
+
+    /// A connection request of the ACS's has been answered.
+    pub fn acs_call(&self, endpoint: &str, outcome: &'static str) {
+        self.acs_calls.get_or_create(&Outcome { outcome }).inc();
+        match outcome {
+            "challenged" => debug!(endpoint, outcome, "the ACS calls for a CPE"),
+            _ => info!(endpoint, outcome, "the ACS calls for a CPE"),
         }
     }
 

@@ -17,7 +17,8 @@ use super::io::{AcsReply, Output, Post, Reply};
 use super::outage;
 use super::outcome::Outcome;
 use super::session::{HeldInform, InformedBy, Ours, Phase, Session, empty, refuse};
-use super::virtualised::{attributes_for_acs, has_change};
+use super::virtualised::{Addresses, attributes_for_acs, has_change};
+use super::wake::Call;
 
 impl Device {
     /// A POST of the CPE. A new session id is a new session: an older one is over (quirk S13).
@@ -25,7 +26,8 @@ impl Device {
         if self.session.as_ref().is_none_or(|session| session.id != post.session) {
             self.reply(refuse(503), out);
             self.end_session(env, Outcome::Superseded, out);
-            let call = self.wake.call(env.now);
+            // A session for the ACS's call is the ACS's, whoever called the CPE for it.
+            let call = if self.calls.waiting.is_some() { Call::None } else { self.wake.call(env.now) };
             self.session = Some(Session::open(&post, env.now, self.config.acs, call));
             self.wake.opened();
         }
@@ -45,13 +47,19 @@ impl Device {
         if let Some(Session { phase: Phase::Relayed(relayed), .. }) = &mut self.session {
             watched = relayed.acs_request.take();
         }
+        let mut addresses = Addresses::default();
         let reads_attributes = matches!(watched, Some(Request::GetParameterAttributes(_)));
         let said = if is_blank(&post.body) {
             Some(CpeSaid::Empty)
         } else {
             let body = post.body.clone();
-            decoded(&body, post.content_type(), |envelope| self.heard_cpe(env, envelope, watched, out))
+            decoded(&body, post.content_type(), |envelope| {
+                addresses = Addresses::of(&envelope.message);
+                self.heard_cpe(env, envelope, watched, out)
+            })
         };
+        let address = self.address_for_acs();
+        addresses.replace_by(address);
         let Some(session) = &mut self.session else { return };
         if said != Some(CpeSaid::Empty) {
             session.bodies.count(said.is_some());
@@ -61,9 +69,12 @@ impl Device {
         relayed.leg.from_cpe(said);
         relayed.lingers = false;
         let spliced = match said {
-            CpeSaid::Inform => relayed.inform.as_mut().and_then(|held| held.for_acs(&self.agent, &post)),
+            CpeSaid::Inform => {
+                let held = relayed.inform.as_mut();
+                held.and_then(|held| held.for_acs(&self.agent, &post, &addresses))
+            }
             CpeSaid::Response if reads_attributes => attributes_for_acs(self.agent.attributes(), &post),
-            _ => None,
+            _ => addresses.replaced(&post),
         };
         let (mut headers, target) = (post.headers, post.target);
         if spliced.is_some() {
@@ -86,7 +97,8 @@ impl Device {
             session.note(&name_of(&envelope.message));
         }
         match &envelope.message {
-            Message::Request(request @ Request::Inform(_)) => {
+            Message::Request(request @ Request::Inform(inform)) => {
+                self.cpe_called(inform.event.iter().any(|event| event.event_code.starts_with("6 ")));
                 if let Some(session) = &mut self.session {
                     session.namespace = envelope.namespace.to_string();
                     if let Phase::Relayed(relayed) = &mut session.phase {
@@ -97,6 +109,11 @@ impl Device {
             }
             Message::Request(_) => CpeSaid::Request,
             Message::Response(response) => {
+                if let (Some(Request::SetParameterValues(set)), Response::SetParameterValuesResponse(_)) =
+                    (&watched, response)
+                {
+                    self.learn_credentials(set, out);
+                }
                 if let Some(request) = &watched {
                     self.tell(env, agent::Input::Observed { request, response }, out);
                 }
@@ -202,7 +219,7 @@ impl Device {
         let Some(Session { phase: Phase::Ours(ours), .. }) = &self.session else { return };
         let closing = ours.closing;
         let mut said = Vec::new();
-        let rpc = if closing || self.stopping {
+        let rpc = if closing || self.stopping || self.calls.waiting.is_some() {
             self.agent.conclude(env, &mut self.shadow, &mut said);
             None
         } else {
@@ -230,7 +247,8 @@ impl Device {
     }
 
     fn park_or_finish(&mut self, env: &Env, out: &mut Vec<Output>) {
-        let park = if self.stopping { 0 } else { self.config.park_ms };
+        let gives_way = self.stopping || self.calls.waiting.is_some();
+        let park = if gives_way { 0 } else { self.config.park_ms };
         match &mut self.session {
             Some(Session { phase: Phase::Ours(ours), waiting: Some(_), .. })
                 if ours.used && !ours.closing && park > 0 =>

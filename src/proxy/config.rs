@@ -5,6 +5,9 @@
 pub struct ProxyConfig {
     /// Whether an ACS is configured; without one the gateway answers the CPE itself.
     pub acs: bool,
+    /// The URL below which the ACS's connection requests come to the gateway, its last `/` included; `None`: they go
+    /// to the CPEs directly.
+    pub acs_calls: Option<String>,
     /// Whether the gateway answers CPEs in the ACS's place while that is down, where nothing is the ACS's.
     pub answer_when_down: bool,
     /// How long a session is held open after USP work for more of it (DUALSTACK: at most 25 s). 0 is never.
@@ -23,6 +26,7 @@ impl Default for ProxyConfig {
     fn default() -> Self {
         Self {
             acs: true,
+            acs_calls: None,
             answer_when_down: false,
             park_ms: 2_000,
             commit_wait_ms: 250,

@@ -12,6 +12,7 @@ use crate::durable::{Change, Entry, Kind, Token};
 use crate::identity::DeviceId;
 use crate::relay::Acknowledged;
 
+use super::calls::Calls;
 use super::config::ProxyConfig;
 use super::io::{AcsFailure, AcsReply, Input, Output, Reply, SessionId};
 use super::outcome::Outcome;
@@ -25,6 +26,7 @@ pub struct Device {
     pub(super) shadow: Shadow,
     pub(super) session: Option<Session>,
     pub(super) wake: Wake,
+    pub(super) calls: Calls,
     /// The connection request URL of the newest Inform (quirk D08).
     url: Option<String>,
     /// What the ACS has acknowledged last, where that may be needed in an outage.
@@ -45,8 +47,10 @@ impl Device {
         config: Arc<ProxyConfig>,
         entries: &[Entry],
     ) -> Result<Self, RestoreError> {
-        let url =
-            entries.iter().find(|entry| entry.kind == Kind::Reach).and_then(|entry| decode_url(&entry.value));
+        let url = entries
+            .iter()
+            .find(|entry| entry.kind == Kind::Reach && entry.key.is_empty())
+            .and_then(|entry| decode_url(&entry.value));
         let acknowledged = entries.iter().find(|entry| entry.kind == Kind::Acknowledged);
         let acknowledged = acknowledged.and_then(|entry| Acknowledged::decode(&entry.value));
         let (agent, shadow) = Agent::restore(device, agent, entries)?;
@@ -56,6 +60,7 @@ impl Device {
             shadow,
             session: None,
             wake: Wake::default(),
+            calls: Calls::restore(entries),
             url,
             acknowledged,
             first_contact: entries.is_empty(),
@@ -83,6 +88,7 @@ impl Device {
                 self.tell(env, agent::Input::ControllerConnected { controller }, out);
             }
             Input::Links(links) => self.tell(env, agent::Input::Links { links }, out),
+            Input::AcsCall(call) => self.acs_call(env, &call, out),
             Input::Woken(result) => self.woken(env, result, out),
             Input::Firmware { id, model } => self.tell(env, agent::Input::Firmware { id, model }, out),
             Input::Persisted(token) => self.persisted(env, token, out),
@@ -97,7 +103,7 @@ impl Device {
     pub fn next_deadline(&self) -> Option<u64> {
         let session = self.session.as_ref().map(|session| self.session_deadline(session));
         let wake = self.wake.next_deadline().filter(|_| !self.stopping);
-        [self.agent.next_deadline(), wake, session].into_iter().flatten().min()
+        [self.agent.next_deadline(), wake, session, self.call_deadline()].into_iter().flatten().min()
     }
 
     /// When its agent has something to do by itself; it is durable.
@@ -107,7 +113,7 @@ impl Device {
 
     /// Whether the device can be dropped and rebuilt from the store without anything being lost.
     pub fn is_idle(&self) -> bool {
-        self.session.is_none() && self.agent.is_idle()
+        self.session.is_none() && self.agent.is_idle() && self.calls.waiting.is_none()
     }
 
     pub fn is_in_session(&self) -> bool {
@@ -201,6 +207,7 @@ impl Device {
     }
 
     fn tick(&mut self, env: &Env, out: &mut Vec<Output>) {
+        self.forget_call(env.now);
         self.tell(env, agent::Input::Tick, out);
         let Some(session) = &self.session else { return };
         if self.session_deadline(session) > env.now {
@@ -277,10 +284,9 @@ impl Device {
         if self.stopping || !self.wake.take_due(env.now) {
             return;
         }
+        let credentials = self.calls.credentials().or_else(|| self.config.wake_credentials.clone());
         match &self.url {
-            Some(url) => {
-                out.push(Output::Wake { url: url.clone(), credentials: self.config.wake_credentials.clone() })
-            }
+            Some(url) => out.push(Output::Wake { url: url.clone(), credentials }),
             None => {
                 self.wake.settle();
                 out.push(Output::Log(
@@ -288,6 +294,10 @@ impl Device {
                 ));
             }
         }
+    }
+
+    pub(super) fn is_reachable(&self) -> bool {
+        self.url.is_some()
     }
 
     /// Learns how the CPE is reached from its Inform.
@@ -326,7 +336,9 @@ impl Device {
         }
         self.tell(env, agent::Input::SessionEnded, out);
         self.wake.settle();
-        if self.agent.has_work() {
+        if self.calls.waiting.is_some() {
+            self.wake.want(env.now, &self.config.wake_ms);
+        } else if self.agent.has_work() {
             let wait = if outcome.is_acs_trouble() { ACS_TROUBLE_MS } else { AGAIN_MS };
             self.wake.want(env.now + wait, &self.config.wake_ms);
         }

@@ -14,6 +14,7 @@ use crate::usp::Shown;
 use crate::usp::record::Integrity;
 use crate::usp::record::session::{Secure, Secured};
 
+use super::calls::{AcsCall, CallAnswer};
 use super::outcome::Outcome;
 
 /// One CWMP session of the CPE, over however many connections.
@@ -128,6 +129,8 @@ pub enum Input {
     ControllerConnected(EndpointId),
     /// What is known of the agent's connections is this now.
     Links(BTreeMap<LinkKey, LinkState>),
+    /// The ACS calls for the CPE.
+    AcsCall(AcsCall),
     /// How the last connection request went.
     Woken(Result<(), String>),
     /// The answer to [`Output::LoadFirmware`].
@@ -182,6 +185,11 @@ pub enum Output {
     Learnt {
         id: FirmwareId,
         firmware: Firmware,
+    },
+    /// The answer to a connection request of the ACS's.
+    AcsCallAnswer {
+        call: u64,
+        answer: CallAnswer,
     },
     Wake {
         url: String,

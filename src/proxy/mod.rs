@@ -4,6 +4,7 @@
 //! Layer 3: no I/O, clock, randomness or async.
 
 mod arbiter;
+mod calls;
 mod config;
 mod device;
 mod io;
@@ -13,6 +14,7 @@ mod session;
 mod virtualised;
 mod wake;
 
+pub use calls::{AcsCall, CallAnswer};
 pub use config::ProxyConfig;
 pub use device::Device;
 pub use io::{AcsFailure, AcsReply, Bodies, ExchangeId, Input, Output, Post, Reply, SessionId};

@@ -19,6 +19,7 @@ use crate::usp::record::{Integrity, Payload, Record};
 
 use super::*;
 
+mod calls;
 mod outage;
 mod refusal;
 mod two_masters;
@@ -158,6 +159,7 @@ impl World {
             }
             Output::EndSession(_)
             | Output::Wake { .. }
+            | Output::AcsCallAnswer { .. }
             | Output::Onboarded
             | Output::Meet(_)
             | Output::Reconnect(_)

@@ -2,12 +2,14 @@
 //! only USP watches, and a value change for what USP wrote and it watches. Where nothing is virtualised a body
 //! leaves as it came.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 use compact_str::CompactString;
 
 use crate::agent::Agent;
-use crate::cwmp::rpc::{EventStruct, Inform, ParameterValueStruct};
-use crate::cwmp::soap::{self, Edit, Limits, Reshape, SoapError};
+use crate::cwmp::rpc::{EventStruct, Inform, ParameterValueStruct, Request, Response};
+use crate::cwmp::soap::{self, Edit, Limits, Message, Reshape, SoapError};
 use crate::policy::Attributes;
 
 use super::io::Post;
@@ -58,9 +60,9 @@ impl ForAcs {
     }
 
     /// The Inform as the ACS gets it.
-    fn reshape(&self, attributes: &Attributes, post: &Post) -> Option<Bytes> {
+    fn reshape(&self, attributes: &Attributes, post: &Post, addresses: &Addresses) -> Option<Bytes> {
         if !self.drops && self.added.is_empty() && !self.add_change {
-            return None;
+            return addresses.replaced(post);
         }
         let change = EventStruct { event_code: VALUE_CHANGE.into(), command_key: "".into() };
         let reshape = Reshape {
@@ -69,15 +71,57 @@ impl ForAcs {
             drop_parameter: &|name| attributes.is_for_usp_alone(name),
             add_parameters: &self.added,
         };
-        edited(post, |text| soap::reshape_inform(text, &Limits::default(), &reshape))
+        edited(post, |text| {
+            let mut edits = soap::reshape_inform(text, &Limits::default(), &reshape)?;
+            edits.extend(addresses.edits());
+            edits.sort_by_key(|edit| edit.range.start);
+            Ok(edits)
+        })
+    }
+}
+
+/// Where a message states the address at which the CPE takes connection requests, and what the ACS is told.
+#[derive(Default)]
+pub(super) struct Addresses {
+    spans: Vec<Range<usize>>,
+    instead: Option<String>,
+}
+
+impl Addresses {
+    pub fn of(message: &Message<'_>) -> Self {
+        let list = match message {
+            Message::Request(Request::Inform(inform)) => &inform.parameter_list,
+            Message::Response(Response::GetParameterValuesResponse(response)) => &response.parameter_list,
+            _ => return Self::default(),
+        };
+        let stated = list.iter().filter(|it| it.name.ends_with(ADDRESS) && !it.value.is_empty());
+        Self { spans: stated.map(|it| it.value_span.clone()).collect(), instead: None }
+    }
+
+    pub fn replace_by(&mut self, instead: Option<String>) {
+        self.instead = instead;
+    }
+
+    fn edits(&self) -> impl Iterator<Item = Edit> {
+        let instead = self.instead.iter();
+        instead
+            .flat_map(|text| self.spans.iter().map(|range| Edit { range: range.clone(), text: text.clone() }))
+    }
+
+    /// The body with the address that the ACS is told; `None`: as it is.
+    pub fn replaced(&self, post: &Post) -> Option<Bytes> {
+        if self.instead.is_none() || self.spans.is_empty() {
+            return None;
+        }
+        edited(post, |_| Ok(self.edits().collect()))
     }
 }
 
 impl HeldInform {
     /// The Inform as the ACS gets it; `None`: as it came. Notes what the ACS is told by it.
-    pub fn for_acs(&mut self, agent: &Agent, post: &Post) -> Option<Bytes> {
-        let for_acs = ForAcs::of(agent, &self.inform)?;
-        let spliced = for_acs.reshape(agent.attributes(), post);
+    pub fn for_acs(&mut self, agent: &Agent, post: &Post, addresses: &Addresses) -> Option<Bytes> {
+        let Some(for_acs) = ForAcs::of(agent, &self.inform) else { return addresses.replaced(post) };
+        let spliced = for_acs.reshape(agent.attributes(), post, addresses);
         let changed = has_change(&self.inform);
         let own = |name: &CompactString| {
             changed && self.inform.parameter_list.iter().any(|it| it.name == name.as_str())
@@ -117,4 +161,5 @@ fn edited(post: &Post, edits: impl FnOnce(&str) -> Result<Vec<Edit>, SoapError>)
     (!edits.is_empty()).then(|| [mark, &soap::splice(rest, &edits)].concat().into())
 }
 
+const ADDRESS: &str = ".ManagementServer.ConnectionRequestURL";
 const VALUE_CHANGE: &str = "4 VALUE CHANGE";

@@ -14,7 +14,7 @@ use crate::datamodel::FirmwareId;
 use crate::durable::{Change, Token};
 use crate::identity::{DeviceId, EndpointId};
 use crate::payload_security::TlsSessions;
-use crate::proxy::{Device, ExchangeId, Input, Output, Reply, SessionId};
+use crate::proxy::{CallAnswer, Device, ExchangeId, Input, Output, Reply, SessionId};
 use crate::store::{Store, StoreError};
 use crate::upstream::AcsRequest;
 use crate::usp::Shown;
@@ -33,6 +33,8 @@ pub(super) struct DeviceTask<'s, S> {
     device: Device,
     mailbox: mpsc::WeakSender<Letter>,
     replies: HashMap<ExchangeId, oneshot::Sender<Reply>>,
+    /// The ACS's connection requests that are being judged.
+    calls: HashMap<u64, oneshot::Sender<CallAnswer>>,
     leg: Option<Leg>,
     /// Changes in the order the core gave them; one commit is under way at a time, so that order holds.
     waiting: VecDeque<(Token, Vec<Change>)>,
@@ -75,6 +77,7 @@ impl<'s, S: Store> DeviceTask<'s, S> {
             device,
             mailbox,
             replies: HashMap::new(),
+            calls: HashMap::new(),
             leg: None,
             waiting: VecDeque::new(),
             committing: None,
@@ -182,6 +185,11 @@ impl<'s, S: Store> DeviceTask<'s, S> {
                 self.replies.insert(post.exchange, reply);
                 self.step(Input::Post(post));
             }
+            Letter::AcsCall { call, reply } => {
+                self.worked = true;
+                self.calls.insert(call.id, reply);
+                self.step(Input::AcsCall(call));
+            }
             Letter::Shutdown => {
                 self.leaving = true;
                 self.step(Input::Shutdown);
@@ -249,6 +257,12 @@ impl<'s, S: Store> DeviceTask<'s, S> {
             Output::Learnt { id, firmware } => {
                 let firmwares = Arc::clone(&config.firmwares);
                 tokio::spawn(async move { firmwares.learn(id, firmware).await });
+            }
+            Output::AcsCallAnswer { call, answer } => {
+                if let Some(waiting) = self.calls.remove(&call) {
+                    // Who hung up does not want to know.
+                    let _ = waiting.send(answer);
+                }
             }
             Output::Wake { url, credentials } => self.wake_cpe(url, credentials),
             Output::Reconnect(key) => config.mtps.reconnect(self.endpoint, key),

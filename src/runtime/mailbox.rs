@@ -15,6 +15,8 @@ pub enum Letter {
     Record(Bytes, Shown),
     /// A POST with the place where its answer is awaited. If that place is gone, the CPE is.
     Post { post: crate::proxy::Post, reply: oneshot::Sender<Reply> },
+    /// A connection request of the ACS's, and where its answer is awaited.
+    AcsCall { call: crate::proxy::AcsCall, reply: oneshot::Sender<crate::proxy::CallAnswer> },
     /// End the open session, settle what can be settled, and go to rest.
     Shutdown,
 }

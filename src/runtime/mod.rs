@@ -3,6 +3,7 @@
 //! Layer 5. A device that nobody needs is no task: it is rebuilt from the store when something happens to
 //! it, and dropped when it is idle.
 
+mod acs_calls;
 mod alarms;
 mod clock;
 mod device_task;
@@ -18,6 +19,7 @@ mod router;
 mod routes;
 mod rows;
 
+pub use acs_calls::AcsCalls;
 pub use alarms::Alarms;
 pub use clock::Clock;
 pub use doorman::Doorman;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use dragoman::cwmp::rpc::{
-    Array, GetParameterAttributes, Request as Rpc, Response as RpcResponse, SetParameterAttributes,
-    SetParameterAttributesStruct,
+    Array, GetParameterAttributes, ParameterValueStruct, Request as Rpc, Response as RpcResponse,
+    SetParameterAttributes, SetParameterAttributesStruct, SetParameterValues,
 };
 use dragoman::sim::acs::{Acs, AcsConfig, Seen};
 use dragoman::sim::controller::requests;
@@ -107,6 +107,60 @@ async fn what_a_controller_writes_reaches_the_acs_that_watches_it_as_a_value_cha
     assert!(acs.until(&agent, PATIENCE, |seen| informs(seen) > before || before > 4).await);
     let seen = acs.seen(&agent);
     assert_eq!(seen.iter().filter(|it| told(it)).count(), 1, "{seen:?}");
+    fleet.stop().await;
+    controller.stop().await;
+    acs.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tr069_3_2_2_the_acs_calls_a_cpe_through_the_gateway_and_gets_its_session() {
+    let broker = Mosquitto::start();
+    let acs = Acs::start(AcsConfig::default()).await.unwrap();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let calls = format!(
+        "{}[connection_requests]\nlisten = \"127.0.0.1:{port}\"\nurl = \"http://127.0.0.1:{port}/cr/\"\n\
+         trusted = [\"127.0.0.1/32\"]\n",
+        acs_and_mqtt(&acs.url(), broker.port, "")
+    );
+    let setup = Setup::new(0, &calls);
+    let gateway = setup.start();
+    let controller = controller(broker.port, Version::V5).await;
+    let fleet = fleet(&gateway, 1).await;
+    assert!(controller.wait_for_agents(1, PATIENCE).await);
+    let agent = fleet.device_ids()[0].endpoint_id();
+    let called = |seen: &[Seen]| seen.iter().filter(|it| it.is_inform_with("6 CONNECTION REQUEST")).count();
+    let before = called(&acs.seen(&agent));
+    assert_eq!(acs.connection_request(&agent, None).await, Ok(200), "nobody has set credentials yet");
+    assert!(acs.until(&agent, PATIENCE, |seen| called(seen) > before).await);
+    // The ACS sets them: from then on it proves itself to the gateway, and the gateway to the CPE.
+    let set = |name: &'static str, value: &'static str| {
+        ParameterValueStruct::new(name, value, dragoman::datamodel::ValueType::String)
+    };
+    let parameter_list = Array(vec![
+        set("Device.ManagementServer.ConnectionRequestUsername", "acs"),
+        set("Device.ManagementServer.ConnectionRequestPassword", "secret"),
+    ]);
+    let parameter_key = "".into();
+    acs.enqueue(&agent, Rpc::SetParameterValues(SetParameterValues { parameter_list, parameter_key }));
+    fleet.inform_now(0);
+    let set = |seen: &[Seen]| {
+        seen.iter().any(|it| matches!(it, Seen::Response { rpc, .. } if rpc == "SetParameterValues"))
+    };
+    assert!(acs.until(&agent, PATIENCE, set).await);
+    // A session that is open yet is the ACS's: the CPE itself would say 503, too.
+    let mut last = acs.connection_request(&agent, None).await;
+    for _ in 0..50 {
+        if last == Ok(401) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        last = acs.connection_request(&agent, None).await;
+    }
+    assert_eq!(last, Ok(401), "a call without proof");
+    assert_eq!(acs.connection_request(&agent, Some(("acs", "guess"))).await, Ok(401));
+    let before = called(&acs.seen(&agent));
+    assert_eq!(acs.connection_request(&agent, Some(("acs", "secret"))).await, Ok(200));
+    assert!(acs.until(&agent, PATIENCE, |seen| called(seen) > before).await, "{:?}", acs.seen(&agent));
     fleet.stop().await;
     controller.stop().await;
     acs.stop().await;

@@ -1,0 +1,263 @@
+//! Connection requests of the ACS that come to the gateway (TR-069 3.2.2), on a clock that the test holds.
+
+use super::*;
+use crate::cwmp::rpc::{EventStruct, ParameterValueStruct, SetParameterValues};
+use crate::datamodel::ValueType;
+use crate::transport::http::{Algorithm, Authorization, Challenge, Credentials};
+
+const BASE: &str = "http://gateway.example:7548/cr/";
+const URL: &str = "Device.ManagementServer.ConnectionRequestURL";
+
+struct Line {
+    device: Device,
+    bench: Bench,
+    now: u64,
+    number: u64,
+    stored: Vec<Entry>,
+}
+
+fn configs() -> (Arc<AgentConfig>, Arc<ProxyConfig>) {
+    let proxy = ProxyConfig { acs_calls: Some(BASE.into()), ..ProxyConfig::default() };
+    (super::configs().0, Arc::new(proxy))
+}
+
+impl Line {
+    fn new() -> Self {
+        let bench = Bench::new(MODEL);
+        let (agent, proxy) = configs();
+        let device = Device::restore(&bench.id(), agent, proxy, &[]).unwrap();
+        let mut it = Self { device, bench, now: 1_000, number: 0, stored: Vec::new() };
+        for _ in 0..2 {
+            it.session(None);
+        }
+        it
+    }
+
+    fn tell(&mut self, input: Input) -> Vec<Output> {
+        self.now += 1;
+        let env = Env { now: self.now, wall: WallTime(1_700_000_000_000 + self.now), seed: self.now };
+        let mut out = Vec::new();
+        self.device.handle(&env, input, &mut out);
+        let mut kept = Vec::new();
+        for output in out {
+            match output {
+                Output::Persist { token, changes } => {
+                    let put = |change| if let Change::Put(entry) = change { Some(entry) } else { None };
+                    for entry in changes.into_iter().filter_map(put) {
+                        self.stored.retain(|known| (known.kind, &known.key) != (entry.kind, &entry.key));
+                        self.stored.push(entry);
+                    }
+                    kept.extend(self.tell(Input::Persisted(token)));
+                }
+                Output::LoadFirmware(id) => kept.extend(self.tell(Input::Firmware { id, model: None })),
+                other => kept.push(other),
+            }
+        }
+        kept
+    }
+
+    fn post(&mut self, body: Bytes) -> Vec<Output> {
+        self.number += 1;
+        let session = self.device.session.as_ref().map_or(SessionId(self.number), |session| session.id);
+        self.tell(Input::Post(Post {
+            session,
+            exchange: ExchangeId(self.number),
+            client: Arc::default(),
+            authenticated: false,
+            target: "/".to_owned(),
+            headers: Vec::new(),
+            body,
+            original_body: None,
+        }))
+    }
+
+    fn acs_says(&mut self, message: Option<Owned>) -> Vec<Output> {
+        let body = message.map_or_else(Bytes::new, |message| write(NAMESPACE, Some("1"), message));
+        let status = if body.is_empty() { 204 } else { 200 };
+        let session = self.device.session.as_ref().expect("a session is open").id;
+        let reply = Ok(AcsReply { status, headers: Vec::new(), body, decoded_body: None });
+        self.tell(Input::Acs { session, reply })
+    }
+
+    /// The CPE informs; returns what the ACS gets.
+    fn informs(&mut self, code: &'static str) -> Bytes {
+        let mut inform = self.bench.open();
+        inform.event.0 = vec![EventStruct { event_code: code.into(), command_key: "".into() }];
+        let out = self.post(write(NAMESPACE, Some("1"), Owned::Request(Request::Inform(inform))));
+        to_acs(&out).expect("an Inform goes to the ACS")
+    }
+
+    fn is_informed(&mut self) {
+        self.acs_says(Some(Owned::Response(Response::InformResponse(InformResponse { max_envelopes: 1 }))));
+    }
+
+    /// A session in which the ACS asks this. Returns what the ACS gets for it.
+    fn session(&mut self, rpc: Option<Request<'static>>) -> Option<Bytes> {
+        self.informs("2 PERIODIC");
+        self.is_informed();
+        let mut post = Bytes::new();
+        let mut seen = None;
+        if let Some(request) = rpc {
+            self.post(post);
+            self.acs_says(Some(Owned::Request(request.clone())));
+            let answer = self.bench.handle(&request).map_or_else(Owned::Fault, Owned::Response);
+            post = write(NAMESPACE, Some("1"), answer);
+        }
+        let out = self.post(post.clone());
+        if !post.is_empty() {
+            seen = to_acs(&out);
+        }
+        let mut out = self.acs_says(None);
+        while let Some(request) = ours(&out) {
+            let answer = self.bench.handle(&request).map_or_else(Owned::Fault, Owned::Response);
+            out = self.post(write(NAMESPACE, Some("dragoman-1"), answer));
+        }
+        self.now += 3_000;
+        self.tell(Input::Tick);
+        self.bench.close();
+        seen
+    }
+
+    fn call(&mut self, claim: Option<Authorization>, trusted: bool) -> (CallAnswer, Vec<Output>) {
+        self.number += 1;
+        let out = self.tell(Input::AcsCall(AcsCall { id: self.number, claim, trusted }));
+        let answer = out.iter().find_map(|it| match it {
+            Output::AcsCallAnswer { call, answer } if *call == self.number => Some(*answer),
+            _ => None,
+        });
+        (answer.expect("an answer"), out)
+    }
+
+    fn acs_sets_credentials(&mut self) {
+        let set = |name: &'static str, value: &'static str| {
+            ParameterValueStruct::new(name, value, ValueType::String)
+        };
+        let parameter_list = Array(vec![
+            set("Device.ManagementServer.ConnectionRequestUsername", "acs"),
+            set("Device.ManagementServer.ConnectionRequestPassword", "secret"),
+        ]);
+        let parameter_key = "k".into();
+        self.session(Some(Request::SetParameterValues(SetParameterValues { parameter_list, parameter_key })));
+    }
+}
+
+fn to_acs(out: &[Output]) -> Option<Bytes> {
+    out.iter().find_map(|it| if let Output::ToAcs { body, .. } = it { Some(body.clone()) } else { None })
+}
+
+fn ours(out: &[Output]) -> Option<Request<'static>> {
+    let reply =
+        out.iter().find_map(|it| if let Output::Reply { reply, .. } = it { Some(reply) } else { None })?;
+    match read(&reply.body, None).ok()?.message {
+        Owned::Request(request) => Some(request),
+        _ => None,
+    }
+}
+
+fn woken(out: &[Output]) -> Option<Option<(String, String)>> {
+    out.iter().find_map(|it| match it {
+        Output::Wake { url, credentials } => {
+            assert!(!url.starts_with(BASE), "the gateway calls the CPE itself");
+            Some(credentials.clone())
+        }
+        _ => None,
+    })
+}
+
+fn claim(user: &str, password: &str) -> Authorization {
+    let challenge = Challenge {
+        realm: "cpe".into(),
+        nonce: "n".into(),
+        opaque: None,
+        algorithm: Algorithm::Md5,
+        qop_auth: true,
+        stale: false,
+    };
+    let answer = challenge.answer(Credentials { user, password, cnonce: "c", count: 1 }, "GET", "/cr/x");
+    Authorization::parse(&answer).unwrap()
+}
+
+#[test]
+fn tr069_3_2_2_informs_and_reads_tell_the_acs_the_gateways_address_and_nothing_else_changes() {
+    let mut line = Line::new();
+    let address = format!("{BASE}{}", line.bench.id().endpoint_id());
+    let own = line.bench.value(URL).unwrap().to_owned();
+    let seen = line.informs("2 PERIODIC");
+    let seen = String::from_utf8(seen.to_vec()).unwrap();
+    assert!(seen.contains(&address) && !seen.contains(&own));
+    line.is_informed();
+    line.post(Bytes::new());
+    let names = Array(vec!["Device.ManagementServer.".into()]);
+    let get = Request::GetParameterValues(GetParameterValues { parameter_names: names });
+    line.acs_says(Some(Owned::Request(get.clone())));
+    let answer = write(NAMESPACE, Some("1"), Owned::Response(line.bench.handle(&get).unwrap()));
+    let seen = to_acs(&line.post(answer.clone())).unwrap();
+    let text = |bytes: &Bytes| String::from_utf8(bytes.to_vec()).unwrap();
+    assert_eq!(text(&seen), text(&answer).replace(&own, &address));
+}
+
+#[test]
+fn tr069_3_2_2_whoever_calls_proves_what_the_acs_has_set_and_the_cpe_is_called_with_it() {
+    let mut line = Line::new();
+    assert_eq!(line.call(None, false).0, CallAnswer::Forbidden, "nothing is known, and anybody may call");
+    let (answer, out) = line.call(None, true);
+    assert_eq!((answer, woken(&out)), (CallAnswer::Accepted, Some(None)));
+    line.tell(Input::Woken(Ok(())));
+    line.acs_sets_credentials();
+    let (agent, proxy) = configs();
+    line.device = Device::restore(&line.bench.id(), agent, proxy, &line.stored).unwrap();
+    assert_eq!(
+        line.call(None, true).0,
+        CallAnswer::Unproven,
+        "an address is no proof once there is a better one"
+    );
+    assert_eq!(line.call(Some(claim("acs", "guess")), true).0, CallAnswer::Wrong);
+    assert_eq!(line.call(Some(claim("other", "secret")), true).0, CallAnswer::Wrong);
+    let (answer, out) = line.call(Some(claim("acs", "secret")), false);
+    let known = Some(("acs".to_owned(), "secret".to_owned()));
+    assert_eq!((answer, woken(&out)), (CallAnswer::Accepted, Some(known)));
+}
+
+#[test]
+fn an_acs_that_calls_while_a_controller_works_gets_its_own_session_next() {
+    let mut line = Line::new();
+    let from = EndpointId::parse("self::ctl").unwrap();
+    let get = message::Get { param_paths: vec![SSID.into()], max_depth: 0 };
+    let record = |id: &str| {
+        let message = Message::request(id, message::Request::Get(get.clone())).encode();
+        Record::plain(&from, &Bench::new(MODEL).id().endpoint_id(), message).encode()
+    };
+    for id in ["q1", "q2"] {
+        line.tell(Input::Record(record(id), Integrity::Trusted, Shown::Untold));
+    }
+    line.informs("6 CONNECTION REQUEST");
+    assert_eq!(line.call(None, true).0, CallAnswer::InSession, "the ACS has one open");
+    line.is_informed();
+    line.post(Bytes::new());
+    let out = line.acs_says(None);
+    let request = ours(&out).expect("the controller's RPC");
+    assert_eq!(line.call(None, true).0, CallAnswer::Accepted);
+    let answer = line.bench.handle(&request).map_or_else(Owned::Fault, Owned::Response);
+    let out = line.post(write(NAMESPACE, Some("dragoman-1"), answer));
+    assert!(ours(&out).is_none(), "q2 can wait");
+    assert!(out.iter().any(|it| matches!(it, Output::Reply { reply, .. } if reply.status == 204)));
+    assert!(woken(&out).is_some(), "the CPE is called at once");
+    line.bench.close();
+    line.informs("6 CONNECTION REQUEST");
+    line.is_informed();
+    line.post(Bytes::new());
+    assert!(ours(&line.acs_says(None)).is_some(), "q2's turn");
+}
+
+#[test]
+fn calls_are_limited_and_nobody_waits_for_ever() {
+    let mut line = Line::new();
+    let accepted = (0..30).filter(|_| line.call(None, true).0 == CallAnswer::Accepted).count();
+    assert_eq!(accepted, 10);
+    assert_eq!(line.call(None, true).0, CallAnswer::TooMany);
+    assert!(!line.device.is_idle(), "the ACS waits");
+    line.now += 61_000;
+    line.tell(Input::Tick);
+    assert!(line.device.is_idle());
+    assert_eq!(line.call(None, true).0, CallAnswer::Accepted);
+}

@@ -1,0 +1,41 @@
+//! Hands the ACS's connection requests to their devices, and their answers back.
+
+use tokio::sync::oneshot;
+
+use crate::connection_request::CallHandler;
+use crate::identity::EndpointId;
+use crate::proxy::{AcsCall, CallAnswer};
+use crate::store::Store;
+use crate::transport::http::Authorization;
+
+use super::fleet::Fleet;
+use super::mailbox::Letter;
+
+/// The handler behind the door for connection requests.
+pub struct AcsCalls<S>(Fleet<S>);
+
+impl<S: Store> AcsCalls<S> {
+    pub fn new(fleet: Fleet<S>) -> Self {
+        Self(fleet)
+    }
+}
+
+impl<S: Store> CallHandler for AcsCalls<S> {
+    async fn called(
+        &self,
+        agent: EndpointId,
+        claim: Option<Authorization>,
+        trusted: bool,
+    ) -> Option<CallAnswer> {
+        let config = &self.0.shared.config;
+        let (reply, answer) = oneshot::channel();
+        let call = AcsCall { id: config.routes.number(), claim, trusted };
+        let answer = match self.0.deliver(&agent, None, Letter::AcsCall { call, reply }) {
+            // A device that nobody knows drops its letters.
+            Ok(()) => answer.await.ok(),
+            Err(_) => Some(CallAnswer::TooMany),
+        };
+        config.metrics.acs_call(agent.as_str(), answer.map_or("unknown", CallAnswer::label));
+        answer
+    }
+}
