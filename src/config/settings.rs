@@ -71,9 +71,8 @@ impl Settings {
     fn mean(file: File) -> Result<Self, Refusal> {
         check_controllers(&file)?;
         let answer_when_down = answer_when_down(&file)?;
-        let calls = file.connection_requests.as_ref();
-        let calls = calls.map(|it| connection_requests(it, file.acs.is_some())).transpose()?;
-        let (calls, acs_calls) = calls.unzip();
+        let calls = file.connection_requests.as_ref().map(|it| connection_requests(it, file.acs.is_some()));
+        let (calls, acs_calls) = calls.transpose()?.unzip();
         let acs = file.acs.map(acs).transpose()?;
         let mqtt = file.mqtt.iter().map(|(name, it)| mqtt_config(name, it, &file.controller));
         let mut mqtt = mqtt.collect::<Result<Vec<_>, _>>()?;
@@ -118,10 +117,6 @@ impl Settings {
             fresh_ms: device.fresh_seconds.map_or(0, Seconds::ms),
             ..AgentConfig::default()
         };
-        let format = match file.log.format {
-            file::Format::Text => LogFormat::Text,
-            file::Format::Json => LogFormat::Json,
-        };
         Ok(Self {
             door: door(file.cwmp)?,
             proxy: ProxyConfig { answer_when_down, acs_calls, ..proxy(device, acs.is_some())? },
@@ -139,7 +134,7 @@ impl Settings {
             rest_after: device.rest_after_seconds.unwrap_or(Seconds::of(30)).0,
             admin: file.admin.map(|admin| admin.listen),
             log_filter: file.log.filter.unwrap_or_else(|| "info".into()),
-            log_format: format,
+            log_format: log_format(file.log.format),
         })
     }
 }
@@ -209,6 +204,13 @@ pub(super) fn client_tls(
         Some(ca) => TlsClient::new(&ca, identity).map(Some).or_else(|error| refuse(key, error)),
         None if wanted => refuse(format!("{key}.ca"), "is needed with TLS: the CA that signed the server"),
         None => Ok(None),
+    }
+}
+
+fn log_format(format: file::Format) -> LogFormat {
+    match format {
+        file::Format::Text => LogFormat::Text,
+        file::Format::Json => LogFormat::Json,
     }
 }
 
