@@ -1,4 +1,4 @@
-//! One gateway with two controllers, one over MQTT and one over WebSocket, on a runtime of its own.
+//! One gateway with a controller over each MTP, on a runtime of its own.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -23,14 +23,14 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
+use super::brokers::{AtRabbitMq, free_port};
 use super::pki::Pki;
 
 /// What all tests share; it lives as long as the process.
 struct World {
     runtime: Handle,
     url: String,
-    mqtt: Controller,
-    websocket: Controller,
+    controllers: [Controller; 3],
     model: Arc<Model>,
     collector: Collector,
     secure_collector: Collector,
@@ -40,8 +40,8 @@ struct World {
     /// Checks under way: waits are to be the agent's, not those of a busy machine.
     room: Semaphore,
     serial: AtomicU64,
-    /// Of the controller over MQTT, and of the other.
-    secrets: Option<[Secrets; 2]>,
+    /// Of the controllers.
+    secrets: Option<[Secrets; 3]>,
     _parts: (Gateway, Broker, Acs),
 }
 
@@ -59,8 +59,12 @@ fn world_of(number: Number) -> &'static World {
 }
 
 const SECURED_NAME: &str = "secured";
+/// How agents are met, and by which controller.
+const MTPS: [(Mtp, &str); 3] =
+    [(Mtp::Mqtt5, OVER_MQTT), (Mtp::WebSocket, OVER_WEBSOCKET), (Mtp::Stomp, OVER_STOMP)];
 const OVER_MQTT: &str = "self::conformance-mqtt";
 const OVER_WEBSOCKET: &str = "self::conformance-websocket";
+const OVER_STOMP: &str = "self::conformance-stomp";
 const PATIENCE: Duration = Duration::from_secs(20);
 const QUIET: Duration = Duration::from_millis(1_500);
 /// Checks under way at a time.
@@ -96,6 +100,8 @@ impl World {
         let listen = SocketAddr::from(([127, 0, 0, 1], 0));
         let websocket = ControllerMtp::WebSocketServer { listen, path: "/usp".into(), tls: None };
         let websocket = controller(OVER_WEBSOCKET, websocket).await;
+        let rabbitmq = AtRabbitMq::new(name);
+        let stomp = controller(OVER_STOMP, rabbitmq.controller()).await;
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("conformance").join(name);
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder).unwrap();
@@ -111,12 +117,15 @@ impl World {
              [[controller]]\nendpoint_id = \"{OVER_MQTT}\"\n\
              mqtt = {{ broker = \"main\", topic = \"usp/controller/conformance\" }}\n\
              [[controller]]\nendpoint_id = \"{OVER_WEBSOCKET}\"\n\
-             websocket = {{ url = \"ws://{}/usp\", retry_seconds = 1 }}\n{}",
+             websocket = {{ url = \"ws://{}/usp\", retry_seconds = 1 }}\n\
+             [[controller]]\nendpoint_id = \"{OVER_STOMP}\"\n{}\n{}{}",
             egress(&folder, [&collector, &secure_collector], &taps, &secure_tap),
             free_port(),
             acs.url(),
             folder.join("dragoman.db").display(),
             websocket.address().unwrap(),
+            rabbitmq.way(),
+            rabbitmq.table(),
             pki.as_ref().map(Pki::table).unwrap_or_default(),
         );
         let settings = Settings::parse(&folder.join("dragoman.toml"), &text).unwrap();
@@ -124,16 +133,16 @@ impl World {
         Self {
             runtime,
             url: format!("http://{}/", gateway.cwmp),
-            mqtt,
-            websocket,
+            controllers: [mqtt, websocket, stomp],
             model: Arc::new(Model::parse(TR_181).unwrap()),
             collector,
             secure_collector,
             taps,
             secure_tap,
             room: Semaphore::new(AT_ONCE),
-            serial: AtomicU64::new(1),
-            secrets: pki.map(|pki| [OVER_MQTT, OVER_WEBSOCKET].map(|it| pki.secrets(it))),
+            // At the broker that both share their agents are not to be the same ones.
+            serial: AtomicU64::new(if name == SECURED_NAME { 100_001 } else { 1 }),
+            secrets: pki.map(|pki| MTPS.map(|(_, it)| pki.secrets(it))),
             _parts: (gateway, broker, acs),
         }
     }
@@ -146,24 +155,23 @@ impl World {
         let fleet = Fleet::start(config).await.unwrap();
         let agent = fleet.device_ids()[0].endpoint_id();
         let started = Instant::now();
-        while ![&self.mqtt, &self.websocket].iter().all(|it| it.agents().contains(&agent)) {
+        while !self.controllers.iter().all(|it| it.agents().contains(&agent)) {
             assert!(started.elapsed() < PATIENCE, "{agent} did not show up");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         (fleet, agent)
     }
 
-    /// The surroundings of a check over an MTP; the controller of the other is the second one.
+    /// The surroundings of a check over an MTP; the next one's controller is the second one.
     async fn setup(&self, mtp: Mtp, agent: EndpointId) -> Arc<Setup> {
-        let mut sides = [(&self.mqtt, OVER_MQTT), (&self.websocket, OVER_WEBSOCKET)];
-        if mtp == Mtp::WebSocket {
-            sides.reverse();
-        }
-        let [(controller, own), (second, other)] = sides;
+        let place = MTPS.iter().position(|(it, _)| *it == mtp).unwrap();
+        let known =
+            |place: usize| (self.controllers[place].clone(), EndpointId::parse(MTPS[place].1).unwrap());
+        let (controller, endpoint_id) = known(place);
         let config = SetupConfig {
-            controller: controller.clone(),
-            endpoint_id: EndpointId::parse(own).unwrap(),
-            second: Some((second.clone(), EndpointId::parse(other).unwrap())),
+            controller,
+            endpoint_id,
+            second: Some(known((place + 1) % MTPS.len())),
             agent,
             mtp,
             tap: Some(self.taps[self.serial.fetch_add(1, Ordering::Relaxed) as usize % AT_ONCE].clone()),
@@ -175,17 +183,12 @@ impl World {
             may_clear: true,
             may_reboot: true,
             slow: false,
-            secrets: self.secrets.as_ref().map(|it| it[usize::from(mtp == Mtp::WebSocket)].clone()),
+            secrets: self.secrets.as_ref().map(|it| it[place].clone()),
             collector: Some(self.collector.clone()),
             secure_collector: Some(self.secure_collector.clone()),
         };
         Arc::new(Setup::learn(config).await.expect("the agent does not say what it supports"))
     }
-}
-
-/// A port that nobody listens on; the agent has to know it before it is bound.
-fn free_port() -> u16 {
-    std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }
 
 pub async fn collector(tls: Option<TlsServer>) -> Collector {
@@ -274,7 +277,7 @@ pub async fn check(section: u16, place: u16) {
     }
 }
 
-type Begun = [JoinHandle<Result<(), String>>; 2];
+type Begun = [JoinHandle<Result<(), String>>; MTPS.len()];
 
 /// Checks wait most of their time. Unless tests are named at the command line all are begun at once, so
 /// that they wait together.
@@ -285,7 +288,7 @@ static BEGUN: LazyLock<Mutex<HashMap<Number, Begun>>> = LazyLock::new(|| {
 });
 
 fn begin(number: Number) -> Begun {
-    [Mtp::Mqtt5, Mtp::WebSocket].map(|mtp| world_of(number).runtime.spawn(passes(number, mtp)))
+    MTPS.map(|(mtp, _)| world_of(number).runtime.spawn(passes(number, mtp)))
 }
 
 /// What the agent is known to lack.

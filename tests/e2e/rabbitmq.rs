@@ -1,5 +1,5 @@
 //! A RabbitMQ of the test's own, with its STOMP plugin: a node with its own name, folder, ports and epmd, none
-//! of which is there any more when the test is over.
+//! of which is there any more when the test is over, or its process has ended in whatever way.
 
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -13,6 +13,8 @@ pub struct RabbitMq {
     /// Erlang's name server, which would otherwise be started to stay.
     epmd: Child,
     node: Option<Child>,
+    /// Ends both when this process is no more.
+    guard: Option<Child>,
     epmd_port: u16,
     /// Of the Erlang distribution.
     dist_port: u16,
@@ -52,7 +54,8 @@ impl RabbitMq {
             .stderr(Stdio::null())
             .spawn()
             .expect("epmd does not start");
-        let mut broker = Self { epmd, node: None, epmd_port, dist_port, port, secure, pki, folder };
+        let mut broker =
+            Self { epmd, node: None, guard: None, epmd_port, dist_port, port, secure, pki, folder };
         wait_for_port(epmd_port);
         broker.start_node();
         broker
@@ -60,6 +63,11 @@ impl RabbitMq {
 
     /// As a crash of the machine: what the broker has on disk is all that is left.
     pub fn kill(&mut self) {
+        // First: a pid that has been waited for can be another's.
+        if let Some(mut guard) = self.guard.take() {
+            let _ = guard.kill();
+            let _ = guard.wait();
+        }
         if let Some(mut node) = self.node.take() {
             let _ = node.kill();
             let _ = node.wait();
@@ -92,11 +100,27 @@ impl RabbitMq {
             .stderr(log)
             .spawn()
             .expect("RabbitMQ does not start");
+        self.guard = Some(self.guard(node.id()));
         self.node = Some(node);
         wait_for_port_within(self.port, STARTING);
         wait_for_port_within(self.secure, STARTING);
     }
+
+    /// A shell whose standard input ends with this process, be it by a signal: nothing is dropped then.
+    fn guard(&self, node: u32) -> Child {
+        Command::new("sh")
+            .args(["-c", GUARD, "guard", &node.to_string(), &self.epmd.id().to_string()])
+            .arg(&self.folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the guard does not start")
+    }
 }
+
+/// An interrupt at the terminal reaches it as well, and must not end it.
+const GUARD: &str = "trap '' HUP INT TERM; read _; kill -9 \"$1\" \"$2\"; sleep 1; rm -rf -- \"$3\"";
 
 impl Drop for RabbitMq {
     fn drop(&mut self) {
