@@ -9,7 +9,7 @@ use dashmap::{DashMap, DashSet};
 
 use crate::agent::{LinkKey, LinkState, Publication, Ways};
 use crate::identity::EndpointId;
-use crate::mtp::mqtt::{Delivery, Mqtt};
+use crate::mtp::mqtt::{Crossing, Delivery, Mqtt};
 use crate::mtp::stomp::Stomp;
 use crate::mtp::websocket::{Listener, WebSocket};
 use crate::observe::Metrics;
@@ -92,9 +92,9 @@ impl Mtps {
         {
             let mut own = self.inner.own.entry(agent.clone()).or_insert_with(|| {
                 let mtps = self.configured().iter();
-                let shared = mtps.clone().filter(|(_, mtp)| mtp.is_shared()).map(|(key, _)| *key);
+                let crossings = mtps.clone().filter_map(|(key, mtp)| Some((*key, mtp.crossing(agent)?)));
                 let released = mtps.filter_map(|(key, mtp)| Some((*key, mtp.release(agent)?)));
-                OwnWays::new(released.collect(), shared.collect())
+                OwnWays::new(released.collect(), crossings.collect())
             });
             own.follow(agent, ways, workshop);
         }
@@ -102,7 +102,7 @@ impl Mtps {
     }
 
     /// Leaves the connections that agents share, each as soon as that of the agent's own is up that takes its
-    /// place: what comes meanwhile is not lost, at the price of coming twice in the moment between.
+    /// place: what comes meanwhile is not lost, and what comes over both is heard once.
     pub fn hand_over(&self, agent: &EndpointId) {
         let Some(mut own) = self.inner.own.get_mut(agent) else { return };
         for (key, host, port, met) in own.take_handed_over() {
@@ -202,8 +202,12 @@ impl Mtp {
         }
     }
 
-    fn is_shared(&self) -> bool {
-        matches!(self, Self::Mqtt(mqtt) if mqtt.is_shared())
+    /// What is heard both on the connection that agents share here and on one of this agent's own.
+    fn crossing(&self, agent: &EndpointId) -> Option<Crossing> {
+        match self {
+            Self::Mqtt(mqtt) => mqtt.crossing(agent),
+            _ => None,
+        }
     }
 
     fn release(&self, agent: &EndpointId) -> Option<Link> {

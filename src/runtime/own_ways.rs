@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::agent::{LinkKey, LinkState, Met, MqttWay, Publication, StompWay, Ways, WebSocketWay};
 use crate::identity::EndpointId;
 use crate::mtp::AgentSide;
-use crate::mtp::mqtt::{Delivery, MqttConfig, MqttLink, OwnNames, Sharing};
+use crate::mtp::mqtt::{Crossing, Delivery, MqttConfig, MqttLink, OwnNames, Sharing};
 use crate::mtp::stomp::{StompConfig, StompLink};
 use crate::mtp::websocket::{WebSocketConfig, WebSocketLink};
 use crate::net::{HttpUrl, TlsClient};
@@ -88,6 +88,8 @@ pub(super) struct OwnWays {
     links: BTreeMap<LinkKey, Link>,
     /// Shared connections on which the agent still is.
     shared: Vec<LinkKey>,
+    /// What is heard both there and on the agent's own.
+    crossings: BTreeMap<LinkKey, Crossing>,
 }
 
 /// A shared connection that is not needed any more; where the agent's own leads, and to whom.
@@ -95,8 +97,9 @@ type HandedOver = (LinkKey, String, u16, Vec<EndpointId>);
 
 impl OwnWays {
     /// Takes over the connections that the agent has already, and those that it shares.
-    pub fn new(links: BTreeMap<LinkKey, Link>, shared: Vec<LinkKey>) -> Self {
-        Self { ways: Ways::default(), links, shared }
+    pub fn new(links: BTreeMap<LinkKey, Link>, crossings: BTreeMap<LinkKey, Crossing>) -> Self {
+        let shared = crossings.keys().copied().collect();
+        Self { ways: Ways::default(), links, shared, crossings }
     }
 
     /// The shared connections in whose place others are up, or none are to be.
@@ -123,7 +126,7 @@ impl OwnWays {
         }
         let mut left = std::mem::take(&mut self.links);
         for way in &ways.mqtt {
-            let link = workshop.mqtt(agent, way, left.remove(&way.key));
+            let link = workshop.mqtt(agent, way, left.remove(&way.key), self.crossings.get(&way.key));
             self.links.insert(way.key, link);
         }
         for way in &ways.stomp {
@@ -195,7 +198,13 @@ impl OwnWays {
 
 impl Workshop {
     /// Goes on with a connection that is there, or begins one.
-    fn mqtt(&self, agent: &EndpointId, way: &MqttWay, link: Option<Link>) -> Link {
+    fn mqtt(
+        &self,
+        agent: &EndpointId,
+        way: &MqttWay,
+        link: Option<Link>,
+        crossing: Option<&Crossing>,
+    ) -> Link {
         let scheme = if way.tls { "mqtts" } else { "mqtt" };
         let config = Arc::new(MqttConfig {
             host: way.host.clone(),
@@ -218,6 +227,7 @@ impl Workshop {
                 reply_topic: way.reply_topic.clone(),
                 qos: way.qos,
                 for_reports: way.met.is_empty(),
+                crossing: crossing.cloned(),
             }),
         });
         match link {

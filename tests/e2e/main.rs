@@ -9,6 +9,7 @@
 
 mod bulk_data;
 mod certificates;
+mod changing_ways;
 mod command_line;
 mod door;
 mod front;

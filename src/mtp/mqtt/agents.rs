@@ -13,6 +13,7 @@ use crate::observe::Metrics;
 
 use super::config::{MqttConfig, Sharing};
 use super::connection::{Command, Connection};
+use super::crossing::{Crossing, Crossings};
 use super::reports::Delivery;
 
 /// The agents at one broker.
@@ -22,6 +23,7 @@ pub struct Mqtt {
     own: Own<Command>,
     /// Empty where each agent has its own.
     few: Vec<Link<Command>>,
+    crossings: Arc<Crossings>,
 }
 
 impl Mqtt {
@@ -34,14 +36,14 @@ impl Mqtt {
     ) -> Self {
         let shared = Arc::new(Shared { side, metrics, stop });
         let config = Arc::new(config);
+        let crossings = Arc::new(Crossings::default());
+        let begin = |number| Connection::shared(&shared, &config, number, &crossings);
         let few = match config.sharing {
             Sharing::PerAgent => Vec::new(),
-            Sharing::Shared(count) => {
-                (0..count.max(1)).map(|number| Connection::shared(&shared, &config, number)).collect()
-            }
+            Sharing::Shared(count) => (0..count.max(1)).map(begin).collect(),
         };
         let own = Own::of(Arc::clone(&shared), Arc::clone(&config));
-        Self { shared, config, own, few }
+        Self { shared, config, own, few, crossings }
     }
 
     /// This agent exists: controllers can reach it from now on.
@@ -63,7 +65,13 @@ impl Mqtt {
         !self.few.is_empty()
     }
 
-    /// This agent is not met over a shared connection any more. Those of its controllers are told that it
+    /// What an agent hears on the shared connection from now on, and on its own as soon as that has this; to be
+    /// had before the agent's own begins.
+    pub fn crossing(&self, agent: &EndpointId) -> Option<Crossing> {
+        self.is_shared().then(|| self.crossings.of(agent))
+    }
+
+    /// This agent is not met over a shared connection any more, whose last words are still heard. Those of its controllers are told that it
     /// leaves that do not meet it at this broker otherwise.
     pub fn detach(&self, agent: &EndpointId, host: &str, port: u16, met: &[EndpointId]) {
         let Some(link) = self.share_of(agent) else { return };

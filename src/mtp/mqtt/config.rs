@@ -5,6 +5,7 @@ use crate::net::TlsClient;
 use crate::transport::mqtt::{ClientConfig, Version};
 
 use super::connection::{MAX_PACKET, OWN_WAITING, SHARED_WAITING};
+use super::crossing::Crossing;
 use super::topics;
 
 /// How agents share connections.
@@ -43,7 +44,7 @@ pub struct MqttConfig {
 }
 
 /// How one agent is known at a broker by its own objects.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct OwnNames {
     /// Empty: the broker gives one (R-MQTT.8).
     pub client_id: String,
@@ -58,6 +59,8 @@ pub struct OwnNames {
     pub qos: u8,
     /// Nobody is met there: the connection is for bulk data reports alone.
     pub for_reports: bool,
+    /// Where this connection takes the place of a shared one: what both of them hear.
+    pub crossing: Option<Crossing>,
 }
 
 /// What the client has to know, of the agent's own objects or of the prefixes for all.

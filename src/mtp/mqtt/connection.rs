@@ -21,6 +21,7 @@ use crate::transport::mqtt::{Client, Codec, Event, Up};
 use crate::usp::record::MAX_RECORD;
 
 use super::config::{MqttConfig, client_config};
+use super::crossing::Crossings;
 use super::reports::{Report, Reports};
 use super::wire::Wire;
 
@@ -97,6 +98,12 @@ pub(super) struct Connection {
     client: Client,
     started: Instant,
     agents: HashSet<EndpointId>,
+    /// Where agents share this connection: those who have their own as well.
+    crossings: Option<Arc<Crossings>>,
+    /// Agents that have come from their own connection or gone to it, and until when they are heard on both; and
+    /// the same by time.
+    between: HashMap<EndpointId, Instant>,
+    until: VecDeque<(Instant, EndpointId)>,
     /// Agents whose Connect records are still to go out since the connection came up.
     greet: VecDeque<EndpointId>,
     /// What agents say before the connection is up: agent, controller, record.
@@ -121,13 +128,19 @@ impl Connection {
     /// Starts the connection of one agent.
     fn own(shared: &Arc<Shared>, config: Arc<MqttConfig>, agent: &EndpointId) -> Link<Command> {
         let prefix = config.topic_prefix.clone();
-        Self::start(shared, config, Some(agent.clone()), agent.as_str().to_owned(), prefix, OWN_WAITING)
+        Self::start(shared, config, Some(agent.clone()), agent.as_str().to_owned(), prefix, None)
     }
 
     /// Starts one of the shared connections.
-    pub fn shared(shared: &Arc<Shared>, config: &Arc<MqttConfig>, number: usize) -> Link<Command> {
+    pub fn shared(
+        shared: &Arc<Shared>,
+        config: &Arc<MqttConfig>,
+        number: usize,
+        crossings: &Arc<Crossings>,
+    ) -> Link<Command> {
         let prefix = format!("{}/{number}", config.topic_prefix);
-        Self::start(shared, Arc::clone(config), None, format!("shared-{number}"), prefix, SHARED_WAITING)
+        let crossings = Some(Arc::clone(crossings));
+        Self::start(shared, Arc::clone(config), None, format!("shared-{number}"), prefix, crossings)
     }
 
     fn start(
@@ -136,8 +149,9 @@ impl Connection {
         owner: Option<EndpointId>,
         name: String,
         prefix: String,
-        waiting: usize,
+        crossings: Option<Arc<Crossings>>,
     ) -> Link<Command> {
+        let waiting = if owner.is_some() { OWN_WAITING } else { SHARED_WAITING };
         let (link, commands) = Link::new(shared, waiting);
         let client = Client::new(client_config(&config, owner.as_ref(), &name, &prefix));
         let traffic = Traffic::default();
@@ -155,6 +169,9 @@ impl Connection {
             traffic,
             client,
             started: Instant::now(),
+            crossings,
+            between: HashMap::new(),
+            until: VecDeque::new(),
             greet: VecDeque::new(),
             held: VecDeque::new(),
             coming: HashSet::new(),
@@ -298,6 +315,7 @@ impl Connection {
     ) -> Result<bool, String> {
         let now = self.now();
         self.greet_some();
+        let settled_at = self.settle_some(now);
         wire.fill(&mut self.client, now)?;
         self.reports.settle(&mut self.client);
         if wire.is_flushed() {
@@ -305,7 +323,7 @@ impl Connection {
         }
         let since = *stuck_since.get_or_insert(now);
         let stuck_at = if wire.is_flushed() { u64::MAX } else { since + STUCK_MS };
-        let deadline = self.client.next_deadline().unwrap_or(u64::MAX).min(stuck_at);
+        let deadline = self.client.next_deadline().unwrap_or(u64::MAX).min(stuck_at).min(settled_at);
         let sleep = Duration::from_millis(deadline.saturating_sub(now).min(DAY_MS));
         let room = QUEUE_AHEAD.saturating_sub(self.client.pending() + self.held.len());
         let stop = self.stop.clone();

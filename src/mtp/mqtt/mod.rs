@@ -3,6 +3,7 @@
 mod agents;
 mod config;
 mod connection;
+mod crossing;
 mod reports;
 #[cfg(test)]
 mod tests;
@@ -13,6 +14,7 @@ use super::link::Link;
 
 pub use agents::Mqtt;
 pub use config::{MqttConfig, OwnNames, SESSION_EXPIRY, Sharing};
+pub use crossing::Crossing;
 pub use reports::Delivery;
 
 pub type MqttLink = Link<connection::Command>;

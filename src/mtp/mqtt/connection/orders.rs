@@ -1,6 +1,7 @@
 //! What the connection is told to do.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::agent::Traffic;
 use crate::identity::EndpointId;
@@ -9,18 +10,21 @@ use crate::transport::mqtt::Event;
 use crate::usp::record::Record;
 
 use super::super::config::{MqttConfig, client_config};
+use super::super::crossing::{Crossing, GRACE};
 use super::{Command, Connection, Handover};
 
 impl Connection {
     pub(super) fn obey(&mut self, command: Command) {
         match command {
             Command::Attach(agent) => {
+                self.listen_on(&agent);
                 if self.agents.insert(agent.clone()) && self.client.is_up() {
                     self.greet_soon(agent);
                 }
             }
             Command::Adopt(agent, link, to) => {
                 self.agents.insert(agent.clone());
+                self.listen_on(&agent);
                 self.coming.insert(agent.clone());
                 // Its controllers go on to meet it, here.
                 let _ = link.tell(Command::Retire(Handover { agent, to }));
@@ -46,6 +50,7 @@ impl Connection {
             Command::Detach(agent, stay) => {
                 self.coming.remove(&agent);
                 if self.agents.remove(&agent) {
+                    self.listen_on(&agent);
                     self.greet.retain(|waiting| *waiting != agent);
                     let config = Arc::clone(&self.config);
                     let why = farewell(false);
@@ -65,6 +70,44 @@ impl Connection {
             Command::Adapt(config) => self.adapt(config),
             Command::Report(report) => self.report(report),
         }
+    }
+
+    /// An agent comes from its own connection, or goes to it: what has been said to it on this one may not have
+    /// come yet.
+    fn listen_on(&mut self, agent: &EndpointId) {
+        if self.crossings.as_ref().is_some_and(|crossings| crossings.find(agent).is_some()) {
+            let until = Instant::now() + GRACE;
+            self.between.insert(agent.clone(), until);
+            self.until.push_back((until, agent.clone()));
+        }
+    }
+
+    /// Lets go of agents that have been between two connections for long enough. When the next is due.
+    pub(super) fn settle_some(&mut self, now: u64) -> u64 {
+        while let Some((until, agent)) = self.until.pop_front() {
+            let due = u64::try_from(until.duration_since(self.started).as_millis()).unwrap_or(u64::MAX);
+            if due > now {
+                self.until.push_front((until, agent));
+                return due;
+            }
+            if self.between.get(&agent) != Some(&until) {
+                continue;
+            }
+            let Some(crossings) = &self.crossings else { return u64::MAX };
+            match self.agents.contains(&agent) {
+                true if crossings.end(&agent) => {}
+                false if self.client.is_up() => {
+                    crossings.find(&agent).inspect(Crossing::settle);
+                }
+                // The agent's own connection has not ended, or what the broker has for this one cannot come.
+                _ => {
+                    self.listen_on(&agent);
+                    continue;
+                }
+            }
+            self.between.remove(&agent);
+        }
+        u64::MAX
     }
 
     /// An agent has left the connection that it comes from: it speaks here.

@@ -1,6 +1,7 @@
 //! Records in both directions, and where they go.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 
@@ -11,6 +12,7 @@ use crate::transport::mqtt::{Client, Properties, Publish, Refused, Version};
 use crate::usp::Shown;
 use crate::usp::record::{MAX_RECORD, Payload, Record};
 
+use super::super::crossing::Ear;
 use super::super::reports::Report;
 use super::super::topics;
 use super::{Connection, QUEUE_AHEAD};
@@ -173,7 +175,8 @@ impl Connection {
     /// A message from the broker: to its agent, if it is a record for one of ours.
     pub(super) fn message(&mut self, publish: Publish) {
         let agent = self.owner.clone().or_else(|| topics::agent_of(&self.prefix, &publish.topic));
-        let Some(agent) = agent.filter(|agent| self.agents.contains(agent)) else {
+        let hears = |agent: &EndpointId| self.agents.contains(agent) || self.between.contains_key(agent);
+        let Some(agent) = agent.filter(hears) else {
             return self.shared.metrics.usp_dropped(&self.name, "a record for nobody here");
         };
         // R-MQTT.27a. MQTT 3.1.1 has no content type.
@@ -181,9 +184,23 @@ impl Connection {
         if content.is_some_and(|content| !CONTENT_TYPES.contains(&content)) {
             return self.shared.metrics.usp_dropped(agent.as_str(), "a message that is no USP record");
         }
-        self.learn_reply(&agent, &publish);
+        if self.agents.contains(&agent) {
+            self.learn_reply(&agent, &publish);
+        }
+        if !self.is_news(&agent, &publish) {
+            return;
+        }
         self.shared.metrics.usp_received();
         self.shared.side.record(&agent, publish.payload, Shown::Untold);
+    }
+
+    /// Whether the agent has not heard a message already on another connection of its.
+    fn is_news(&self, agent: &EndpointId, publish: &Publish) -> bool {
+        let (ear, crossing) = match &self.crossings {
+            Some(crossings) => (Ear::Shared, crossings.find(agent)),
+            None => (Ear::Own, self.config.own.as_ref().and_then(|own| own.crossing.clone())),
+        };
+        crossing.is_none_or(|crossing| crossing.is_news(ear, publish, Instant::now()))
     }
 
     /// Keeps where a controller wants its answers, if it is not where they would go anyway.
