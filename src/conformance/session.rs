@@ -314,8 +314,7 @@ impl Session {
         self.exchange.note("clean-up");
         let mut left = Vec::new();
         for row in std::mem::take(&mut self.created).into_iter().rev() {
-            // A request may be lost while the agent changes its connections: whoever cleans up asks again.
-            if !self.is_removed(&row).await && !self.is_removed(&row).await && self.is_there(&row).await {
+            if !self.is_removed(&row).await && self.is_there(&row).await {
                 left.push(row);
             }
         }

@@ -2,6 +2,7 @@
 //! share it. It is never dropped; its guard ends it when this process is over.
 
 #[expect(dead_code, reason = "the end-to-end tests need more of it")]
+#[expect(clippy::disallowed_methods, reason = "it is waited for before any test begins")]
 #[path = "../e2e/mosquitto.rs"]
 mod mosquitto;
 #[expect(dead_code, reason = "the end-to-end tests need more of it")]
@@ -13,9 +14,15 @@ mod rabbitmq;
 
 use std::sync::LazyLock;
 
+use dragoman::net::TlsServer;
 use dragoman::sim::controller::ControllerMtp;
 pub use mosquitto::free_port;
 use rabbitmq::{PASSWORD, RabbitMq, USER};
+
+/// What a broker of a check's own shows of itself.
+pub fn tls_server() -> TlsServer {
+    pki::Pki::new(&["broker"]).server("broker")
+}
 
 static RABBITMQ: LazyLock<RabbitMq> = LazyLock::new(RabbitMq::start);
 

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use dragoman::conformance::{self, Mtp, Number, Outcome, Setup, SetupConfig, Tap};
 use dragoman::identity::EndpointId;
 use dragoman::net::{HttpClient, HttpLimits, HttpRequest, HttpUrl};
@@ -16,32 +17,78 @@ use dragoman::usp::message::{
 };
 use dragoman::usp::record::{Payload, Record};
 use futures_util::{SinkExt, StreamExt};
+use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
+use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
-const AGENT: &str = "os::00256D-LIAR";
+pub const AGENT: &str = "os::00256D-LIAR";
 pub const CONTROLLER: &str = "self::liar-controller";
 
-/// Connects to a controller and answers until the connection ends.
-pub async fn agent(at: SocketAddr, mut answer: impl FnMut(&Request) -> Option<Response>) {
+/// Connects to a controller, and says to each record what it has to say until the connection ends.
+pub async fn agent(at: SocketAddr, speak: impl FnMut(Record) -> Vec<Record>) {
     let mut request = format!("ws://{at}/usp?eid={AGENT}").into_client_request().unwrap();
     request.headers_mut().insert("sec-websocket-protocol", "v1.usp".parse().unwrap());
-    let stream = tokio::net::TcpStream::connect(at).await.unwrap();
-    let (mut socket, _) = tokio_tungstenite::client_async(request, stream).await.unwrap();
-    let me = EndpointId::parse(AGENT).unwrap();
+    let stream = TcpStream::connect(at).await.unwrap();
+    let (socket, _) = tokio_tungstenite::client_async(request, stream).await.unwrap();
+    converse(socket, speak).await;
+}
+
+pub async fn converse(mut socket: WebSocketStream<TcpStream>, mut speak: impl FnMut(Record) -> Vec<Record>) {
     while let Some(Ok(message)) = socket.next().await {
         let tungstenite::Message::Binary(bytes) = message else { continue };
-        let record = Record::decode(bytes).unwrap();
-        let Payload::NoSession(payload) = record.payload else { continue };
-        let Ok(Message { msg_id, body: MessageBody::Request(request) }) = Message::decode(payload) else {
-            continue;
-        };
-        let Some(response) = answer(&request) else { continue };
-        let controller = EndpointId::parse(&record.from_id).unwrap();
-        let answer = Record::plain(&me, &controller, Message::response(msg_id, response).encode());
-        socket.send(tungstenite::Message::Binary(answer.encode())).await.unwrap();
+        for record in speak(Record::decode(bytes).unwrap()) {
+            socket.send(tungstenite::Message::Binary(record.encode())).await.unwrap();
+        }
     }
+}
+
+/// Whatever is said of who sends a record, it is believed.
+pub fn plainly(mut answer: impl FnMut(&Request) -> Option<Response>) -> impl FnMut(Record) -> Vec<Record> {
+    move |record| {
+        let Payload::NoSession(payload) = record.payload else { return Vec::new() };
+        reply(&record.from_id, payload, &mut answer).into_iter().collect()
+    }
+}
+
+/// The record with the answer to a message.
+pub fn reply(
+    from: &str,
+    message: Bytes,
+    answer: &mut impl FnMut(&Request) -> Option<Response>,
+) -> Option<Record> {
+    let Ok(Message { msg_id, body: MessageBody::Request(request) }) = Message::decode(message) else {
+        return None;
+    };
+    let response = Message::response(msg_id, answer(&request)?).encode();
+    let [me, controller] = [AGENT, from].map(|it| EndpointId::parse(it).unwrap());
+    Some(Record::plain(&me, &controller, response))
+}
+
+/// Objects with these parameters, commands and events; all can be written, and rows be added to all tables.
+pub fn supported(known: &[(&str, &[&str])]) -> GetSupportedDmResp {
+    use get_supported_dm_resp as resp;
+    let objects = known.iter().map(|(path, params)| resp::SupportedObjectResult {
+        supported_obj_path: (*path).into(),
+        is_multi_instance: path.ends_with("{i}."),
+        access: resp::ObjAccessType::ObjAddDelete.into(),
+        supported_params: params
+            .iter()
+            .map(|name| resp::SupportedParamResult {
+                param_name: (*name).into(),
+                access: resp::ParamAccessType::ParamReadWrite.into(),
+                ..<_>::default()
+            })
+            .collect(),
+        ..<_>::default()
+    });
+    let result = resp::RequestedObjectResult {
+        req_obj_path: "Device.".into(),
+        supported_objs: objects.collect(),
+        ..<_>::default()
+    };
+    GetSupportedDmResp { req_obj_results: vec![result] }
 }
 
 const PROFILE: &str = "Device.BulkData.Profile.1.";
@@ -127,34 +174,16 @@ fn answer(request: &Request) -> Option<Response> {
         Request::Set(request) => Response::SetResp(set(request)),
         Request::Delete(_) => Response::DeleteResp(DeleteResp::default()),
         Request::GetSupportedDm(wanted) => {
-            let object = get_supported_dm_resp::SupportedObjectResult {
-                supported_obj_path: "Device.LocalAgent.".into(),
-                ..<_>::default()
-            };
-            let supported = |path: &str, param: &str| get_supported_dm_resp::SupportedObjectResult {
-                supported_obj_path: path.to_owned(),
-                is_multi_instance: path.ends_with("{i}."),
-                supported_params: wanted
-                    .return_params
-                    .then(|| get_supported_dm_resp::SupportedParamResult {
-                        param_name: param.to_owned(),
-                        ..<_>::default()
-                    })
-                    .into_iter()
-                    .collect(),
-                ..<_>::default()
-            };
-            let profile = "Device.BulkData.Profile.{i}.";
-            let result = get_supported_dm_resp::RequestedObjectResult {
-                req_obj_path: "Device.".into(),
-                supported_objs: vec![
-                    object,
-                    supported(profile, "Enable"),
-                    supported(&format!("{profile}HTTP."), "URL"),
-                ],
-                ..<_>::default()
-            };
-            Response::GetSupportedDmResp(GetSupportedDmResp { req_obj_results: vec![result] })
+            let mut told = supported(&[
+                ("Device.LocalAgent.", &[]),
+                ("Device.BulkData.Profile.{i}.", &["Enable"]),
+                ("Device.BulkData.Profile.{i}.HTTP.", &["URL"]),
+            ]);
+            if !wanted.return_params {
+                let objects = told.req_obj_results.iter_mut().flat_map(|result| &mut result.supported_objs);
+                objects.for_each(|object| object.supported_params.clear());
+            }
+            Response::GetSupportedDmResp(told)
         }
         _ => return None,
     })
@@ -162,7 +191,7 @@ fn answer(request: &Request) -> Option<Response> {
 
 /// A controller, the agent that has come to it, and what checks are given.
 pub async fn meet(
-    answer: impl FnMut(&Request) -> Option<Response> + Send + 'static,
+    speak: impl FnMut(Record) -> Vec<Record> + Send + 'static,
     tap: Option<Tap>,
 ) -> (Controller, JoinHandle<()>, SetupConfig) {
     let mtp = ControllerMtp::WebSocketServer {
@@ -173,7 +202,7 @@ pub async fn meet(
     let endpoint_id = EndpointId::parse(CONTROLLER).unwrap();
     let controller =
         Controller::start(ControllerConfig { endpoint_id: endpoint_id.clone(), mtp }).await.unwrap();
-    let lying = tokio::spawn(agent(controller.address().unwrap(), answer));
+    let lying = tokio::spawn(agent(controller.address().unwrap(), speak));
     let agent = EndpointId::parse(AGENT).unwrap();
     while !controller.agents().contains(&agent) {
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -202,7 +231,7 @@ pub async fn meet(
 
 #[tokio::test]
 async fn an_agent_that_is_wrong_fails_and_one_that_lacks_something_is_told_so() {
-    let (controller, lying, config) = meet(answer, None).await;
+    let (controller, lying, config) = meet(plainly(answer), None).await;
     let collector = super::world::collector(None).await;
     let config = SetupConfig { collector: Some(collector.clone()), ..config };
     let setup = Arc::new(Setup::learn(config).await.unwrap());

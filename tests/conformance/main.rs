@@ -4,8 +4,11 @@
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on must fail loudly")]
 
 mod brokers;
+mod careless;
 mod liar;
 mod liar_at_broker;
+mod liar_at_door;
+mod liar_in_contexts;
 mod numbers;
 mod pki;
 mod world;

@@ -1,8 +1,10 @@
 //! Certificates for payload security: of the agents, and of controllers with what they pretend to be.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use dragoman::conformance::Secrets;
+use dragoman::payload_security::Keyring;
 use rcgen::string::Ia5String;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SanType, date_time_ymd,
@@ -43,6 +45,12 @@ impl Pki {
         let agents = self.endpoint("agents", "ops::00256D-*", 4000).display().to_string();
         let ca = self.folder.join("ca.pem");
         format!("[payload_security]\nca = '{}'\ncertificate = '{agents}'\nkey = '{agents}'\n", ca.display())
+    }
+
+    /// What one agent has.
+    pub fn keyring(&self, agent: &str) -> Arc<Keyring> {
+        let file = self.endpoint("agent", agent, 4000);
+        Arc::new(Keyring::load(&self.folder.join("ca.pem"), &file, &file, true).unwrap())
     }
 
     /// What a controller has.
