@@ -28,6 +28,8 @@ pub(super) struct Exchange {
     heard: VecDeque<(EndpointId, Bytes)>,
     /// Whether the message that is being handled came in a session context: its answer goes there too.
     in_session: bool,
+    /// Since when, and how often since, controllers were greeted because they had said goodbye.
+    greeted: BTreeMap<EndpointId, (u64, u32)>,
 }
 
 /// A message for a controller.
@@ -138,16 +140,34 @@ impl Agent {
             }
             // R-MTP.7.
             Payload::Disconnect { .. } if integrity == Integrity::Unproven => {}
-            Payload::Disconnect { .. } if self.exchange.sessions.contains_key(&controller) => {
-                self.drive(env, &controller, session::Input::Disconnected, out);
+            Payload::Disconnect { .. } => {
+                if self.exchange.sessions.contains_key(&controller) {
+                    self.drive(env, &controller, session::Input::Disconnected, out);
+                }
                 // The session is over, and what is said next must not begin another.
                 if let Some(session) = self.exchange.sessions.remove(&controller) {
                     self.local.set_session(&controller, "Down", session.retry_count());
                 }
+                self.greet_anew(env, controller, out);
             }
             // Connect records concern the transport.
             _ => {}
         }
+    }
+
+    /// R-MTP.8, where the way to the controller stays. What the record has to say of that way the MTP knows, which
+    /// puts its own in this one's place. A controller that says goodbye to each greeting is not greeted for ever.
+    fn greet_anew(&mut self, env: &Env, controller: EndpointId, out: &mut Vec<Output>) {
+        let (since, count) = self.exchange.greeted.entry(controller.clone()).or_insert((env.now, 0));
+        if env.now.saturating_sub(*since) >= GREETINGS_MS {
+            (*since, *count) = (env.now, 0);
+        }
+        *count += 1;
+        if *count > GREETINGS {
+            return out.push(Output::Log(format!("{controller} says goodbye again and again: not greeted")));
+        }
+        let record = Record::of(&self.endpoint, &controller, Payload::WebSocketConnect).encode();
+        out.push(Output::Send { controller, record });
     }
 
     /// Whether the sender of a record has shown what it must. Of a context with TLS the handshake tells.
@@ -343,3 +363,7 @@ impl Agent {
         Policy { signature_room: self.config.signature_room, ..policy }
     }
 }
+
+/// Goodbyes of one controller that are answered by a greeting within this time, in milliseconds.
+const GREETINGS: u32 = 6;
+const GREETINGS_MS: u64 = 60_000;

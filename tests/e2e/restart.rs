@@ -7,9 +7,9 @@ use dragoman::sim::acs::{Acs, AcsConfig};
 use dragoman::sim::controller::{Controller, requests};
 use dragoman::transport::mqtt::Version;
 use dragoman::usp::message::{Message, MessageBody, Request, notify::Notification};
-use dragoman::usp::record::Payload;
+use dragoman::usp::record::{Payload, Record};
 
-use super::gateway::{Gateway, Setup, acs_and_mqtt};
+use super::gateway::{CONTROLLER, Gateway, Setup, acs_and_mqtt};
 use super::mosquitto::{Mosquitto, free_port};
 use super::usp::{self, PATIENCE, fleet, persistent};
 use super::websocket;
@@ -30,6 +30,26 @@ pub async fn restart_is_heard(setup: &Setup, controller: &Controller, agent: &En
         }
     }
     assert_eq!(heard, ["Disconnect", "Connect", "Boot!"]);
+    goodbye_is_answered(controller, agent).await;
+}
+
+/// R-MTP.8: a controller says goodbye over a way that stays, and can go on as soon as it is greeted.
+async fn goodbye_is_answered(controller: &Controller, agent: &EndpointId) {
+    let us = EndpointId::parse(CONTROLLER).unwrap();
+    let mut arrivals = controller.arrivals();
+    let payload = Payload::Disconnect { reason: "that is all".into(), reason_code: 0 };
+    controller.send_raw(agent, Record::of(&us, agent, payload).encode()).await;
+    let next = async {
+        loop {
+            let record = arrivals.recv().await.unwrap().record;
+            if record.from_id == agent.as_str() {
+                return record;
+            }
+        }
+    };
+    let record = tokio::time::timeout(PATIENCE, next).await.expect("a goodbye is not answered");
+    assert_eq!(name(record.payload), Some("Connect"));
+    controller.request(agent, requests::get(&["Device.LocalAgent.EndpointID"], 0), PATIENCE).await.unwrap();
 }
 
 async fn reboots(setup: &Setup, gateway: &Gateway, controller: &Controller) {

@@ -114,11 +114,27 @@ fn notifications_do_not_look_for_the_session_of_a_controller_that_has_left_it() 
     let payload = Payload::Disconnect { reason: String::new(), reason_code: 0 };
     let record = Record::of(&controller(), &story.cpe.id().endpoint_id(), payload);
     story.record(record.encode());
+    assert_eq!(story.records.remove(0).payload, Payload::WebSocketConnect, "R-MTP.8");
     assert_eq!(story.get(E2E).unwrap()[&format!("{E2E}Status")], "Down");
     story.ask(operate("Device.Reboot()", &[])).unwrap();
     story.settle();
     assert!(story.records.is_empty(), "a session began");
     assert!(!story.notifications().is_empty());
+}
+
+#[test]
+fn r_mtp_8_a_controller_that_says_goodbye_is_greeted_but_not_for_ever() {
+    let mut story = Story::begin();
+    let payload = Payload::Disconnect { reason: String::new(), reason_code: 0 };
+    let goodbye = Record::of(&controller(), &story.cpe.id().endpoint_id(), payload).encode();
+    for _ in 0..20 {
+        story.record(goodbye.clone());
+    }
+    assert_eq!(story.records.len(), 6);
+    assert!(story.records.iter().all(|record| record.payload == Payload::WebSocketConnect));
+    story.pass(60_000);
+    story.record(goodbye);
+    assert_eq!(story.records.len(), 7);
 }
 
 #[test]

@@ -16,7 +16,7 @@ use crate::mtp::link::{self, Link, Shared};
 use crate::net::{Backoff, Buffered, Round, Stream};
 use crate::transport::stomp::{Client, ClientConfig, Event, Message};
 use crate::usp::Shown;
-use crate::usp::record::{MAX_RECORD, Payload, Record};
+use crate::usp::record::{MAX_RECORD, Payload, Record, Turn};
 
 use super::config::StompConfig;
 use super::destinations::{agent_destination, is_destination};
@@ -175,10 +175,10 @@ impl Connection {
 
     fn obey(&mut self, command: Command) {
         match command {
-            Command::Send { controller, record } if Record::is_disconnect(record.clone()) => {
-                self.begin_anew(&controller, record);
-            }
-            Command::Send { controller, record } => self.send(&controller, record),
+            Command::Send { controller, record } => match Record::turn(record.clone()) {
+                Some(turn) => self.begin_anew(&controller, turn, record),
+                None => self.send(&controller, record),
+            },
             Command::Adapt(config) => self.adapt(config),
             // A connection that is not up greets anew in any case.
             Command::Restart if self.client.is_up() => {
@@ -345,13 +345,15 @@ impl Connection {
         }
     }
 
-    /// A Disconnect record of the agent's over a connection that stays (R-MTP.8). Where there is none, the
-    /// Connect record of the next one tells enough.
-    fn begin_anew(&mut self, controller: &EndpointId, disconnect: Bytes) {
+    /// A Disconnect record of the agent's over a connection that stays, or a Connect record of another MTP
+    /// (R-MTP.8). Where there is no connection, the Connect record of the next one tells enough.
+    fn begin_anew(&mut self, controller: &EndpointId, turn: Turn, record: Bytes) {
         if self.client.is_up() {
             let subscribed_destination = self.client.destination().to_owned();
             let payload = Payload::StompConnect { subscribed_destination };
-            self.send(controller, disconnect);
+            if turn == Turn::Disconnect {
+                self.send(controller, record);
+            }
             self.send(controller, Record::of(&self.agent, controller, payload).encode());
         }
     }

@@ -144,7 +144,7 @@ impl Connection {
                 () = self.stop.cancelled() => return true,
                 command = self.commands.recv() => match command {
                     // The Connect record of the next connection tells enough.
-                    Some(Command::Send(record)) if Record::is_disconnect(record.clone()) => {}
+                    Some(Command::Send(record)) if Record::turn(record.clone()).is_some() => {}
                     Some(Command::Send(record)) if self.waiting.len() < WAITING => {
                         self.waiting.push_back(record);
                     }

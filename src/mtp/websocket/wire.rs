@@ -11,7 +11,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::identity::EndpointId;
 use crate::net::Stream;
-use crate::usp::record::{MAX_RECORD, Payload, Record};
+use crate::usp::record::{MAX_RECORD, Payload, Record, Turn};
 
 pub(super) type Socket = WebSocketStream<Stream>;
 
@@ -68,7 +68,7 @@ pub(super) async fn say_record(
     record: Bytes,
     socket: &mut Socket,
 ) -> Result<(), String> {
-    let begins_anew = Record::is_disconnect(record.clone());
+    let begins_anew = Record::turn(record.clone()) == Some(Turn::Disconnect);
     say(socket, Message::Binary(record)).await?;
     if begins_anew {
         let connect = Record::of(agent, controller, Payload::WebSocketConnect).encode();

@@ -63,6 +63,14 @@ pub enum Payload {
     },
 }
 
+/// Records about the transport itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// Of whichever transport.
+    Connect,
+    Disconnect,
+}
+
 impl PayloadSecurity {
     /// The number that stands for it on the wire.
     pub(super) fn number(self) -> i32 {
@@ -118,15 +126,16 @@ impl Record {
         Ok(record)
     }
 
-    /// Whether what was encoded is a Disconnect record, without reading what it says.
-    pub fn is_disconnect(mut bytes: Bytes) -> bool {
+    /// Which record about the transport itself was encoded, if it is one, without reading what it says.
+    pub fn turn(mut bytes: Bytes) -> Option<Turn> {
         while let Ok((tag, wire_type)) = decode_key(&mut bytes) {
-            if tag == DISCONNECT || skip_field(wire_type, tag, &mut bytes, DecodeContext::default()).is_err()
-            {
-                return tag == DISCONNECT;
+            match tag {
+                WEBSOCKET_CONNECT..=STOMP_CONNECT => return Some(Turn::Connect),
+                DISCONNECT => return Some(Turn::Disconnect),
+                _ => skip_field(wire_type, tag, &mut bytes, DecodeContext::default()).ok()?,
             }
         }
-        false
+        None
     }
 
     fn from_wire(wire: pb::Record) -> Result<Self, RecordError> {
@@ -222,7 +231,9 @@ fn record_types(mut bytes: Bytes) -> Result<usize, prost::DecodeError> {
     Ok(count)
 }
 
-/// The field of a Disconnect record.
+/// The fields of Connect records, and of a Disconnect record.
+const WEBSOCKET_CONNECT: u32 = 9;
+const STOMP_CONNECT: u32 = 11;
 const DISCONNECT: u32 = 12;
 /// Largest record taken from a peer, in bytes.
 pub const MAX_RECORD: usize = 8 << 20;

@@ -65,7 +65,7 @@ impl Connection {
                 self.say(&agent, &controller, record);
             }
             // The Connect record of the next connection tells enough.
-            Command::Send { record, .. } if Record::is_disconnect(record.clone()) => {}
+            Command::Send { record, .. } if Record::turn(record.clone()).is_some() => {}
             Command::Send { agent, controller, record } => self.held.push_back((agent, controller, record)),
             Command::Adapt(config) => self.adapt(config),
             Command::Report(report) => self.report(report),

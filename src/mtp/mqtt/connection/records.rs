@@ -10,7 +10,7 @@ use crate::identity::EndpointId;
 use crate::mtp::contract::farewell;
 use crate::transport::mqtt::{Client, Properties, Publish, Refused, Version};
 use crate::usp::Shown;
-use crate::usp::record::{MAX_RECORD, Payload, Record};
+use crate::usp::record::{MAX_RECORD, Payload, Record, Turn};
 
 use super::super::crossing::Ear;
 use super::super::reports::Report;
@@ -63,16 +63,18 @@ impl Connection {
         Record::of(agent, controller, payload).encode()
     }
 
-    /// Sends a record of an agent, which greets its controllers first if it has not. After a
-    /// Disconnect record over a connection that stays it greets this one anew (R-MTP.8).
+    /// Sends a record of an agent, which greets its controllers first if it has not. After a Disconnect record over
+    /// a connection that stays it greets this one anew (R-MTP.8), as in place of a Connect record of another MTP.
     pub(super) fn say(&mut self, agent: &EndpointId, controller: &EndpointId, record: Bytes) {
         if let Some(at) = self.greet.iter().position(|waiting| waiting == agent) {
             self.greet.remove(at);
             self.greet_all_of(agent, Client::publish);
         }
-        let begins_anew = Record::is_disconnect(record.clone());
-        self.publish(agent, controller, record);
-        if begins_anew {
+        let turn = Record::turn(record.clone());
+        if turn != Some(Turn::Connect) {
+            self.publish(agent, controller, record);
+        }
+        if turn.is_some() {
             self.publish(agent, controller, self.connect_record(agent, controller));
         }
     }
