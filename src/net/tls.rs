@@ -13,6 +13,7 @@ use thiserror::Error;
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
+use super::anchors::Anchors;
 use super::authority::Authority;
 
 /// Why TLS cannot be set up; the text names the file.
@@ -32,6 +33,8 @@ pub struct TlsClient {
     connector: TlsConnector,
     /// Who gives each of those who connect a certificate of its own.
     authority: Option<Arc<Authority>>,
+    /// Whom it trusts.
+    anchors: Arc<Anchors>,
 }
 
 /// The server's half.
@@ -51,7 +54,13 @@ impl TlsClient {
             }
             None => builder.with_no_client_auth(),
         };
-        Ok(Self { connector: TlsConnector::from(Arc::new(config)), authority: None })
+        let anchors = Arc::new(Anchors::load(ca)?);
+        Ok(Self { connector: TlsConnector::from(Arc::new(config)), authority: None, anchors })
+    }
+
+    /// Whom it trusts.
+    pub fn anchors(&self) -> &Anchors {
+        &self.anchors
     }
 
     /// Each who connects shows a certificate of its own, unless all have one.
@@ -75,7 +84,8 @@ impl TlsClient {
         config.client_auth_cert_resolver = identity.resolver();
         // A session that is resumed is that of whoever began it.
         config.resumption = Resumption::disabled();
-        Self { connector: TlsConnector::from(Arc::new(config)), authority: None }
+        let anchors = Arc::clone(&self.anchors);
+        Self { connector: TlsConnector::from(Arc::new(config)), authority: None, anchors }
     }
 
     pub(super) async fn connect(

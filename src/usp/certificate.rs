@@ -110,6 +110,16 @@ pub fn is_of_endpoint(der: &[u8], endpoint: &str) -> bool {
     })
 }
 
+/// Whether a certificate is some endpoint's, by its URN: then it is no other's.
+pub fn is_of_an_endpoint(der: &[u8]) -> bool {
+    let Some(parsed) = parse(der) else { return false };
+    let Ok(Some(found)) = parsed.subject_alternative_name() else { return false };
+    found.value.general_names.iter().any(|name| match name {
+        GeneralName::URI(uri) => strip_prefix_ignoring_case(uri, URN).is_some(),
+        _ => false,
+    })
+}
+
 /// The URN of an endpoint (R-ARC.3). Endpoint ids are percent-encoded already where they have to be (R-ARC.5).
 pub fn urn(endpoint: &str) -> String {
     format!("{URN}{endpoint}")

@@ -10,7 +10,9 @@ pub mod record;
 mod retry;
 mod shown;
 
-pub use certificate::{Certificate, CertificateError, FINGERPRINTS, MAX_DER, is_of_endpoint, urn};
+pub use certificate::{
+    Certificate, CertificateError, FINGERPRINTS, MAX_DER, is_of_an_endpoint, is_of_endpoint, urn,
+};
 pub use errors::ErrorCode;
 pub use retry::Retry;
 pub use shown::Shown;

@@ -12,6 +12,7 @@ pub enum Shown {
     Untold,
     /// It came here itself, without a certificate.
     Nothing,
-    /// Verified certificates in DER: its own, those between, and the CA that is trusted, each signed by the next.
+    /// Verified certificates in DER: its own, those between, and the CA that is trusted, each signed by the next. Its
+    /// own alone where that was verified as a host's: a CA for hosts vouches for no endpoint.
     Path(Arc<[Bytes]>),
 }

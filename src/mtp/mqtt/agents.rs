@@ -71,8 +71,8 @@ impl Mqtt {
         self.is_shared().then(|| self.crossings.of(agent))
     }
 
-    /// This agent is not met over a shared connection any more, whose last words are still heard. Those of its controllers are told that it
-    /// leaves that do not meet it at this broker otherwise.
+    /// This agent is not met over a shared connection any more, whose last words are still heard. Those of its
+    /// controllers are told that it leaves that do not meet it at this broker otherwise.
     pub fn detach(&self, agent: &EndpointId, host: &str, port: u16, met: &[EndpointId]) {
         let Some(link) = self.share_of(agent) else { return };
         let stays =

@@ -18,14 +18,14 @@ use crate::mtp::LinkStatus;
 use crate::mtp::contract::{RESTARTS, farewell, tls_of};
 use crate::mtp::link::{self, Link, Shared};
 use crate::net::{Backoff, HttpUrl, Stream};
-use crate::usp::Shown;
 use crate::usp::record::{Payload, Record};
+use crate::usp::{Shown, is_of_an_endpoint, is_of_endpoint};
 
 use super::WAITING;
 use super::config::WebSocketConfig;
 use super::wire::{
-    HANDSHAKE, Heard, MISSED_PINGS, SUBPROTOCOL, Socket, answer_close, goodbye, heard, limits, refuse, say,
-    say_record,
+    HANDSHAKE, Heard, MISSED_PINGS, OF_ANOTHER, SUBPROTOCOL, Socket, answer_close, goodbye, heard,
+    is_of_another, limits, refuse, say, say_record,
 };
 
 /// What a connection is told.
@@ -177,8 +177,8 @@ impl Connection {
             opened = opening => opened,
             () = self.stop.cancelled() => return (false, Phase::Connecting, "it is stopped".into()),
         };
-        let mut socket = match opened {
-            Ok(Ok(socket)) => socket,
+        let (mut socket, shown) = match opened {
+            Ok(Ok(opened)) => opened,
             Ok(Err((phase, why))) => return (false, phase, why),
             Err(_) => return (false, Phase::Unreachable, "the handshake took too long".into()),
         };
@@ -192,11 +192,11 @@ impl Connection {
         }
         self.note(|state| *state = LinkState { phase: Phase::Up, ..LinkState::default() });
         self.shared.side.connected(&self.agent, &config.controller);
-        (true, Phase::Connecting, self.carry(&config, &mut socket).await)
+        (true, Phase::Connecting, self.carry(&config, &shown, &mut socket).await)
     }
 
     /// Carries records both ways until the connection ends; says why it did.
-    async fn carry(&mut self, config: &WebSocketConfig, socket: &mut Socket) -> String {
+    async fn carry(&mut self, config: &WebSocketConfig, shown: &Shown, socket: &mut Socket) -> String {
         let mut ping = tokio::time::interval(config.ping);
         ping.reset();
         let mut silent = 0;
@@ -207,7 +207,7 @@ impl Connection {
                 message = socket.next() => {
                     silent = 0;
                     match message {
-                        Some(Ok(message)) => match self.hear(config, message) {
+                        Some(Ok(message)) => match self.hear(config, shown, message) {
                             Heard::Fine | Heard::Record(_) => Ok(()),
                             Heard::Over(why) => {
                                 answer_close(socket).await;
@@ -263,12 +263,16 @@ impl Connection {
         }
     }
 
-    fn hear(&self, config: &WebSocketConfig, message: Message) -> Heard {
+    fn hear(&self, config: &WebSocketConfig, shown: &Shown, message: Message) -> Heard {
         let heard = heard(message);
         match heard {
+            Heard::Record(record) if is_of_another(&record, &config.controller) => {
+                self.shared.metrics.usp_dropped(self.agent.as_str(), OF_ANOTHER);
+                Heard::Fine
+            }
             Heard::Record(record) => {
                 self.shared.metrics.usp_received();
-                self.shared.side.record(&self.agent, record, Shown::Untold);
+                self.shared.side.record(&self.agent, record, shown.clone());
                 Heard::Fine
             }
             Heard::Unusable => {
@@ -286,12 +290,13 @@ impl Connection {
     }
 }
 
-async fn open(config: &WebSocketConfig, agent: &EndpointId) -> Result<Socket, (Phase, String)> {
+async fn open(config: &WebSocketConfig, agent: &EndpointId) -> Result<(Socket, Shown), (Phase, String)> {
     let refused = |why: String| (Phase::Refused, why);
     let request = request(&config.url, agent).map_err(refused)?;
     let tls = tls_of(config.tls.as_ref().filter(|_| config.url.tls), Some(agent));
     let stream = Stream::connect(&config.url.host, config.url.port, tls.as_ref(), HANDSHAKE).await;
     let stream = stream.map_err(|error| (Phase::Unreachable, error.to_string()))?;
+    let shown = shown(config, &stream).map_err(|why| refused(why.to_owned()))?;
     let connecting = tokio_tungstenite::client_async_with_config(request, stream, Some(limits()));
     let (socket, response) = connecting.await.map_err(|error| refused(error.to_string()))?;
     // R-WS.12: without the subprotocol the other side speaks something else.
@@ -299,7 +304,21 @@ async fn open(config: &WebSocketConfig, agent: &EndpointId) -> Result<Socket, (P
     if protocol != Some(SUBPROTOCOL.as_bytes()) {
         return Err(refused(format!("the controller does not speak {SUBPROTOCOL}")));
     }
-    Ok(socket)
+    Ok((socket, shown))
+}
+
+/// What the controller has proved in the handshake. TLS has seen that its certificate is the host's; where it names
+/// the controller as well, those who vouch for it count too (R-SEC.4). It must not name another (R-SEC.0a).
+fn shown(config: &WebSocketConfig, stream: &Stream) -> Result<Shown, &'static str> {
+    let chain = stream.peer_chain();
+    let (Some(own), Some(tls)) = (chain.first(), &config.tls) else { return Ok(Shown::Untold) };
+    if is_of_endpoint(own, config.controller.as_str()) {
+        return tls.anchors().path(chain).map(Shown::Path).ok_or("nobody vouches for the controller");
+    }
+    if is_of_an_endpoint(own) {
+        return Err("its certificate is that of another endpoint");
+    }
+    Ok(Shown::Path([Bytes::copy_from_slice(own)].into()))
 }
 
 /// The handshake (R-WS.9, 10, 10b, 10c).

@@ -25,8 +25,8 @@ use crate::usp::{Shown, is_of_endpoint};
 
 use super::WAITING;
 use super::wire::{
-    HANDSHAKE, Heard, MISSED_PINGS, SUBPROTOCOL, Socket, answer_close, goodbye, heard, limits, refuse, say,
-    say_record,
+    HANDSHAKE, Heard, MISSED_PINGS, OF_ANOTHER, SUBPROTOCOL, Socket, answer_close, goodbye, heard, limits,
+    refuse, say, say_record,
 };
 
 /// The listener.
@@ -205,7 +205,7 @@ impl Inner {
                             Ok(())
                         }
                         Some(Ok(Heard::Record(_))) => {
-                            self.metrics.usp_dropped(agent.as_str(), "a record of another than the session's");
+                            self.metrics.usp_dropped(agent.as_str(), OF_ANOTHER);
                             Ok(())
                         }
                         Some(Ok(Heard::Fine)) => Ok(()),

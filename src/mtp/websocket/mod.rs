@@ -1,8 +1,6 @@
 //! The WebSocket binding (TR-369 4.3), a connection for each pair of agent and controller (R-WS.4):
 //! agents as clients, and one listener through which controllers reach all agents.
 
-#[cfg(test)]
-mod certified_tests;
 mod config;
 mod connection;
 mod listener;

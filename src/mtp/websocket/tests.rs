@@ -1,5 +1,7 @@
 //! The listener, with controllers that are played frame by frame.
 
+mod certified;
+
 use std::sync::Mutex;
 use std::time::Duration;
 

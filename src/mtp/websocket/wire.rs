@@ -61,6 +61,13 @@ pub(super) async fn refuse(socket: &mut Socket) -> String {
     "the controller sent what is no USP record".into()
 }
 
+/// Whether a record that can be read is another's than this endpoint's, who alone speaks on the connection.
+pub(super) fn is_of_another(record: &Bytes, controller: &EndpointId) -> bool {
+    Record::decode(record.clone()).is_ok_and(|record| record.from_id != controller.as_str())
+}
+
+pub(super) const OF_ANOTHER: &str = "a record of another than the session's";
+
 /// Sends a record; after a Disconnect record of the agent's a Connect record (R-MTP.8).
 pub(super) async fn say_record(
     agent: &EndpointId,

@@ -1,6 +1,7 @@
-//! The listener, with controllers that prove who they are by certificates.
+//! The listener, and agents that go to controllers, with controllers that prove who they are by certificates.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,11 +12,12 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_util::sync::CancellationToken;
 
-use super::*;
+use super::super::*;
 use crate::identity::EndpointId;
 use crate::mtp::AgentSide;
-use crate::net::{Anchors, Stream, TlsClient, TlsServer};
+use crate::net::{Anchors, HttpUrl, Stream, TlsClient, TlsServer};
 use crate::observe::Metrics;
+use crate::sim::controller::{Controller, ControllerConfig, ControllerMtp};
 use crate::usp::record::Record;
 use crate::usp::{Certificate, Shown};
 
@@ -66,7 +68,9 @@ fn der(pem: &str) -> Bytes {
 
 impl World {
     async fn new(required: bool) -> Self {
-        let name = format!("dragoman-listener-{}-{required}", std::process::id());
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("dragoman-listener-{}-{number}", std::process::id());
         let folder = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&folder).unwrap();
         let root = CertifiedIssuer::self_signed(ca("root"), key()).unwrap();
@@ -171,4 +175,79 @@ async fn where_certificates_are_optional_a_controller_without_one_has_shown_none
     let world = World::new(false).await;
     assert_eq!(world.visit(CONTROLLER, None).await, Ok(Shown::Nothing));
     assert_eq!(world.visit(CONTROLLER, Some(("self::other", &world.root, &[]))).await, Err(403));
+}
+
+impl World {
+    /// Goes to a controller whose certificate is the host's and has these names besides. `None` if the agent does
+    /// not speak with it.
+    async fn go(&self, names: &[&str]) -> Option<Shown> {
+        let file = |name: &str| self.folder.join(name);
+        let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+        for name in names {
+            let uri = format!("urn:bbf:usp:id:{name}");
+            params.subject_alt_names.push(SanType::URI(uri.as_str().try_into().unwrap()));
+        }
+        let own = key();
+        let pem = params.signed_by(&own, &self.between).unwrap().pem() + &self.between.pem();
+        std::fs::write(file("own"), pem).unwrap();
+        std::fs::write(file("own-key"), own.serialize_pem()).unwrap();
+        let (us, agent) =
+            (EndpointId::parse(CONTROLLER).unwrap(), EndpointId::parse("os::00256D-1").unwrap());
+        let mtp = ControllerMtp::WebSocketServer {
+            listen: ([127, 0, 0, 1], 0).into(),
+            path: "/usp".into(),
+            tls: Some(TlsServer::new(&file("own"), &file("own-key"), None, false).unwrap()),
+        };
+        let controller = Controller::start(ControllerConfig { endpoint_id: us.clone(), mtp }).await.unwrap();
+        let address = controller.address().unwrap();
+        let config = WebSocketConfig {
+            controller: us.clone(),
+            url: HttpUrl::parse_ws(&format!("wss://{address}/usp")).unwrap(),
+            tls: Some(TlsClient::new(&file("root"), None).unwrap()),
+            ping: PATIENCE,
+            retry_ms: (50, 50),
+            retry_multiplier: 1_000,
+        };
+        let (side, metrics) = (self.side.clone(), Arc::new(Metrics::default()));
+        let link = WebSocketLink::start(&agent, Arc::new(config), side, metrics, &self.stop);
+        let tried = async {
+            while !link.is_up() && link.state().phase != crate::agent::Phase::Refused {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, tried).await.expect("the agent does not come");
+        let is_up = link.is_up();
+        while is_up && !controller.agents().contains(&agent) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        // Who else speaks on the connection is not heard.
+        for from in [EndpointId::parse("self::other").unwrap(), us] {
+            controller
+                .send_raw(&agent, Record::plain(&from, &agent, Bytes::from_static(b"message")).encode())
+                .await;
+        }
+        let heard = async {
+            while is_up && self.side.0.lock().unwrap().is_empty() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, heard).await.expect("the agent hears nothing");
+        link.stop();
+        controller.stop().await;
+        let heard = std::mem::take(&mut *self.side.0.lock().unwrap());
+        assert_eq!(heard.len(), usize::from(is_up));
+        heard.into_iter().next()
+    }
+}
+
+#[tokio::test]
+async fn r_sec_0a_r_sec_4_an_agent_sees_whose_certificate_it_is_at_the_controller_that_it_goes_to() {
+    let world = World::new(true).await;
+    let Some(Shown::Path(path)) = world.go(&[CONTROLLER]).await else { panic!("nothing is shown") };
+    assert_eq!(path[1..], [der(&world.between.pem()), der(&world.root.pem())]);
+    assert!(Certificate::from_der(&path[0]).unwrap().is_of(CONTROLLER));
+    // A host's: it can be one of those that the controller must show, and gives no roles.
+    let Some(Shown::Path(path)) = world.go(&[]).await else { panic!("nothing is shown") };
+    assert_eq!(path.len(), 1);
+    assert_eq!(world.go(&["self::other"]).await, None, "it is another endpoint's");
 }
