@@ -5,6 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+use bytes::Bytes;
+
 use crate::datamodel::WallTime;
 use crate::identity::EndpointId;
 
@@ -129,6 +131,8 @@ pub struct WebSocketWay {
     pub retry: Retry,
     /// Without a place of its own: the connection is the controller's.
     pub met: Met,
+    /// Where there is TLS: the certificates, in DER, of which the controller must show one. `None`: any of its host.
+    pub must_show: Option<Vec<Bytes>>,
 }
 
 /// What is known of a connection at the moment.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::agent::{CertificateConfig, CredentialConfig, RoleConfig};
+use crate::agent::{CertificateConfig, ControllerConfig, CredentialConfig, RoleConfig};
 use crate::mtp::mqtt::MqttConfig;
 use crate::mtp::stomp::StompConfig;
 use crate::mtp::websocket::WebSocketConfig;
@@ -86,6 +86,23 @@ pub(super) fn credentials(
         credentials.push(CredentialConfig { instance, certificate, roles: names, allowed_uses });
     }
     Ok(credentials)
+}
+
+/// What controllers that name certificates must show where agents come to them.
+pub(super) fn pin(
+    websocket: &mut [WebSocketConfig],
+    controllers: &[ControllerConfig],
+    known: &[CertificateConfig],
+) {
+    for config in websocket {
+        let mut of_this = controllers.iter().filter(|it| it.endpoint_id == config.controller);
+        let Some(named) = of_this.find_map(|it| (!it.certificates.is_empty()).then_some(&it.certificates))
+        else {
+            continue;
+        };
+        let certificates = named.iter().filter_map(|place| known.get(*place));
+        config.must_show = Some(certificates.map(|it| it.certificate.der().clone()).collect());
+    }
 }
 
 /// Connections that are an agent's own show its certificate, where the configuration names none.

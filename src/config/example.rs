@@ -111,7 +111,7 @@ endpoint_id = "self::controller"
 # role = "full-access"               # or "read-only", "untrusted", the name of a [[role]], or a list of names
 # instance = 1                       # its row, Device.LocalAgent.Controller.1.; by default the gateway gives
                                      # numbers, which stay with their controllers whatever is removed here
-# certificates = ["controller.pem"]  # where it shows a certificate it must be one of these
+# certificates = ["controller.pem"]  # where it shows a certificate it must be one of these, also as the host of wss://
 # onboard = true                     # send it an OnBoardRequest for each new device
 mqtt = { broker = "main", topic = "usp/controller" }
 

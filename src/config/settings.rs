@@ -83,10 +83,10 @@ impl Settings {
         let roles = roles(&file.role)?;
         let mut known = Known::default();
         let credentials = certificates::credentials(&file.credential, &roles, &mut known)?;
-        let mut controllers = Vec::with_capacity(file.controller.len());
-        for (place, it) in (1..).zip(&file.controller) {
-            controllers.push(controller(place, it, &roles, &mut known, (&file.mqtt, &file.stomp))?);
-        }
+        let mut controller =
+            |(place, it)| controller(place, it, &roles, &mut known, (&file.mqtt, &file.stomp));
+        let controllers = (1..).zip(&file.controller).map(&mut controller).collect::<Result<Vec<_>, _>>()?;
+        certificates::pin(&mut websocket, &controllers, &known.0);
         let mut egress = egress::egress(&file.egress, &mqtt, &stomp, &websocket)?;
         let listener = file.websocket_server.as_ref().map(egress::listener).transpose()?;
         let authority = file.agent_certificates.as_ref();
@@ -406,6 +406,7 @@ fn websocket(controller: &file::Controller) -> Option<Result<WebSocketConfig, Re
         ping: websocket.ping_seconds.unwrap_or(Seconds::of(30)).0,
         retry_ms: retry(websocket.retry_seconds, websocket.max_retry_seconds),
         retry_multiplier: 2_000,
+        must_show: None,
     }))
 }
 

@@ -177,6 +177,14 @@ fn r_sec_25_certificates_of_controllers_and_of_cas_are_read_and_those_that_mean_
     assert_eq!(agent.controllers[0].certificates, [1, 0]);
     assert_eq!(agent.credentials[0].roles, ["read-only"]);
     assert_eq!(agent.credentials[0].allowed_uses, "MTP-and-USP");
+    let topic = "mqtt = { broker = \"main\", topic = \"usp/controller\" }";
+    let text = EXAMPLE.replacen(topic, "websocket = { url = \"ws://controller.example/usp\" }", 1);
+    for (certificates, count) in [("", None), (both.as_str(), Some(2))] {
+        let controller = format!("[[controller]]\ncertificates = [{certificates}]");
+        let text = text.replacen("[[controller]]", &controller, 1);
+        let settings = Settings::parse(Path::new("x.toml"), &text).unwrap();
+        assert_eq!(settings.websocket[0].must_show.as_ref().map(Vec::len), count);
+    }
     for (certificates, credentials, says) in [
         ("'absent.pem'".to_owned(), String::new(), "absent.pem"),
         (quoted("garbage"), String::new(), "RFC 7468"),

@@ -273,6 +273,7 @@ impl Workshop {
             ping: Duration::from_secs(way.ping),
             retry_ms: (way.retry.first_ms, way.retry.most_ms),
             retry_multiplier: way.retry.multiplier,
+            must_show: way.must_show.clone(),
         });
         match link {
             Some(Link::WebSocket(link)) if link.adapt(Arc::clone(&config)) => return Link::WebSocket(link),
@@ -353,6 +354,7 @@ mod tests {
             ping: 60,
             retry: RETRY,
             met: met(controller, 2),
+            must_show: None,
         };
         Ways { mqtt: vec![mqtt], stomp: Vec::new(), websocket: vec![websocket] }
     }

@@ -326,11 +326,12 @@ impl LocalAgent {
         if !std::mem::take(&mut self.rerouted) {
             return None;
         }
-        let now = ways::read(&self.tree, &self.egress);
+        let now = ways::read(&self.tree, &self.certificates, &self.egress);
         let mut tree = self.template.tree.clone();
         self.template.fill(&mut tree, &self.endpoint);
         let is_there = |controller: &EndpointId| self.controller(controller.as_str()).is_some();
-        let own = !now.lack_only_gone_controllers(&ways::read(&tree, &self.egress), is_there);
+        let configured = ways::read(&tree, &self.template.certificates, &self.egress);
+        let own = !now.lack_only_gone_controllers(&configured, is_there);
         self.show_links();
         Some(own.then_some(now))
     }

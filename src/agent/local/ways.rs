@@ -3,13 +3,17 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
+
 use crate::agent::ways::{
     LinkKey, LinkState, Met, MqttWay, Phase, Retry, StompWay, Traffic, Ways, WebSocketWay,
 };
 use crate::datamodel::path;
 use crate::identity::EndpointId;
 use crate::policy::Egress;
+use crate::usp::Certificate;
 
+use super::certificates::CERTIFICATES;
 use super::local_agent::CONTROLLERS;
 use super::profile::PROFILES;
 use super::tree::{Tree, as_object};
@@ -19,7 +23,7 @@ pub(super) fn concerns(name: &str) -> bool {
     let in_controller = |below: &str| {
         below.ends_with('.')
             || below.contains(".MTP.")
-            || ["Enable", "EndpointID"].contains(&path::name(below))
+            || ["Enable", "EndpointID", "Credential"].contains(&path::name(below))
     };
     match name.strip_prefix(CONTROLLERS) {
         Some(below) => in_controller(below),
@@ -36,7 +40,7 @@ fn is_of_reports(name: &str) -> bool {
 }
 
 /// What the rows of a tree mean. Rows that are not enabled, not complete or not allowed mean nothing.
-pub(super) fn read(tree: &Tree, egress: &Egress) -> Ways {
+pub(super) fn read(tree: &Tree, certificates: &BTreeMap<String, Certificate>, egress: &Egress) -> Ways {
     let mut ways = Ways::default();
     for mtp in tree.rows(MTPS).iter().filter(|mtp| tree.is(&format!("{mtp}Enable"))) {
         match tree.value(&format!("{mtp}Protocol")) {
@@ -51,6 +55,9 @@ pub(super) fn read(tree: &Tree, egress: &Egress) -> Ways {
                 meet(tree, &mtp, &endpoint, &mut ways);
             }
         }
+        let of_this = |way: &&mut WebSocketWay| way.tls && way.met.controller == endpoint;
+        let must_show = must_show(tree, certificates, &row);
+        ways.websocket.iter_mut().filter(of_this).for_each(|way| way.must_show.clone_from(&must_show));
     }
     keep_first(&mut ways.mqtt, |way| way.key);
     lead_reports(tree, &mut ways.mqtt);
@@ -62,6 +69,14 @@ pub(super) fn read(tree: &Tree, egress: &Egress) -> Ways {
     ways.mqtt.retain(|way| !way.met.is_empty() || way.has_reports);
     ways.stomp.retain(|way| !way.met.is_empty());
     ways
+}
+
+/// The certificates that the row of a controller names, if it names any.
+fn must_show(tree: &Tree, certificates: &BTreeMap<String, Certificate>, row: &str) -> Option<Vec<Bytes>> {
+    let named = tree.references(&format!("{row}Credential"));
+    let enabled = named.iter().filter(|it| tree.is(&format!("{it}Enable")));
+    let shown = enabled.filter_map(|it| certificates.get(it)).map(|it| it.der().clone());
+    (!named.is_empty()).then(|| shown.collect())
 }
 
 /// Bulk data profiles name the clients whose brokers get their reports.
@@ -226,6 +241,7 @@ fn websocket(tree: &Tree, mtp: &str, met: Met) -> Option<WebSocketWay> {
             most_ms: MOST_WEBSOCKET_WAIT_MS,
         },
         met,
+        must_show: None,
     })
 }
 
@@ -356,6 +372,6 @@ pub(super) const MTPS: &str = "Device.LocalAgent.MTP.";
 pub(super) const COLLECTS: &str = "Device.BulkData.Enable";
 /// TR-106 3.2.1: a time that is not known.
 pub(super) const UNKNOWN_TIME: &str = "0001-01-01T00:00:00Z";
-const AREAS: [&str; 3] = [CLIENTS, CONNECTIONS, MTPS];
+const AREAS: [&str; 4] = [CLIENTS, CONNECTIONS, MTPS, CERTIFICATES];
 /// The tenth wait of the standard's table with its defaults, at which waits grow no more (R-WS.19).
 const MOST_WEBSOCKET_WAIT_MS: u64 = 5_120_000;

@@ -472,3 +472,28 @@ fn r_sec_4_r_sec_24_a_handshake_within_records_counts_for_its_context_and_a_reco
     story.record(Record::of(&reader(), &to, Payload::WebSocketConnect).encode());
     assert_eq!(inherited(&story), format!("{ROLE}2"));
 }
+
+#[test]
+fn r_sec_23_agents_go_to_a_controller_that_must_show_a_certificate_only_where_it_does() {
+    let egress = Arc::new(crate::policy::Egress::of(["wss://ws.example/usp"]).unwrap());
+    let mut story = Story::with(AgentConfig { egress, ..AgentConfig::default() });
+    story.session();
+    story.session();
+    let table = format!("{CONTROLLER_1}MTP.");
+    let row = story.ask(add(&table, &[("Protocol", "WebSocket"), ("Enable", "true")])).unwrap();
+    let way = [("Host", "ws.example"), ("Port", "443"), ("Path", "usp"), ("EnableEncryption", "true")];
+    story.ask(set(&format!("{}WebSocket.", created(&row)), &way)).unwrap();
+    let must_show = |story: &Story| story.met.last().unwrap().clone().unwrap().websocket[0].must_show.clone();
+    assert_eq!(must_show(&story), None);
+    let mine = pem(1);
+    let row = keep(&mut story, &mine, "mine");
+    let der = Certificate::from_pem(&mine).unwrap().der().clone();
+    for (object, name, value, wanted) in [
+        (CONTROLLER_1, "Credential", row.as_str(), Some(vec![der])),
+        (&format!("{row}."), "Enable", "false", Some(Vec::new())),
+        (CONTROLLER_1, "Credential", "", None),
+    ] {
+        story.ask(set(object, &[(name, value)])).unwrap();
+        assert_eq!(must_show(&story), wanted, "{name} {value:?}");
+    }
+}

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use crate::identity::EndpointId;
 use crate::net::{HttpUrl, TlsClient};
 
@@ -18,4 +20,6 @@ pub struct WebSocketConfig {
     pub retry_ms: (u64, u64),
     /// By how much waits grow, in thousandths.
     pub retry_multiplier: u64,
+    /// Over TLS: the certificates, in DER, of which the controller must show one. `None`: any of its host.
+    pub must_show: Option<Vec<Bytes>>,
 }

@@ -231,7 +231,9 @@ impl Connection {
                         return goodbye(&self.agent, &config.controller, RESTARTS, socket).await;
                     }
                     Some(Command::Adapt(next)) => {
-                        let elsewhere = next.url != config.url || next.controller != config.controller;
+                        let elsewhere = next.url != config.url
+                            || next.controller != config.controller
+                            || next.must_show != config.must_show;
                         (self.next, self.again) = (Some(next), elsewhere);
                         if elsewhere {
                             return self.goodbye(config, socket).await;
@@ -312,6 +314,10 @@ async fn open(config: &WebSocketConfig, agent: &EndpointId) -> Result<(Socket, S
 fn shown(config: &WebSocketConfig, stream: &Stream) -> Result<Shown, &'static str> {
     let chain = stream.peer_chain();
     let (Some(own), Some(tls)) = (chain.first(), &config.tls) else { return Ok(Shown::Untold) };
+    let is_named = |named: &Vec<Bytes>| named.iter().any(|it| it[..] == own[..]);
+    if config.must_show.as_ref().is_some_and(|named| !is_named(named)) {
+        return Err("it has shown another certificate than those of its row");
+    }
     if is_of_endpoint(own, config.controller.as_str()) {
         return tls.anchors().path(chain).map(Shown::Path).ok_or("nobody vouches for the controller");
     }

@@ -178,9 +178,9 @@ async fn where_certificates_are_optional_a_controller_without_one_has_shown_none
 }
 
 impl World {
-    /// Goes to a controller whose certificate is the host's and has these names besides. `None` if the agent does
-    /// not speak with it.
-    async fn go(&self, names: &[&str]) -> Option<Shown> {
+    /// Goes to a controller whose certificate is the host's and has these names besides; `pinned` is whether it must
+    /// show that one, or another. `None` if the agent does not speak with it.
+    async fn go(&self, names: &[&str], pinned: Option<bool>) -> Option<Shown> {
         let file = |name: &str| self.folder.join(name);
         let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
         for name in names {
@@ -188,8 +188,8 @@ impl World {
             params.subject_alt_names.push(SanType::URI(uri.as_str().try_into().unwrap()));
         }
         let own = key();
-        let pem = params.signed_by(&own, &self.between).unwrap().pem() + &self.between.pem();
-        std::fs::write(file("own"), pem).unwrap();
+        let pem = params.signed_by(&own, &self.between).unwrap().pem();
+        std::fs::write(file("own"), pem.clone() + &self.between.pem()).unwrap();
         std::fs::write(file("own-key"), own.serialize_pem()).unwrap();
         let (us, agent) =
             (EndpointId::parse(CONTROLLER).unwrap(), EndpointId::parse("os::00256D-1").unwrap());
@@ -207,6 +207,7 @@ impl World {
             ping: PATIENCE,
             retry_ms: (50, 50),
             retry_multiplier: 1_000,
+            must_show: pinned.map(|own| vec![der(&if own { pem } else { self.root.pem() })]),
         };
         let (side, metrics) = (self.side.clone(), Arc::new(Metrics::default()));
         let link = WebSocketLink::start(&agent, Arc::new(config), side, metrics, &self.stop);
@@ -243,11 +244,12 @@ impl World {
 #[tokio::test]
 async fn r_sec_0a_r_sec_4_an_agent_sees_whose_certificate_it_is_at_the_controller_that_it_goes_to() {
     let world = World::new(true).await;
-    let Some(Shown::Path(path)) = world.go(&[CONTROLLER]).await else { panic!("nothing is shown") };
+    let Some(Shown::Path(path)) = world.go(&[CONTROLLER], None).await else { panic!("nothing is shown") };
     assert_eq!(path[1..], [der(&world.between.pem()), der(&world.root.pem())]);
     assert!(Certificate::from_der(&path[0]).unwrap().is_of(CONTROLLER));
     // A host's: it can be one of those that the controller must show, and gives no roles.
-    let Some(Shown::Path(path)) = world.go(&[]).await else { panic!("nothing is shown") };
+    let Some(Shown::Path(path)) = world.go(&[], Some(true)).await else { panic!("nothing is shown") };
     assert_eq!(path.len(), 1);
-    assert_eq!(world.go(&["self::other"]).await, None, "it is another endpoint's");
+    assert_eq!(world.go(&[CONTROLLER], Some(false)).await, None, "it is not the one of its row");
+    assert_eq!(world.go(&["self::other"], None).await, None, "it is another endpoint's");
 }
