@@ -69,11 +69,20 @@ fn front_of(front: &file::Front, certificate_needed: bool) -> Result<Front, Refu
     Ok(Front { trusted: trusted.clone(), proxy_protocol, forwarded, client_cert })
 }
 
-/// Where the ACS's connection requests come, and the URL below which the ACS is told to send them.
+/// What becomes of the ACS's connection requests.
+pub(super) struct Calls {
+    /// Where they come, if they come here.
+    pub door: Option<connection_request::DoorConfig>,
+    /// The URL below which the ACS is told to send them.
+    pub base: Option<String>,
+    pub answer_alone: bool,
+}
+
 pub(super) fn connection_requests(
-    table: &file::ConnectionRequests,
+    table: Option<&file::ConnectionRequests>,
     acs: bool,
-) -> Result<(connection_request::DoorConfig, String), Refusal> {
+) -> Result<Calls, Refusal> {
+    let Some(table) = table else { return Ok(Calls { door: None, base: None, answer_alone: false }) };
     let key = "connection_requests";
     if !acs {
         return refuse(key, "needs [acs]: without one nobody else calls the CPEs");
@@ -88,7 +97,8 @@ pub(super) fn connection_requests(
     let base = format!("http://{}{}", url.authority(), url.target);
     let trusted = table.trusted.as_ref().map(|Trusted(networks)| networks.clone()).unwrap_or_default();
     let (listen, prefix, secret) = (table.listen, url.target.clone(), secret(key)?);
-    Ok((connection_request::DoorConfig { listen, prefix, trusted, secret }, base))
+    let door = Some(connection_request::DoorConfig { listen, prefix, trusted, secret });
+    Ok(Calls { door, base: Some(base), answer_alone: table.answer_own_calls.unwrap_or(true) })
 }
 
 fn secret(key: &str) -> Result<[u8; 32], Refusal> {

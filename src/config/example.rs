@@ -55,6 +55,8 @@ url = "http://127.0.0.1:8080/"
 #                                    # tell the ACS an address below `url`. Absent: the ACS calls the CPEs directly
 # listen = "0.0.0.0:7548"
 # url = "http://gateway.example:7548/cr/"   # as the ACS reaches it; the agent's endpoint ID follows
+# answer_own_calls = true            # a session that the gateway has called for, with nothing in its Inform that the
+#                                    # ACS has not seen, does not trouble the ACS; needs CPEs authenticated here
 # trusted = ["198.51.100.4/32"]      # whence they are taken without proof for a CPE whose credentials are not known:
 #                                    # they are known once the ACS sets them, or from connection_request_username
 

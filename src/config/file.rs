@@ -171,6 +171,7 @@ pub(super) struct ConnectionRequests {
     pub listen: SocketAddr,
     pub url: Url,
     pub trusted: Option<Trusted>,
+    pub answer_own_calls: Option<bool>,
 }
 
 /// What a CPE gets while the ACS gives no answer.

@@ -21,7 +21,7 @@ use crate::transport::mqtt::Version;
 use crate::upstream::Acs;
 
 use super::certificates::{self, Known};
-use super::door::{connection_requests, door};
+use super::door::{Calls, connection_requests, door};
 use super::egress;
 use super::error::ConfigError;
 use super::file::{self, File};
@@ -71,8 +71,7 @@ impl Settings {
     fn mean(file: File) -> Result<Self, Refusal> {
         check_controllers(&file)?;
         let answer_when_down = answer_when_down(&file)?;
-        let calls = file.connection_requests.as_ref().map(|it| connection_requests(it, file.acs.is_some()));
-        let (calls, acs_calls) = calls.transpose()?.unzip();
+        let calls = connection_requests(file.connection_requests.as_ref(), file.acs.is_some())?;
         let acs = file.acs.map(acs).transpose()?;
         let mqtt = file.mqtt.iter().map(|(name, it)| mqtt_config(name, it, &file.controller));
         let mut mqtt = mqtt.collect::<Result<Vec<_>, _>>()?;
@@ -119,8 +118,8 @@ impl Settings {
         };
         Ok(Self {
             door: door(file.cwmp)?,
-            proxy: ProxyConfig { answer_when_down, acs_calls, ..proxy(device, acs.is_some())? },
-            calls,
+            proxy: proxy(device, acs.is_some(), answer_when_down, &calls)?,
+            calls: calls.door,
             acs: acs.map(Arc::new),
             store: EmbeddedConfig { file: file.store.file },
             agent,
@@ -214,7 +213,12 @@ fn log_format(format: file::Format) -> LogFormat {
     }
 }
 
-fn proxy(device: &file::Device, acs: bool) -> Result<ProxyConfig, Refusal> {
+fn proxy(
+    device: &file::Device,
+    acs: bool,
+    answer_when_down: bool,
+    calls: &Calls,
+) -> Result<ProxyConfig, Refusal> {
     let defaults = ProxyConfig::default();
     let park_ms = device.park_seconds.map_or(defaults.park_ms, Seconds::ms);
     if park_ms > MAX_PARK_MS {
@@ -231,8 +235,9 @@ fn proxy(device: &file::Device, acs: bool) -> Result<ProxyConfig, Refusal> {
     };
     Ok(ProxyConfig {
         acs,
-        acs_calls: None,
-        answer_when_down: defaults.answer_when_down,
+        acs_calls: calls.base.clone(),
+        answer_alone: calls.answer_alone,
+        answer_when_down,
         park_ms,
         session_idle_ms: device.session_idle_seconds.map_or(defaults.session_idle_ms, Seconds::ms),
         commit_wait_ms: defaults.commit_wait_ms,

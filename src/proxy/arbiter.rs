@@ -12,9 +12,9 @@ use crate::cwmp::rpc::{
 use crate::cwmp::soap::{self, Envelope, Header, Message};
 use crate::relay::{AcsSaid, CpeSaid, Turn};
 
+use super::answering;
 use super::device::{Device, decoded, name_of};
 use super::io::{AcsReply, Output, Post, Reply};
-use super::outage;
 use super::outcome::Outcome;
 use super::session::{HeldInform, InformedBy, Ours, Phase, Session, empty, refuse};
 use super::virtualised::{Addresses, attributes_for_acs, has_change};
@@ -65,7 +65,10 @@ impl Device {
             session.bodies.count(said.is_some());
         }
         let said = said.unwrap_or(CpeSaid::Opaque);
-        let Phase::Relayed(relayed) = &mut session.phase else { return };
+        if said == CpeSaid::Inform && self.answer_alone(env, out) {
+            return;
+        }
+        let Some(Session { id, phase: Phase::Relayed(relayed), .. }) = &mut self.session else { return };
         relayed.leg.from_cpe(said);
         relayed.lingers = false;
         let spliced = match said {
@@ -82,7 +85,7 @@ impl Device {
             headers.retain(|(name, _)| !name.eq_ignore_ascii_case("content-encoding"));
         }
         let body = spliced.unwrap_or_else(|| post.original_body.unwrap_or(post.body));
-        out.push(Output::ToAcs { session: session.id, target, headers, body });
+        out.push(Output::ToAcs { session: *id, target, headers, body });
     }
 
     /// Looks at what the CPE says to the ACS: what it is, and what it tells us about the device.
@@ -140,7 +143,7 @@ impl Device {
         let turn = relayed.leg.from_acs(said);
         let inform = if relayed.leg.is_informed() { relayed.inform.take() } else { None };
         let last = matches!(said, AcsSaid::Empty);
-        let text = inform.as_ref().map(|_| outage::text_of(&reply));
+        let text = inform.as_ref().map(|_| answering::text_of(&reply));
         let passed = Reply { status: reply.status, headers: reply.headers, body: reply.body, close: false };
         if let (Some(HeldInform { inform, told, .. }), Some(text)) = (inform, text) {
             self.remember_acknowledged(&inform, &text, out);

@@ -5,9 +5,12 @@
 pub struct ProxyConfig {
     /// Whether an ACS is configured; without one the gateway answers the CPE itself.
     pub acs: bool,
-    /// The URL below which the ACS's connection requests come to the gateway, its last `/` included; `None`: they go
-    /// to the CPEs directly.
+    /// The URL below which the ACS's connection requests come to the gateway, its last `/` included; `None`: they
+    /// go to the CPEs directly.
     pub acs_calls: Option<String>,
+    /// Whether a session that only USP has called for is answered by the gateway, without the ACS; needs
+    /// `acs_calls`, and CPEs that the door authenticates.
+    pub answer_alone: bool,
     /// Whether the gateway answers CPEs in the ACS's place while that is down, where nothing is the ACS's.
     pub answer_when_down: bool,
     /// How long a session is held open after USP work for more of it (DUALSTACK: at most 25 s). 0 is never.
@@ -27,6 +30,7 @@ impl Default for ProxyConfig {
         Self {
             acs: true,
             acs_calls: None,
+            answer_alone: true,
             answer_when_down: false,
             park_ms: 2_000,
             commit_wait_ms: 250,

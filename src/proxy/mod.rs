@@ -3,12 +3,12 @@
 //!
 //! Layer 3: no I/O, clock, randomness or async.
 
+mod answering;
 mod arbiter;
 mod calls;
 mod config;
 mod device;
 mod io;
-mod outage;
 mod outcome;
 mod session;
 mod virtualised;

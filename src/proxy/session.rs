@@ -103,8 +103,8 @@ pub(super) enum InformedBy {
     Acs,
     /// The gateway, which is the ACS where none is configured: it answers the CPE's own requests too.
     Gateway,
-    /// The gateway while the ACS is down: what the CPE asks of its own is still the ACS's.
-    GatewayInOutage,
+    /// The gateway in a session that concerns USP alone: what the CPE asks of its own is still the ACS's.
+    GatewayAlone,
 }
 
 impl Session {

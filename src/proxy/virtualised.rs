@@ -94,7 +94,7 @@ impl Addresses {
             Message::Response(Response::GetParameterValuesResponse(response)) => &response.parameter_list,
             _ => return Self::default(),
         };
-        let stated = list.iter().filter(|it| it.name.ends_with(ADDRESS) && !it.value.is_empty());
+        let stated = list.iter().filter(|it| is_address(&it.name) && !it.value.is_empty());
         Self { spans: stated.map(|it| it.value_span.clone()).collect(), instead: None }
     }
 
@@ -130,6 +130,11 @@ impl HeldInform {
         self.told = told.filter(|name| spliced.is_some() || own(name)).collect();
         spliced
     }
+}
+
+/// Whether a parameter says where the CPE takes connection requests.
+pub(super) fn is_address(name: &str) -> bool {
+    name.ends_with(ADDRESS)
 }
 
 /// Whether an Inform tells that values have changed.

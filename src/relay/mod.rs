@@ -1,9 +1,10 @@
-//! One CPE's dealings with the existing ACS: whose turn it is, when the ACS's leg has ended.
+//! One CPE's dealings with the existing ACS: whose turn it is, when the ACS's leg has ended, what of an
+//! Inform it is entitled to.
 //!
 //! Layer 3: no I/O, clock, randomness or async.
 
+mod entitled;
 mod leg;
-mod outage;
 
+pub use entitled::{Acknowledged, Owed, Shown, owed};
 pub use leg::{AcsSaid, CpeSaid, Leg, Refusal, Turn};
-pub use outage::{Acknowledged, Owed, owed};

@@ -1,19 +1,22 @@
 //! An ACS and a controller on one CPE: what each sees of the other.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use dragoman::cwmp::rpc::{
     Array, GetParameterAttributes, ParameterValueStruct, Request as Rpc, Response as RpcResponse,
     SetParameterAttributes, SetParameterAttributesStruct, SetParameterValues,
 };
+use dragoman::identity::EndpointId;
 use dragoman::sim::acs::{Acs, AcsConfig, Seen};
 use dragoman::sim::controller::requests;
+use dragoman::sim::cpe::{Fleet, FleetConfig, Model};
 use dragoman::transport::mqtt::Version;
 use dragoman::usp::message::notify::Notification;
 
 use super::gateway::{Setup, acs_and_mqtt};
 use super::mosquitto::Mosquitto;
-use super::usp::{PATIENCE, SSID, controller, fleet};
+use super::usp::{PATIENCE, SSID, TR_181, controller, fleet, value};
 
 const LANGUAGE: &str = "Device.UserInterface.CurrentLanguage";
 
@@ -112,6 +115,20 @@ async fn what_a_controller_writes_reaches_the_acs_that_watches_it_as_a_value_cha
     acs.stop().await;
 }
 
+/// Calls, as an ACS without credentials, until the answer is as wanted: while a session of the ACS's is open the CPE
+/// itself would say 503, too.
+async fn calls_until(acs: &Acs, agent: &EndpointId, status: u16) -> Result<u16, String> {
+    let mut last = acs.connection_request(agent, None).await;
+    for _ in 0..50 {
+        if last == Ok(status) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        last = acs.connection_request(agent, None).await;
+    }
+    last
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn tr069_3_2_2_the_acs_calls_a_cpe_through_the_gateway_and_gets_its_session() {
     let broker = Mosquitto::start();
@@ -130,7 +147,7 @@ async fn tr069_3_2_2_the_acs_calls_a_cpe_through_the_gateway_and_gets_its_sessio
     let agent = fleet.device_ids()[0].endpoint_id();
     let called = |seen: &[Seen]| seen.iter().filter(|it| it.is_inform_with("6 CONNECTION REQUEST")).count();
     let before = called(&acs.seen(&agent));
-    assert_eq!(acs.connection_request(&agent, None).await, Ok(200), "nobody has set credentials yet");
+    assert_eq!(calls_until(&acs, &agent, 200).await, Ok(200), "nobody has set credentials yet");
     assert!(acs.until(&agent, PATIENCE, |seen| called(seen) > before).await);
     // The ACS sets them: from then on it proves itself to the gateway, and the gateway to the CPE.
     let set = |name: &'static str, value: &'static str| {
@@ -147,20 +164,51 @@ async fn tr069_3_2_2_the_acs_calls_a_cpe_through_the_gateway_and_gets_its_sessio
         seen.iter().any(|it| matches!(it, Seen::Response { rpc, .. } if rpc == "SetParameterValues"))
     };
     assert!(acs.until(&agent, PATIENCE, set).await);
-    // A session that is open yet is the ACS's: the CPE itself would say 503, too.
-    let mut last = acs.connection_request(&agent, None).await;
-    for _ in 0..50 {
-        if last == Ok(401) {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        last = acs.connection_request(&agent, None).await;
-    }
-    assert_eq!(last, Ok(401), "a call without proof");
+    assert_eq!(calls_until(&acs, &agent, 401).await, Ok(401), "a call without proof");
     assert_eq!(acs.connection_request(&agent, Some(("acs", "guess"))).await, Ok(401));
     let before = called(&acs.seen(&agent));
     assert_eq!(acs.connection_request(&agent, Some(("acs", "secret"))).await, Ok(200));
     assert!(acs.until(&agent, PATIENCE, |seen| called(seen) > before).await, "{:?}", acs.seen(&agent));
+    fleet.stop().await;
+    controller.stop().await;
+    acs.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_controller_reads_of_a_sleeping_cpe_does_not_trouble_the_acs() {
+    let broker = Mosquitto::start();
+    let acs = Acs::start(AcsConfig::default()).await.unwrap();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let tables = format!(
+        "[cwmp.authentication]\nscheme = \"digest\"\nusers = {{ cpe = \"secret\" }}\n{}[connection_requests]\n\
+         listen = \"127.0.0.1:{port}\"\nurl = \"http://127.0.0.1:{port}/cr/\"\n[device]\npark_seconds = 0\n",
+        acs_and_mqtt(&acs.url(), broker.port, "")
+    );
+    let setup = Setup::new(0, &tables);
+    let gateway = setup.start();
+    let controller = controller(broker.port, Version::V5).await;
+    let model = Arc::new(Model::parse(TR_181).unwrap());
+    let mut config = FleetConfig::new(gateway.url(), model, 1);
+    config.acs_credentials = Some(("cpe".into(), "secret".into()));
+    let fleet = Fleet::start(config).await.unwrap();
+    assert!(controller.wait_for_agents(1, PATIENCE).await, "{}", setup.log());
+    let agent = fleet.device_ids()[0].endpoint_id();
+    // The ACS has seen an Inform with nothing but what is in every one.
+    let ends = |seen: &[Seen]| seen.iter().filter(|it| matches!(it, Seen::End)).count();
+    for _ in 0..2 {
+        let before = ends(&acs.seen(&agent));
+        fleet.inform_now(0);
+        assert!(acs.until(&agent, PATIENCE, |seen| ends(seen) > before).await);
+    }
+    let before = acs.seen(&agent).len();
+    for number in 0..3 {
+        fleet.set(0, SSID, &format!("read {number}"));
+        assert_eq!(value(&controller, &agent, SSID).await, Ok(format!("read {number}")));
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    let seen = acs.seen(&agent);
+    assert_eq!(seen.len(), before, "the ACS was told of {:?}", &seen[before..]);
+    assert_eq!(fleet.statistics().sessions_failed, 0, "{:?}", fleet.statistics().last_failure);
     fleet.stop().await;
     controller.stop().await;
     acs.stop().await;

@@ -14,6 +14,7 @@ struct Line {
     now: u64,
     number: u64,
     stored: Vec<Entry>,
+    authenticated: bool,
 }
 
 fn configs() -> (Arc<AgentConfig>, Arc<ProxyConfig>) {
@@ -26,7 +27,7 @@ impl Line {
         let bench = Bench::new(MODEL);
         let (agent, proxy) = configs();
         let device = Device::restore(&bench.id(), agent, proxy, &[]).unwrap();
-        let mut it = Self { device, bench, now: 1_000, number: 0, stored: Vec::new() };
+        let mut it = Self { device, bench, now: 1_000, number: 0, stored: Vec::new(), authenticated: false };
         for _ in 0..2 {
             it.session(None);
         }
@@ -63,7 +64,7 @@ impl Line {
             session,
             exchange: ExchangeId(self.number),
             client: Arc::default(),
-            authenticated: false,
+            authenticated: self.authenticated,
             target: "/".to_owned(),
             headers: Vec::new(),
             body,
@@ -81,10 +82,13 @@ impl Line {
 
     /// The CPE informs; returns what the ACS gets.
     fn informs(&mut self, code: &'static str) -> Bytes {
+        to_acs(&self.says_inform(code)).expect("an Inform goes to the ACS")
+    }
+
+    fn says_inform(&mut self, code: &'static str) -> Vec<Output> {
         let mut inform = self.bench.open();
         inform.event.0 = vec![EventStruct { event_code: code.into(), command_key: "".into() }];
-        let out = self.post(write(NAMESPACE, Some("1"), Owned::Request(Request::Inform(inform))));
-        to_acs(&out).expect("an Inform goes to the ACS")
+        self.post(write(NAMESPACE, Some("1"), Owned::Request(Request::Inform(inform))))
     }
 
     fn is_informed(&mut self) {
@@ -260,4 +264,49 @@ fn calls_are_limited_and_nobody_waits_for_ever() {
     line.tell(Input::Tick);
     assert!(line.device.is_idle());
     assert_eq!(line.call(None, true).0, CallAnswer::Accepted);
+}
+
+/// A controller asks, and the gateway calls the CPE.
+fn wanted(line: &mut Line, id: &str) {
+    let from = EndpointId::parse("self::ctl").unwrap();
+    let get = message::Get { param_paths: vec![SSID.into()], max_depth: 0 };
+    let message = Message::request(id, message::Request::Get(get)).encode();
+    let record = Record::plain(&from, &line.bench.id().endpoint_id(), message).encode();
+    let out = line.tell(Input::Record(record, Integrity::Trusted, Shown::Untold));
+    assert!(woken(&out).is_some(), "the CPE is called");
+}
+
+#[test]
+fn a_session_that_usp_alone_has_called_for_does_not_trouble_the_acs() {
+    let mut line = Line::new();
+    line.authenticated = true;
+    wanted(&mut line, "q1");
+    let out = line.says_inform("6 CONNECTION REQUEST");
+    assert!(to_acs(&out).is_none(), "the ACS is not told");
+    assert!(ours(&line.post(Bytes::new())).is_some(), "the controller's RPC");
+}
+
+#[test]
+fn what_the_acs_is_entitled_to_reaches_it_whoever_has_called() {
+    let stranger = |line: &mut Line| line.authenticated = false;
+    let changed = |line: &mut Line| line.bench.change("Device.DeviceInfo.ProvisioningCode", "new");
+    let called = |line: &mut Line| assert_eq!(line.call(None, true).0, CallAnswer::Accepted);
+    let nothing = |_: &mut Line| {};
+    type Happens<'h> = &'h dyn Fn(&mut Line);
+    let reasons: [(&str, Happens<'_>, &'static str); 4] = [
+        ("the CPE was not authenticated here", &stranger, "6 CONNECTION REQUEST"),
+        ("a value is not as the ACS saw it", &changed, "6 CONNECTION REQUEST"),
+        ("the ACS has called as well", &called, "6 CONNECTION REQUEST"),
+        ("the event is another", &nothing, "2 PERIODIC"),
+    ];
+    for (why, happens, code) in reasons {
+        let mut line = Line::new();
+        line.authenticated = true;
+        wanted(&mut line, "q1");
+        happens(&mut line);
+        assert!(to_acs(&line.says_inform(code)).is_some(), "{why}");
+    }
+    let mut line = Line::new();
+    line.authenticated = true;
+    assert!(to_acs(&line.says_inform("6 CONNECTION REQUEST")).is_some(), "nobody here has called");
 }

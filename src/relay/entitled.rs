@@ -1,6 +1,8 @@
-//! What of a CPE's Inform is the ACS's while the ACS is down. Only an Inform of which nothing is may be answered
-//! by the gateway; all others get no InformResponse, so that the CPE keeps its events and tells them again.
+//! What of a CPE's Inform the ACS is entitled to. Only an Inform of which nothing is may be answered by the gateway,
+//! be it that the ACS is down or that only USP has called the CPE; no other gets an InformResponse that the ACS has
+//! not given, so that the CPE keeps its events and tells them again.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use bytes::Bytes;
@@ -32,9 +34,12 @@ pub enum Owed {
     Stranger,
 }
 
+/// What the ACS is shown of a parameter, by its name and value; `None`: it is not told of it.
+pub type Shown<'s> = &'s dyn for<'v> Fn(&str, &'v str) -> Option<Cow<'v, str>>;
+
 impl Acknowledged {
-    pub fn of(inform: &Inform<'_>, use_cwmp_version: Option<&str>) -> Self {
-        Self { parameters: digest(inform), use_cwmp_version: use_cwmp_version.map(str::to_owned) }
+    pub fn of(inform: &Inform<'_>, shown: Shown<'_>, use_cwmp_version: Option<&str>) -> Self {
+        Self { parameters: digest(inform, shown).0, use_cwmp_version: use_cwmp_version.map(str::to_owned) }
     }
 
     /// The stored form.
@@ -53,21 +58,30 @@ impl Acknowledged {
     }
 }
 
-/// What of an Inform the ACS is entitled to; `called` is whether the CPE has taken a connection request of ours
-/// and this is its first session since. `None` if the session concerns nobody but us.
+/// What of an Inform the ACS is entitled to; `called` is whether `6 CONNECTION REQUEST` is known to come of a
+/// connection request of ours. `None` if the session concerns nobody but us.
 ///
-/// `6 CONNECTION REQUEST` does not say who has called. It is ours only if we have, and if the CPE does not repeat
-/// a session that failed: the event may then be the one of that session, in which the ACS had called.
-pub fn owed(inform: &Inform<'_>, called: bool, last: Option<&Acknowledged>) -> Option<Owed> {
-    let foreign = inform.event.iter().find(|event| event.event_code != CONNECTION_REQUEST);
+/// The event does not say who has called: if the CPE repeats a session that failed, it may be the one of that
+/// session, in which the ACS had called. `4 VALUE CHANGE` is ours where what has changed is not shown to the ACS,
+/// and all the rest is as it saw it last.
+pub fn owed(
+    inform: &Inform<'_>,
+    shown: Shown<'_>,
+    called: bool,
+    last: Option<&Acknowledged>,
+) -> Option<Owed> {
+    let (parameters, cut) = digest(inform, shown);
+    let is_ours = |code: &str| code == CONNECTION_REQUEST || (code == VALUE_CHANGE && cut);
+    let foreign = inform.event.iter().find(|event| !is_ours(&event.event_code));
     if inform.event.is_empty() || foreign.is_some() {
         return Some(Owed::Event(foreign.map_or_else(String::new, |event| event.event_code.to_string())));
     }
+    let is_called = inform.event.iter().any(|event| event.event_code == CONNECTION_REQUEST);
     match last {
-        _ if !called => Some(Owed::Call),
+        _ if is_called && !called => Some(Owed::Call),
         _ if inform.retry_count > 0 => Some(Owed::Retry),
         None => Some(Owed::Stranger),
-        Some(last) if last.parameters != digest(inform) => Some(Owed::Parameters),
+        Some(last) if last.parameters != parameters => Some(Owed::Parameters),
         Some(_) => None,
     }
 }
@@ -85,19 +99,23 @@ impl fmt::Display for Owed {
     }
 }
 
-fn digest(inform: &Inform<'_>) -> [u8; DIGEST] {
-    let mut parameters: Vec<(&str, &str)> =
-        inform.parameter_list.iter().map(|parameter| (&*parameter.name, &*parameter.value)).collect();
+/// The parameters as the ACS is shown them, and whether any is kept from it.
+fn digest(inform: &Inform<'_>, shown: Shown<'_>) -> ([u8; DIGEST], bool) {
+    let all = inform.parameter_list.iter();
+    let mut parameters: Vec<(&str, Cow<'_, str>)> =
+        all.filter_map(|it| Some((&*it.name, shown(&it.name, &it.value)?))).collect();
+    let cut = parameters.len() < inform.parameter_list.len();
     // CPEs may tell them in any order.
     parameters.sort_unstable();
     let mut hash = Sha256::new();
-    for text in parameters.iter().flat_map(|(name, value)| [name, value]) {
+    for text in parameters.iter().flat_map(|(name, value)| [*name, value]) {
         hash.update((text.len() as u64).to_be_bytes());
         hash.update(text.as_bytes());
     }
-    hash.finalize().into()
+    (hash.finalize().into(), cut)
 }
 
+const VALUE_CHANGE: &str = "4 VALUE CHANGE";
 const CONNECTION_REQUEST: &str = "6 CONNECTION REQUEST";
 /// Bytes of a SHA-256.
 const DIGEST: usize = 32;
@@ -122,30 +140,52 @@ mod tests {
         }
     }
 
+    fn all<'v>(_: &str, value: &'v str) -> Option<Cow<'v, str>> {
+        Some(value.into())
+    }
+
     #[test]
     fn only_our_own_call_with_nothing_new_is_not_the_acs_s() {
-        let seen = Acknowledged::of(&inform(&["1 BOOT"], &[("A", "1"), ("B", "2")]), Some("1.4"));
+        let seen = Acknowledged::of(&inform(&["1 BOOT"], &[("A", "1"), ("B", "2")]), &all, Some("1.4"));
         let call = inform(&["6 CONNECTION REQUEST"], &[("B", "2"), ("A", "1")]);
-        assert_eq!(owed(&call, true, Some(&seen)), None);
-        assert_eq!(owed(&call, false, Some(&seen)), Some(Owed::Call));
-        assert_eq!(owed(&call, true, None), Some(Owed::Stranger));
+        assert_eq!(owed(&call, &all, true, Some(&seen)), None);
+        assert_eq!(owed(&call, &all, false, Some(&seen)), Some(Owed::Call));
+        assert_eq!(owed(&call, &all, true, None), Some(Owed::Stranger));
         let again = Inform { retry_count: 1, ..call };
-        assert_eq!(owed(&again, true, Some(&seen)), Some(Owed::Retry));
+        assert_eq!(owed(&again, &all, true, Some(&seen)), Some(Owed::Retry));
         for codes in [&["6 CONNECTION REQUEST", "2 PERIODIC"][..], &["4 VALUE CHANGE"], &["M Reboot"]] {
-            let told = owed(&inform(codes, &[("A", "1"), ("B", "2")]), true, Some(&seen));
+            let told = owed(&inform(codes, &[("A", "1"), ("B", "2")]), &all, true, Some(&seen));
             assert!(matches!(told, Some(Owed::Event(code)) if codes.contains(&code.as_str())));
         }
-        assert_eq!(owed(&inform(&[], &[]), true, Some(&seen)), Some(Owed::Event(String::new())));
+        assert_eq!(owed(&inform(&[], &[]), &all, true, Some(&seen)), Some(Owed::Event(String::new())));
         for values in [&[("A", "1"), ("B", "3")][..], &[("A", "1")], &[("A", "12"), ("B", "")]] {
-            let told = owed(&inform(&["6 CONNECTION REQUEST"], values), true, Some(&seen));
+            let told = owed(&inform(&["6 CONNECTION REQUEST"], values), &all, true, Some(&seen));
             assert_eq!(told, Some(Owed::Parameters));
         }
     }
 
     #[test]
+    fn a_change_that_the_acs_is_not_shown_is_ours_while_all_else_is_as_it_saw_it() {
+        fn usp_alone<'v>(name: &str, value: &'v str) -> Option<Cow<'v, str>> {
+            (name != "U").then(|| value.into())
+        }
+        let seen = Acknowledged::of(&inform(&["2 PERIODIC"], &[("A", "1")]), &usp_alone, None);
+        let owed = |codes: &[&'static str], values: &[(&'static str, &'static str)]| {
+            owed(&inform(codes, values), &usp_alone, false, Some(&seen))
+        };
+        assert_eq!(owed(&["4 VALUE CHANGE"], &[("A", "1"), ("U", "5")]), None);
+        assert_eq!(owed(&["4 VALUE CHANGE"], &[("A", "2"), ("U", "5")]), Some(Owed::Parameters));
+        assert!(matches!(owed(&["4 VALUE CHANGE"], &[("A", "1")]), Some(Owed::Event(_))));
+        assert_eq!(
+            owed(&["4 VALUE CHANGE", "6 CONNECTION REQUEST"], &[("A", "1"), ("U", "5")]),
+            Some(Owed::Call)
+        );
+    }
+
+    #[test]
     fn what_was_acknowledged_is_stored_and_an_unknown_form_is_not_guessed_at() {
         for version in [None, Some("1.4")] {
-            let seen = Acknowledged::of(&inform(&[], &[("A", "1")]), version);
+            let seen = Acknowledged::of(&inform(&[], &[("A", "1")]), &all, version);
             assert_eq!(Acknowledged::decode(&seen.encode().into()), Some(seen));
         }
         assert_eq!(Acknowledged::decode(&Bytes::from_static(b"\x02")), None);
