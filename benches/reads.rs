@@ -48,7 +48,7 @@ fn main() {
 async fn measure(devices: usize, gets: usize) {
     let folder = std::env::temp_dir().join(format!("dragoman-reads-{}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("a folder");
-    let config = EmbeddedConfig { file: folder.join("state.db") };
+    let config = EmbeddedConfig { file: folder.join("state.db"), key_file: None };
     let store = Arc::new(Embedded::open(&config).expect("a store"));
     let models: Vec<Vec<Change>> = (0..MODELS).map(|at| shadow(500 + 2_500 * at / (MODELS - 1))).collect();
     let bytes = |changes: &Vec<Change>| changes.iter().map(size).sum::<usize>();

@@ -28,7 +28,7 @@ fn id(device: usize) -> DeviceId {
 
 /// Writes so many devices; they have met `controller`.
 pub async fn write(file: &Path, count: usize, controller: &str) {
-    let store = Embedded::open(&EmbeddedConfig { file: file.to_owned() }).expect("a store");
+    let store = Embedded::open(&EmbeddedConfig { file: file.to_owned(), key_file: None }).expect("a store");
     let bodies: Vec<Bytes> = (0..VARIANTS).map(hosts).collect();
     for first in (0..count).step_by(GROUP) {
         let store = &store;

@@ -62,6 +62,9 @@ url = "http://127.0.0.1:8080/"
 
 [store]
 file = "dragoman.db"                 # one file; -wal and -shm beside it while open
+# key_file = "store.key"             # passwords that controllers set are sealed (AES-256-GCM) with the first key
+#   # in it, 32 bytes in base64 a line; made at the first start, absent: they are stored as they are. A new key is
+#   # put before the old one, which can go after a start. Without its key the store is not opened: keep a copy
 
 [device]
 # park_seconds = 2                   # how long a session is held open for more USP work; at most 25, 0 is never

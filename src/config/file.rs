@@ -187,6 +187,7 @@ pub(super) enum WhenDown {
 #[serde(deny_unknown_fields)]
 pub(super) struct Store {
     pub file: PathBuf,
+    pub key_file: Option<PathBuf>,
 }
 
 /// How the gateway deals with each device.

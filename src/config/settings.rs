@@ -16,7 +16,7 @@ use crate::observe::LogFormat;
 use crate::payload_security::Keyring;
 use crate::proxy::ProxyConfig;
 use crate::southbound::DoorConfig;
-use crate::store::EmbeddedConfig;
+use crate::store::{EmbeddedConfig, SealKeys};
 use crate::transport::mqtt::Version;
 use crate::upstream::Acs;
 
@@ -121,7 +121,7 @@ impl Settings {
             proxy: proxy(device, acs.is_some(), answer_when_down, &calls)?,
             calls: calls.door,
             acs: acs.map(Arc::new),
-            store: EmbeddedConfig { file: file.store.file },
+            store: store_of(file.store)?,
             agent,
             mqtt,
             stomp,
@@ -140,6 +140,14 @@ impl Settings {
 
 /// Key and what is wrong with its value.
 pub(super) type Refusal = (String, String);
+
+/// A file of keys that is there must be usable; one that is not is made when the store is opened.
+fn store_of(store: file::Store) -> Result<EmbeddedConfig, Refusal> {
+    if let Some(keys) = &store.key_file {
+        SealKeys::read(keys).or_else(|error| refuse("store.key_file", error))?;
+    }
+    Ok(EmbeddedConfig { file: store.file, key_file: store.key_file })
+}
 
 pub(super) fn refuse<T>(key: impl Into<String>, what: impl ToString) -> Result<T, Refusal> {
     Err((key.into(), what.to_string()))

@@ -134,6 +134,14 @@ fn a_device_is_bound_only_to_what_it_can_prove_here() {
 }
 
 #[test]
+fn a_file_of_keys_that_is_none_is_refused_and_one_that_is_not_there_yet_is_fine() {
+    let keyed = |file: &str| EXAMPLE.replacen("[store]\n", &format!("[store]\nkey_file = \"{file}\"\n"), 1);
+    let fresh = Settings::parse(Path::new("x.toml"), &keyed("/nonexistent/key")).unwrap();
+    assert!(fresh.store.key_file.is_some());
+    assert!(refused(&keyed("Cargo.toml")).contains("store.key_file"));
+}
+
+#[test]
 fn bad_values_are_refused_with_what_would_be_right() {
     for (good, bad, says) in [
         ("http://127.0.0.1:8080/", "127.0.0.1:8080", "http://acs.example"),

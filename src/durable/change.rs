@@ -29,12 +29,14 @@ pub enum Kind {
     Rows = 10,
     /// The agent meets its controllers otherwise than the configuration says. Key: empty.
     Ways = 11,
+    /// What of a row is secret: stores keep it sealed where they have a key. Key: as of [`Kind::LocalAgent`].
+    Secret = 12,
     /// The notification attributes that the ACS set and the CPE has. Key: empty.
     Attributes = 13,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 12] = [
+    pub const ALL: [Kind; 13] = [
         Kind::Device,
         Kind::Shadow,
         Kind::LocalAgent,
@@ -46,6 +48,7 @@ impl Kind {
         Kind::Deadline,
         Kind::Rows,
         Kind::Ways,
+        Kind::Secret,
         Kind::Attributes,
     ];
 

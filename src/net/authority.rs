@@ -2,7 +2,6 @@
 //! has issued is kept for a while and never stored; who verifies trusts the CA.
 
 use std::collections::{HashMap, VecDeque};
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -19,6 +18,7 @@ use thiserror::Error;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::identity::{Identity, pem, pem_of};
+use super::secret_file::write_secret;
 use super::tls::{TlsError, certificates, private_key};
 
 /// Why a CA cannot issue certificates.
@@ -204,16 +204,6 @@ fn create() -> Result<(CertificateDer<'static>, PrivateKeyDer<'static>), Authori
     params.not_after = (now + TRIAL_VALIDITY).into();
     let secret = PrivatePkcs8KeyDer::from(pair.serialize_der());
     Ok((params.self_signed(&pair)?.der().clone(), secret.into()))
-}
-
-fn write_secret(file: &Path, text: &str) -> std::io::Result<()> {
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(file)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()
 }
 
 fn unusable(why: impl ToString) -> AuthorityError {

@@ -143,7 +143,7 @@ mod tests {
     async fn a_certificate_that_is_put_before_others_takes_nobodys_row() {
         let folder = std::env::temp_dir().join(format!("dragoman-certificate-rows-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
-        let store = Embedded::open(&EmbeddedConfig { file: folder.join("d.db") }).unwrap();
+        let store = Embedded::open(&EmbeddedConfig { file: folder.join("d.db"), key_file: None }).unwrap();
         let certificate = || {
             let made = rcgen::generate_simple_self_signed(vec!["ca".to_owned()]).unwrap();
             crate::usp::Certificate::from_der(made.cert.der()).unwrap()
@@ -179,7 +179,7 @@ mod tests {
     async fn a_broker_that_is_put_before_others_takes_nobodys_row() {
         let folder = std::env::temp_dir().join(format!("dragoman-rows-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
-        let store = Embedded::open(&EmbeddedConfig { file: folder.join("d.db") }).unwrap();
+        let store = Embedded::open(&EmbeddedConfig { file: folder.join("d.db"), key_file: None }).unwrap();
         let settings = |tables: &str| {
             let text = format!("[cwmp]\nlisten = \"127.0.0.1:0\"\n[store]\nfile = \"x\"\n{tables}");
             Settings::parse(std::path::Path::new("x.toml"), &text).unwrap().agent

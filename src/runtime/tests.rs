@@ -45,7 +45,8 @@ fn controller() -> EndpointId {
 async fn rig(name: &str) -> Rig {
     let folder = std::env::temp_dir().join(format!("dragoman-fleet-{name}-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
-    let store = Arc::new(Embedded::open(&EmbeddedConfig { file: folder.join("state.db") }).unwrap());
+    let store =
+        Arc::new(Embedded::open(&EmbeddedConfig { file: folder.join("state.db"), key_file: None }).unwrap());
     let metrics = Arc::new(Metrics::default());
     let mtps = Mtps::new(HashMap::from([(controller(), 0)]), Arc::clone(&metrics));
     let (sender, answers) = mpsc::unbounded_channel();

@@ -3,13 +3,12 @@
 //! One thread writes. It takes all commits that wait into one transaction, so that a hundred devices share
 //! one flush to the disk. `synchronous=FULL` makes a commit survive power loss as well.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use bytes::Bytes;
-use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, Row, params};
+use rusqlite::{Connection, Row, params};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::datamodel::WallTime;
@@ -17,19 +16,24 @@ use crate::durable::{Change, Deadline, Entry, Kind, Range};
 use crate::identity::EndpointId;
 
 use super::contract::{Known, Peeked, Store, StoreError};
+use super::opening::{FLEET, open_for_reading, open_for_writing};
 use super::peeking::Peeking;
+use super::sealing::SealKeys;
 
 /// Where the store is.
 #[derive(Debug, Clone)]
 pub struct EmbeddedConfig {
     /// The file; its folder must exist. `-wal` and `-shm` files stand beside it while it is open.
     pub file: PathBuf,
+    /// The file with the keys that seal secrets, which is made if there is none; without it nothing is sealed.
+    pub key_file: Option<PathBuf>,
 }
 
 /// An open store. Dropping the last one writes what waits and closes the file.
 pub struct Embedded {
     commits: Option<mpsc::Sender<Commit>>,
     readers: Arc<Readers>,
+    keys: Arc<SealKeys>,
     peeking: Peeking,
     writer: Option<JoinHandle<()>>,
 }
@@ -49,7 +53,8 @@ struct Readers {
 impl Embedded {
     /// Opens the file, or makes it.
     pub fn open(config: &EmbeddedConfig) -> Result<Self, StoreError> {
-        let connection = open_for_writing(&config.file)?;
+        let (connection, keys) = open_for_writing(config)?;
+        let keys = Arc::new(keys);
         let (commits, receiver) = mpsc::channel(WAITING);
         let writer = std::thread::Builder::new()
             .name("store".into())
@@ -59,16 +64,24 @@ impl Embedded {
                 why: error.to_string(),
             })?;
         let readers = Arc::new(Readers { file: config.file.clone(), idle: Mutex::new(Vec::new()) });
-        let peeking = Peeking::start(&config.file)?;
-        Ok(Self { commits: Some(commits), readers, peeking, writer: Some(writer) })
+        let peeking = Peeking::start(&config.file, &keys)?;
+        Ok(Self { commits: Some(commits), readers, keys, peeking, writer: Some(writer) })
     }
 
     async fn write(&self, owner: &str, changes: Vec<Change>) -> Result<(), StoreError> {
+        let sealed = changes.into_iter().map(|change| self.keys.seal_change(owner, change));
+        let changes = sealed.collect::<Option<Vec<_>>>();
+        let changes = changes.ok_or_else(|| StoreError::Write("a secret could not be sealed".into()))?;
         let (done, result) = oneshot::channel();
         let commit = Commit { owner: owner.to_owned(), changes, done };
         let commits = self.commits.as_ref().ok_or(StoreError::Closed)?;
         commits.send(commit).await.map_err(|_| StoreError::Closed)?;
         result.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    async fn entries(&self, owner: &str) -> Result<Vec<Entry>, StoreError> {
+        let (owner, keys) = (owner.to_owned(), Arc::clone(&self.keys));
+        self.read(move |connection| load(connection, &owner, &keys)).await
     }
 
     async fn read<T: Send + 'static>(
@@ -91,12 +104,11 @@ impl Store for Embedded {
     }
 
     async fn load_fleet(&self) -> Result<Vec<Entry>, StoreError> {
-        self.read(move |connection| load(connection, FLEET)).await
+        self.entries(FLEET).await
     }
 
     async fn load(&self, endpoint: &EndpointId) -> Result<Vec<Entry>, StoreError> {
-        let endpoint = endpoint.clone();
-        self.read(move |connection| load(connection, endpoint.as_str())).await
+        self.entries(endpoint.as_str()).await
     }
 
     fn peek(&self, endpoint: &EndpointId, wanted: Vec<Range>, then: Peeked) {
@@ -137,27 +149,6 @@ impl Readers {
         }
         result
     }
-}
-
-fn open_for_writing(file: &Path) -> Result<Connection, StoreError> {
-    let name = || file.display().to_string();
-    let failed = |error: rusqlite::Error| StoreError::Open { file: name(), why: error.to_string() };
-    let connection = Connection::open(file).map_err(failed)?;
-    let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(failed)?;
-    if found != 0 && found != FORMAT {
-        return Err(StoreError::Format { file: name(), found, wanted: FORMAT });
-    }
-    connection.execute_batch(SCHEMA).map_err(failed)?;
-    Ok(connection)
-}
-
-pub(super) fn open_for_reading(file: &Path) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(file, flags)?;
-    // The plans of our queries do not depend on what is asked for: without this SQLite makes them again for
-    // each value that is bound.
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-    Ok(connection)
 }
 
 /// The writer's loop: one transaction for all commits that wait.
@@ -203,17 +194,17 @@ fn write(connection: &mut Connection, group: &[Commit]) -> rusqlite::Result<()> 
     transaction.commit()
 }
 
-fn load(connection: &Connection, owner: &str) -> rusqlite::Result<Vec<Entry>> {
+fn load(connection: &Connection, owner: &str, keys: &SealKeys) -> rusqlite::Result<Vec<Entry>> {
     let mut query = connection.prepare_cached(LOAD)?;
     let mut rows = query.query([owner])?;
     let mut entries = Vec::new();
     while let Some(row) = rows.next()? {
-        entries.extend(entry(row)?);
+        entries.extend(entry(row)?.and_then(|entry| keys.unseal_entry(owner, entry)));
     }
     Ok(entries)
 }
 
-/// The entry of a row of kind, key and value. A kind of a later release is left alone.
+/// The entry of a row of kind, key and value, as it stands there. A kind of a later release is left alone.
 pub(super) fn entry(row: &Row<'_>) -> rusqlite::Result<Option<Entry>> {
     let Some(kind) = Kind::from_number(row.get(0)?) else { return Ok(None) };
     let key = row.get_ref(1)?.as_str()?.into();
@@ -252,20 +243,6 @@ fn known(connection: &Connection, wanted: &[Kind]) -> rusqlite::Result<Vec<Known
     Ok(found)
 }
 
-const FORMAT: i64 = 2;
-/// Values stand beside the index and not in it: where they do, each step of a search reads a whole value.
-const SCHEMA: &str = "
-    PRAGMA journal_mode = WAL;
-    PRAGMA synchronous = FULL;
-    PRAGMA user_version = 2;
-    CREATE TABLE IF NOT EXISTS entries (
-        endpoint TEXT NOT NULL,
-        kind INTEGER NOT NULL,
-        key TEXT NOT NULL,
-        value BLOB NOT NULL,
-        UNIQUE (endpoint, kind, key)
-    );
-    CREATE INDEX IF NOT EXISTS deadlines ON entries (value) WHERE kind = 9;";
 const PUT: &str = "INSERT INTO entries (endpoint, kind, key, value) VALUES (?1, ?2, ?3, ?4)
     ON CONFLICT DO UPDATE SET value = excluded.value";
 const DELETE: &str = "DELETE FROM entries WHERE endpoint = ?1 AND kind = ?2 AND key = ?3";
@@ -274,8 +251,6 @@ const LOAD: &str = "SELECT kind, key, value FROM entries WHERE endpoint = ?1 ORD
 const DUE: &str =
     "SELECT endpoint, value FROM entries WHERE kind = 9 AND value <= ?1 ORDER BY value LIMIT ?2";
 const KNOWN: &str = "SELECT DISTINCT endpoint, kind FROM entries ORDER BY endpoint, kind";
-/// Whose entries the fleet's are: no endpoint is empty.
-const FLEET: &str = "";
 /// Commits that may wait for the writer; who comes then waits for a place.
 const WAITING: usize = 4_096;
 /// Commits in one transaction.
@@ -297,7 +272,7 @@ mod tests {
         }
 
         fn config(&self) -> EmbeddedConfig {
-            EmbeddedConfig { file: self.0.join("state.db") }
+            EmbeddedConfig { file: self.0.join("state.db"), key_file: None }
         }
     }
 
@@ -419,8 +394,103 @@ mod tests {
 
     #[test]
     fn a_folder_that_is_not_there_is_named() {
-        let config = EmbeddedConfig { file: "/nonexistent/state.db".into() };
+        let config = EmbeddedConfig { file: "/nonexistent/state.db".into(), key_file: None };
         let refused = Embedded::open(&config).err().unwrap();
         assert!(refused.to_string().contains("/nonexistent/state.db"), "{refused}");
+    }
+
+    fn raw(folder: &Folder) -> Vec<u8> {
+        let file = folder.config().file;
+        let name = file.to_str().unwrap();
+        ["", "-wal"]
+            .iter()
+            .flat_map(|end| std::fs::read(format!("{name}{end}")).unwrap_or_default())
+            .collect()
+    }
+
+    fn holds(bytes: &[u8], text: &str) -> bool {
+        bytes.windows(text.len()).any(|window| window == text.as_bytes())
+    }
+
+    async fn secret(store: &Embedded) -> Option<Bytes> {
+        let entries = store.load(&endpoint("1")).await.unwrap();
+        entries.into_iter().find(|entry| entry.kind == Kind::Secret).map(|entry| entry.value)
+    }
+
+    async fn put_secret(store: &Embedded, value: &'static str) {
+        let change = Change::put(Kind::Secret, "MQTT.Client.1", value);
+        store.commit(&endpoint("1"), vec![change]).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_secret_is_sealed_from_the_first_start_with_a_key_and_refused_without_it() {
+        let folder = Folder::new("sealed");
+        let plain = folder.config();
+        let keyed = EmbeddedConfig { key_file: Some(folder.0.join("key")), ..plain.clone() };
+        let store = Embedded::open(&plain).unwrap();
+        put_secret(&store, "first password").await;
+        assert_eq!(secret(&store).await.unwrap(), "first password");
+        drop(store);
+        assert!(holds(&raw(&folder), "first password"), "without a key it stands there as it is");
+        let store = Embedded::open(&keyed).unwrap();
+        assert_eq!(secret(&store).await.unwrap(), "first password");
+        put_secret(&store, "second password").await;
+        assert_eq!(secret(&store).await.unwrap(), "second password");
+        store
+            .commit(&endpoint("1"), vec![Change::put(Kind::LocalAgent, "MQTT.Client.1", "row")])
+            .await
+            .unwrap();
+        drop(store);
+        let found = raw(&folder);
+        assert!(!holds(&found, "first password") && !holds(&found, "second password"));
+        assert!(holds(&found, "row"), "only secrets are sealed");
+        let refused = Embedded::open(&plain).err().unwrap().to_string();
+        assert!(refused.contains("store.key_file"), "{refused}");
+        std::fs::rename(folder.0.join("key"), folder.0.join("old")).unwrap();
+        let refused = Embedded::open(&keyed).err().unwrap().to_string();
+        assert!(refused.contains("is not there") && !folder.0.join("key").exists(), "{refused}");
+        std::fs::write(folder.0.join("key"), "not a key").unwrap();
+        #[cfg(unix)]
+        std::fs::set_permissions(folder.0.join("key"), std::os::unix::fs::PermissionsExt::from_mode(0o600))
+            .unwrap();
+        let refused = Embedded::open(&keyed).err().unwrap().to_string();
+        assert!(refused.contains("key:1: no key"), "{refused}");
+    }
+
+    #[tokio::test]
+    async fn keys_are_changed_by_a_start_with_both_after_which_the_old_one_can_go() {
+        let folder = Folder::new("rotated");
+        let of = |name: &str| EmbeddedConfig { key_file: Some(folder.0.join(name)), ..folder.config() };
+        let store = Embedded::open(&of("old")).unwrap();
+        put_secret(&store, "password").await;
+        drop(store);
+        SealKeys::create(&folder.0.join("new")).unwrap();
+        let refused = Embedded::open(&of("new")).err().unwrap().to_string();
+        assert!(refused.contains("does not hold"), "{refused}");
+        let read = |name: &str| std::fs::read_to_string(folder.0.join(name)).unwrap();
+        let both = format!("{}{}", read("new"), read("old"));
+        crate::net::write_secret(&folder.0.join("both"), &both).unwrap();
+        let store = Embedded::open(&of("both")).unwrap();
+        assert_eq!(secret(&store).await.unwrap(), "password");
+        drop(store);
+        let store = Embedded::open(&of("new")).unwrap();
+        assert_eq!(secret(&store).await.unwrap(), "password");
+        drop(store);
+        assert!(Embedded::open(&of("old")).is_err());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_key_is_for_its_owner_alone() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = Folder::new("key-mode");
+        let file = folder.0.join("key");
+        let config = EmbeddedConfig { key_file: Some(file.clone()), ..folder.config() };
+        drop(Embedded::open(&config).unwrap());
+        let mode = std::fs::metadata(&file).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
+        let refused = Embedded::open(&config).err().unwrap().to_string();
+        assert!(refused.contains("chmod 600"), "{refused}");
     }
 }

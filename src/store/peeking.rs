@@ -1,6 +1,7 @@
 //! Short reads on threads of their own: no task is woken for them, and none waits.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
@@ -10,7 +11,9 @@ use crate::durable::{Entry, Range};
 use crate::identity::EndpointId;
 
 use super::contract::{MAX_PEEKED, Peeked, StoreError};
-use super::embedded::{entry, open_for_reading};
+use super::embedded::entry;
+use super::opening::open_for_reading;
+use super::sealing::SealKeys;
 
 /// The threads. They end when this is dropped, after what waits.
 pub(super) struct Peeking {
@@ -25,7 +28,7 @@ struct Peek {
 }
 
 impl Peeking {
-    pub fn start(file: &Path) -> Result<Self, StoreError> {
+    pub fn start(file: &Path, keys: &Arc<SealKeys>) -> Result<Self, StoreError> {
         let failed = |why: String| StoreError::Open { file: file.display().to_string(), why };
         let count = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
         let mut threads = Vec::with_capacity(count);
@@ -33,7 +36,10 @@ impl Peeking {
             let connection = open_for_reading(file).map_err(|error| failed(error.to_string()))?;
             let (sender, receiver) = sync_channel(WAITING);
             let thread = std::thread::Builder::new().name("peeking".into());
-            thread.spawn(move || serve(&connection, &receiver)).map_err(|error| failed(error.to_string()))?;
+            let keys = Arc::clone(keys);
+            thread
+                .spawn(move || serve(&connection, &keys, &receiver))
+                .map_err(|error| failed(error.to_string()))?;
             threads.push(sender);
         }
         Ok(Self { threads, next: AtomicUsize::new(0) })
@@ -53,11 +59,11 @@ impl Peeking {
     }
 }
 
-fn serve(connection: &Connection, receiver: &Receiver<Peek>) {
+fn serve(connection: &Connection, keys: &SealKeys, receiver: &Receiver<Peek>) {
     let queries: Vec<String> = (0..=MAX_PEEKED).map(|count| vec![ONE; count].join(" UNION ALL ")).collect();
     while let Ok(Peek { endpoint, wanted, then }) = receiver.recv() {
         let entries = match queries.get(wanted.len()) {
-            Some(query) if !wanted.is_empty() => read(connection, query, &endpoint, &wanted),
+            Some(query) if !wanted.is_empty() => read(connection, query, &endpoint, &wanted, keys),
             _ => Ok(Vec::new()),
         };
         then(entries.map_err(|error| StoreError::Read(error.to_string())));
@@ -70,6 +76,7 @@ fn read(
     query: &str,
     endpoint: &EndpointId,
     wanted: &[Range],
+    keys: &SealKeys,
 ) -> rusqlite::Result<Vec<Entry>> {
     let mut query = connection.prepare_cached(query)?;
     let values = wanted.iter().flat_map(|range| {
@@ -80,7 +87,7 @@ fn read(
     let mut rows = query.query(params_from_iter(values))?;
     let mut entries = Vec::with_capacity(wanted.len());
     while let Some(row) = rows.next()? {
-        entries.extend(entry(row)?);
+        entries.extend(entry(row)?.and_then(|entry| keys.unseal_entry(endpoint.as_str(), entry)));
     }
     Ok(entries)
 }

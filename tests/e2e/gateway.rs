@@ -18,7 +18,7 @@ pub struct Gateway {
 /// Its configuration in a folder of its own, which lives as long as the store is needed.
 pub struct Setup {
     pub folder: PathBuf,
-    file: PathBuf,
+    pub file: PathBuf,
 }
 
 pub const BINARY: &str = env!("CARGO_BIN_EXE_dragoman");
@@ -31,9 +31,10 @@ impl Setup {
         let file = folder.join("dragoman.toml");
         let store = folder.join("dragoman.db");
         let text = format!(
-            "[cwmp]\nlisten = \"127.0.0.1:{cwmp_port}\"\n[store]\nfile = '{}'\n\
+            "[cwmp]\nlisten = \"127.0.0.1:{cwmp_port}\"\n[store]\nfile = '{}'\nkey_file = '{}'\n\
              [admin]\nlisten = \"127.0.0.1:0\"\n{tail}",
-            store.display()
+            store.display(),
+            folder.join("store.key").display()
         );
         std::fs::write(&file, text).unwrap();
         Self { folder, file }

@@ -23,6 +23,7 @@ mod quirks;
 mod rabbitmq;
 mod relay;
 mod restart;
+mod secrets;
 mod sessions;
 mod stomp;
 mod survival;

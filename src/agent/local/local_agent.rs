@@ -83,10 +83,7 @@ impl LocalAgent {
         };
         local.tree.put("Device.LocalAgent.EndpointID", endpoint.as_str());
         local.template.fill(&mut local.tree, endpoint);
-        let kept = entries.iter().filter(|entry| entry.kind == Kind::LocalAgent);
-        let mut rows: Vec<stored::Restored> = kept.filter_map(stored::read).collect();
-        // Rows before those that stand in them.
-        rows.sort_by(|a, b| a.row.cmp(&b.row));
+        let rows = stored::rows(entries);
         let marked = entries.iter().any(|entry| entry.kind == Kind::Ways);
         let concerns = |it: &stored::Restored| {
             let mut params = it.params.keys().map(|name| format!("{}{name}", it.row));
@@ -239,9 +236,12 @@ impl LocalAgent {
     /// Takes the changes that are to be made durable.
     pub fn take_changes(&mut self) -> Vec<Change> {
         let touched = std::mem::take(&mut self.touched).into_iter();
-        let change =
-            |row: String| stored::change(&row, &self.tree, &self.template.tree, self.certificates.get(&row));
-        touched.map(change).collect()
+        let template = &self.template.tree;
+        let changes = touched.flat_map(|row| {
+            let certificate = self.certificates.get(&row);
+            stored::changes(&row, &self.tree, template, certificate).collect::<Vec<_>>()
+        });
+        changes.collect()
     }
 
     /// When time ends a subscription next.

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::datamodel::path;
+use crate::datamodel::supported::secured;
 use crate::durable::{Change, Entry, Kind};
 use crate::usp::Certificate;
 
@@ -58,12 +59,51 @@ pub(super) fn read(entry: &Entry) -> Option<Restored> {
     })
 }
 
-/// The change that makes a row durable as it is now, against how the template has it.
-pub(super) fn change(row: &str, now: &Tree, template: &Tree, certificate: Option<&Certificate>) -> Change {
+/// What was stored of all rows, rows before those that stand in them; secrets are where they belong.
+pub(super) fn rows(entries: &[Entry]) -> Vec<Restored> {
+    let of = |kind| entries.iter().filter(move |entry| entry.kind == kind).filter_map(read);
+    let mut rows: BTreeMap<String, Restored> = of(Kind::LocalAgent).map(|it| (it.row.clone(), it)).collect();
+    for secret in of(Kind::Secret) {
+        if let Some(row) = rows.get_mut(&secret.row) {
+            row.params.extend(secret.params);
+        } else {
+            rows.insert(secret.row.clone(), secret);
+        }
+    }
+    rows.into_values().collect()
+}
+
+/// The changes that make a row durable as it is now, against how the template has it: what is secret of it for
+/// itself.
+pub(super) fn changes(
+    row: &str,
+    now: &Tree,
+    template: &Tree,
+    certificate: Option<&Certificate>,
+) -> impl Iterator<Item = Change> {
+    let (secrets, params) = match now.model.has_object(row) {
+        true => differing(row, now, template).into_iter().partition(|(name, _)| is_secret(row, name)),
+        false => Default::default(),
+    };
+    let first = change(row, params, now, template, certificate);
+    let key = row.trim_start_matches("Device.").trim_end_matches('.');
+    let secrets = match secrets.is_empty() {
+        false => Some(put(Kind::Secret, key, &Row { format: FORMAT, params: secrets, ..Row::default() })),
+        true => may_have_secrets(row).then(|| Change::delete(Kind::Secret, key)),
+    };
+    std::iter::once(first).chain(secrets)
+}
+
+fn change(
+    row: &str,
+    params: BTreeMap<String, String>,
+    now: &Tree,
+    template: &Tree,
+    certificate: Option<&Certificate>,
+) -> Change {
     let key = row.trim_start_matches("Device.").trim_end_matches('.');
     let stored = match (now.model.has_object(row), template.model.has_object(row)) {
         (true, in_template) => {
-            let params = differing(row, now, template);
             let own = !in_template;
             let certificate = certificate.filter(|_| own).map(|it| BASE64.encode(it.der()));
             (own || !params.is_empty()).then_some(Row {
@@ -78,12 +118,24 @@ pub(super) fn change(row: &str, now: &Tree, template: &Tree, certificate: Option
         (false, false) => None,
     };
     match stored {
-        Some(row) => {
-            let value = Bytes::from(serde_json::to_vec(&row).unwrap_or_default());
-            Change::put(Kind::LocalAgent, key, value)
-        }
+        Some(row) => put(Kind::LocalAgent, key, &row),
         None => Change::delete(Kind::LocalAgent, key),
     }
+}
+
+fn put(kind: Kind, key: &str, row: &Row) -> Change {
+    Change::put(kind, key, Bytes::from(serde_json::to_vec(row).unwrap_or_default()))
+}
+
+/// Whether the standard has a parameter, named relative to its row, show its value to few or to nobody.
+fn is_secret(row: &str, name: &str) -> bool {
+    secured(&format!("{row}{name}")).is_some()
+}
+
+fn may_have_secrets(row: &str) -> bool {
+    let has = |object: &Object| object.columns.iter().any(|column| column.row.secured().is_some());
+    let parts = |object: &'static Object| object.parts().filter(|part| !part.is_table());
+    Object::of(row).is_some_and(|object| has(object) || parts(object).any(has))
 }
 
 fn differing(row: &str, now: &Tree, template: &Tree) -> BTreeMap<String, String> {

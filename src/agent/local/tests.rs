@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::agent::config::{AgentConfig, ControllerConfig, ControllerMtp, FULL_ACCESS, READ_ONLY};
 use crate::datamodel::WallTime;
-use crate::durable::{Change, Entry};
+use crate::durable::{Change, Entry, Kind};
 use crate::identity::EndpointId;
 use crate::translation::{Local, Models, Rights, Sort};
 use crate::usp::ErrorCode;
@@ -33,7 +33,7 @@ fn config(controllers: &[(u32, &str, &str)]) -> AgentConfig {
 /// An agent's tables, and what has been made durable of them.
 struct Bench {
     local: LocalAgent,
-    kept: BTreeMap<String, Entry>,
+    kept: BTreeMap<(Kind, String), Entry>,
 }
 
 impl Bench {
@@ -41,7 +41,7 @@ impl Bench {
         Self::with(&config(&[(1, "first", FULL_ACCESS), (2, "second", READ_ONLY)]), BTreeMap::new())
     }
 
-    fn with(config: &AgentConfig, kept: BTreeMap<String, Entry>) -> Self {
+    fn with(config: &AgentConfig, kept: BTreeMap<(Kind, String), Entry>) -> Self {
         let entries: Vec<Entry> = kept.values().cloned().collect();
         let mut local = LocalAgent::restore(&endpoint("agent"), config, &entries);
         local.acting_for(Some(&endpoint("first")), WallTime(1_700_000_000_000));
@@ -75,10 +75,10 @@ impl Bench {
         for change in self.local.take_changes() {
             match change {
                 Change::Put(entry) => {
-                    self.kept.insert(entry.key.to_string(), entry);
+                    self.kept.insert((entry.kind, entry.key.to_string()), entry);
                 }
-                Change::Delete { key, .. } => {
-                    self.kept.remove(key.as_str());
+                Change::Delete { kind, key } => {
+                    self.kept.remove(&(kind, key.to_string()));
                 }
             }
         }
@@ -229,4 +229,44 @@ fn rows_are_limited_and_some_are_the_gateways() {
     assert_eq!(bench.add("Subscription.", &[]), Err(ErrorCode::RESOURCES_EXCEEDED));
     let refused = bench.local.check_delete("Device.LocalAgent.Request.1.").map_err(|it| it.code);
     assert_eq!(refused, Err(ErrorCode::PERMISSION_DENIED));
+}
+
+#[test]
+fn what_the_standard_calls_secret_stands_in_entries_of_its_own_and_comes_back() {
+    let config = config(&[(1, "first", FULL_ACCESS)]);
+    let mut bench = Bench::with(&config, BTreeMap::new());
+    let client = bench.add("Device.MQTT.Client.", &[("Username", "u"), ("Password", "first pw")]).unwrap();
+    let profile = bench.add("Device.BulkData.Profile.", &[]).unwrap();
+    bench.set(&format!("{profile}HTTP.Password"), "second pw").unwrap();
+    bench = bench.restart(&config);
+    let (password, other) = (format!("{client}Password"), format!("{profile}HTTP.Password"));
+    assert_eq!((bench.value(&password), bench.value(&other)), (Some("first pw"), Some("second pw")));
+    assert_eq!(bench.value(&format!("{client}Username")), Some("u"));
+    let secrets = bench.kept.iter().filter(|((kind, _), _)| *kind == Kind::Secret);
+    assert_eq!(secrets.count(), 2);
+    let told = |entry: &&Entry| String::from_utf8_lossy(&entry.value).contains(" pw");
+    let clear: Vec<_> = bench.kept.values().filter(|it| it.kind != Kind::Secret).filter(told).collect();
+    assert!(clear.is_empty(), "{clear:?}");
+    bench.set(&password, "").unwrap();
+    bench.local.delete(&profile);
+    bench = bench.restart(&config);
+    assert_eq!(bench.value(&password), Some(""));
+    assert!(bench.kept.keys().all(|(kind, _)| *kind != Kind::Secret), "{:?}", bench.kept.keys());
+}
+
+/// As releases before wrote it: it is read, and leaves the row when that is next written.
+#[test]
+fn a_secret_that_stands_in_its_row_is_read_and_moves() {
+    let config = config(&[(1, "first", FULL_ACCESS)]);
+    let value = r#"{"format":2,"own":true,"params":{"Alias":"a","Name":"n","Password":"pw"}}"#;
+    let entry = Entry { kind: Kind::LocalAgent, key: "MQTT.Client.101".into(), value: value.into() };
+    let kept = BTreeMap::from([((Kind::LocalAgent, "MQTT.Client.101".to_owned()), entry)]);
+    let mut bench = Bench::with(&config, kept);
+    let password = "Device.MQTT.Client.101.Password";
+    assert_eq!(bench.value(password), Some("pw"));
+    bench.set("Device.MQTT.Client.101.Username", "u").unwrap();
+    bench = bench.restart(&config);
+    assert_eq!(bench.value(password), Some("pw"));
+    let row = &bench.kept[&(Kind::LocalAgent, "MQTT.Client.101".to_owned())];
+    assert!(!String::from_utf8_lossy(&row.value).contains("pw"));
 }
