@@ -33,7 +33,8 @@ listen = "127.0.0.1:7547"
 # [cwmp.identity]                    # absent: a CPE that is let in may say in its Inform to be any device
 # username = "{OUI}-{ProductClass}-{SerialNumber}"   # its user name must be this (TR-069 3.4.4), or one of several:
 # certificate = ["{OUI}-{SerialNumber}", "cpe-{SerialNumber}.example"]   # a name of its certificate, CN or DNS, must
-#   # be one of these. An Inform of any other device gets a 403: neither the ACS nor the device hears of it
+#   # be one of these. An Inform of any other device gets a 403: neither the ACS nor the device hears of it. What
+#   # cannot be decoded gets a 400 then, and is not relayed
 
 [acs]                                # the existing ACS; without this table the gateway answers CPEs itself
 url = "http://127.0.0.1:8080/"

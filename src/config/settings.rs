@@ -70,7 +70,7 @@ impl Settings {
 
     fn mean(file: File) -> Result<Self, Refusal> {
         check_controllers(&file)?;
-        let answer_when_down = answer_when_down(&file)?;
+        let (answer_when_down, refuse_opaque) = (answer_when_down(&file)?, file.cwmp.identity.is_some());
         let calls = connection_requests(file.connection_requests.as_ref(), file.acs.is_some())?;
         let acs = file.acs.map(acs).transpose()?;
         let mqtt = file.mqtt.iter().map(|(name, it)| mqtt_config(name, it, &file.controller));
@@ -118,7 +118,7 @@ impl Settings {
         };
         Ok(Self {
             door: door(file.cwmp)?,
-            proxy: proxy(device, acs.is_some(), answer_when_down, &calls)?,
+            proxy: ProxyConfig { refuse_opaque, ..proxy(device, acs.is_some(), answer_when_down, &calls)? },
             calls: calls.door,
             acs: acs.map(Arc::new),
             store: store_of(file.store)?,
@@ -246,6 +246,7 @@ fn proxy(
         acs_calls: calls.base.clone(),
         answer_alone: calls.answer_alone,
         answer_when_down,
+        refuse_opaque: defaults.refuse_opaque,
         park_ms,
         session_idle_ms: device.session_idle_seconds.map_or(defaults.session_idle_ms, Seconds::ms),
         commit_wait_ms: defaults.commit_wait_ms,

@@ -53,10 +53,18 @@ impl Device {
             Some(CpeSaid::Empty)
         } else {
             let body = post.body.clone();
-            decoded(&body, post.content_type(), |envelope| {
+            let heard = decoded(&body, post.content_type(), |envelope| {
                 addresses = Addresses::of(&envelope.message);
-                self.heard_cpe(env, envelope, watched, out)
-            })
+                let ours = !self.is_of_another(&envelope.message);
+                ours.then(|| self.heard_cpe(env, envelope, watched, out))
+            });
+            match heard {
+                Some(None) => return self.refuse_body(env, "an Inform of another device came", out),
+                None if self.config.refuse_opaque => {
+                    return self.refuse_body(env, "the CPE sent what is no CWMP envelope", out);
+                }
+                heard => heard.flatten(),
+            }
         };
         let address = self.address_for_acs();
         addresses.replace_by(address);
@@ -86,6 +94,20 @@ impl Device {
         }
         let body = spliced.unwrap_or_else(|| post.original_body.unwrap_or(post.body));
         out.push(Output::ToAcs { session: *id, target, headers, body });
+    }
+
+    /// An Inform whose sender the door has not seen: its first DeviceId is this device's, and not its last.
+    fn is_of_another(&self, message: &Message<'_>) -> bool {
+        matches!(message, Message::Request(Request::Inform(it)) if it.device_id.endpoint_id() != self.endpoint)
+    }
+
+    fn refuse_body(&mut self, env: &Env, why: &str, out: &mut Vec<Output>) {
+        if let Some(session) = &mut self.session {
+            session.bodies.count(false);
+        }
+        out.push(Output::Log(why.into()));
+        self.reply(refuse(400), out);
+        self.end_session(env, Outcome::BadMessage, out);
     }
 
     /// Looks at what the CPE says to the ACS: what it is, and what it tells us about the device.
@@ -301,12 +323,7 @@ impl Device {
             if let Some(rpc) = outstanding {
                 self.tell(env, agent::Input::Lost { rpc }, out);
             }
-            if let Some(session) = &mut self.session {
-                session.bodies.count(false);
-            }
-            out.push(Output::Log("the CPE sent what is no CWMP envelope".into()));
-            self.reply(refuse(400), out);
-            self.end_session(env, Outcome::BadMessage, out);
+            self.refuse_body(env, "the CPE sent what is no CWMP envelope", out);
         }
     }
 
@@ -318,6 +335,12 @@ impl Device {
         out: &mut Vec<Output>,
     ) {
         match (&envelope.message, outstanding) {
+            (message, outstanding) if self.is_of_another(message) => {
+                if let Some(rpc) = outstanding {
+                    self.tell(env, agent::Input::Lost { rpc }, out);
+                }
+                self.refuse_body(env, "an Inform of another device came", out);
+            }
             (Message::Response(response), Some(rpc)) => {
                 self.tell(env, agent::Input::Answer { rpc, response }, out);
                 self.drive(env, out);

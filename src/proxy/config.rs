@@ -13,6 +13,9 @@ pub struct ProxyConfig {
     pub answer_alone: bool,
     /// Whether the gateway answers CPEs in the ACS's place while that is down, where nothing is the ACS's.
     pub answer_when_down: bool,
+    /// Whether what cannot be decoded is refused rather than relayed: where a CPE may only be the device that its
+    /// credentials are for, it must not tell the ACS what the gateway cannot read.
+    pub refuse_opaque: bool,
     /// How long a session is held open after USP work for more of it (DUALSTACK: at most 25 s). 0 is never.
     pub park_ms: u64,
     /// How long the InformResponse waits for durable notifications to be committed.
@@ -32,6 +35,7 @@ impl Default for ProxyConfig {
             acs_calls: None,
             answer_alone: true,
             answer_when_down: false,
+            refuse_opaque: false,
             park_ms: 2_000,
             commit_wait_ms: 250,
             session_idle_ms: 60_000,

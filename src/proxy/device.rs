@@ -9,7 +9,7 @@ use crate::cwmp::rpc::Request;
 use crate::cwmp::soap::{self, Message};
 use crate::datamodel::WallTime;
 use crate::durable::{Change, Entry, Kind, Token};
-use crate::identity::DeviceId;
+use crate::identity::{DeviceId, EndpointId};
 use crate::relay::Acknowledged;
 
 use super::calls::Calls;
@@ -22,6 +22,7 @@ use super::wake::{Call, Wake};
 /// The proxy core of one CPE. It is rebuilt from its durable entries and dropped when it is idle.
 pub struct Device {
     pub(super) config: Arc<ProxyConfig>,
+    pub(super) endpoint: EndpointId,
     pub(super) agent: Agent,
     pub(super) shadow: Shadow,
     pub(super) session: Option<Session>,
@@ -56,6 +57,7 @@ impl Device {
         let (agent, shadow) = Agent::restore(device, agent, entries)?;
         Ok(Self {
             config,
+            endpoint: device.endpoint_id(),
             agent,
             shadow,
             session: None,

@@ -36,7 +36,7 @@ pub(super) struct Outage {
 }
 
 impl Outage {
-    fn with(config: ProxyConfig) -> Self {
+    pub fn with(config: ProxyConfig) -> Self {
         let bench = Bench::new(MODEL);
         let (agent, config) = configs(config);
         let device = Device::restore(&bench.id(), agent, config, &[]).unwrap();

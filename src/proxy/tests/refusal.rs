@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::cwmp::rpc::Fault;
+use crate::cwmp::rpc::{Fault, Request};
 use crate::sim::soap::{Owned, write};
 
 use super::super::*;
@@ -69,6 +69,38 @@ fn an_error_of_the_acs_within_a_session_is_no_refusal() {
     it.post(false, Bytes::new());
     it.acs_says(500, fault(8002));
     assert!(it.device.is_in_session(), "the CPE may go on, as it could without a gateway");
+}
+
+/// A session that refuses what `body` makes of it; whether it is refused.
+fn refuses(config: ProxyConfig, body: impl FnOnce(&mut Outage) -> Bytes) -> bool {
+    let mut it = Outage::with(config);
+    it.opened();
+    let body = body(&mut it);
+    let out = it.post(false, body);
+    let relayed = out.iter().any(|it| matches!(it, Output::ToAcs { .. }));
+    assert_eq!(out_reply(&out).map(|reply| reply.status), (!relayed).then_some(400));
+    assert_eq!(it.device.is_in_session(), relayed);
+    !relayed
+}
+
+#[test]
+fn an_inform_of_another_device_does_not_come_in_by_an_open_session() {
+    let other = |it: &mut Outage| {
+        let mut inform = it.bench.open();
+        inform.device_id.serial_number = "S2".into();
+        write(NAMESPACE, Some("2"), Owned::Request(Request::Inform(inform)))
+    };
+    assert!(refuses(ProxyConfig::default(), other));
+    assert!(!refuses(ProxyConfig::default(), |it| it.inform(&["2 PERIODIC"])));
+}
+
+#[test]
+fn what_cannot_be_decoded_is_relayed_unless_cpes_are_bound_to_their_credentials() {
+    let opaque = |_: &mut Outage| Bytes::from_static(b"<Inform>");
+    assert!(!refuses(ProxyConfig::default(), opaque));
+    assert!(refuses(ProxyConfig { refuse_opaque: true, ..ProxyConfig::default() }, opaque));
+    let bound = ProxyConfig { refuse_opaque: true, ..ProxyConfig::default() };
+    assert!(!refuses(bound, |_| Bytes::new()), "an empty POST says all that it has to say");
 }
 
 #[test]
