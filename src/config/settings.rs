@@ -21,7 +21,7 @@ use crate::transport::mqtt::Version;
 use crate::upstream::Acs;
 
 use super::certificates::{self, Known};
-use super::door::{Calls, connection_requests, door};
+use super::door::{connection_requests, door};
 use super::egress;
 use super::error::ConfigError;
 use super::file::{self, File};
@@ -70,7 +70,7 @@ impl Settings {
 
     fn mean(file: File) -> Result<Self, Refusal> {
         check_controllers(&file)?;
-        let (answer_when_down, refuse_opaque) = (answer_when_down(&file)?, file.cwmp.identity.is_some());
+        let proxy = proxy(&file)?;
         let calls = connection_requests(file.connection_requests.as_ref(), file.acs.is_some())?;
         let acs = file.acs.map(acs).transpose()?;
         let mqtt = file.mqtt.iter().map(|(name, it)| mqtt_config(name, it, &file.controller));
@@ -118,7 +118,7 @@ impl Settings {
         };
         Ok(Self {
             door: door(file.cwmp)?,
-            proxy: ProxyConfig { refuse_opaque, ..proxy(device, acs.is_some(), answer_when_down, &calls)? },
+            proxy: ProxyConfig { acs_calls: calls.base, answer_alone: calls.answer_alone, ..proxy },
             calls: calls.door,
             acs: acs.map(Arc::new),
             store: store_of(file.store)?,
@@ -221,12 +221,8 @@ fn log_format(format: file::Format) -> LogFormat {
     }
 }
 
-fn proxy(
-    device: &file::Device,
-    acs: bool,
-    answer_when_down: bool,
-    calls: &Calls,
-) -> Result<ProxyConfig, Refusal> {
+fn proxy(file: &File) -> Result<ProxyConfig, Refusal> {
+    let (device, acs) = (&file.device, file.acs.is_some());
     let defaults = ProxyConfig::default();
     let park_ms = device.park_seconds.map_or(defaults.park_ms, Seconds::ms);
     if park_ms > MAX_PARK_MS {
@@ -243,10 +239,10 @@ fn proxy(
     };
     Ok(ProxyConfig {
         acs,
-        acs_calls: calls.base.clone(),
-        answer_alone: calls.answer_alone,
-        answer_when_down,
-        refuse_opaque: defaults.refuse_opaque,
+        acs_calls: None,
+        answer_when_down: answer_when_down(file)?,
+        refuse_opaque: file.cwmp.identity.is_some(),
+        answer_alone: defaults.answer_alone,
         park_ms,
         session_idle_ms: device.session_idle_seconds.map_or(defaults.session_idle_ms, Seconds::ms),
         commit_wait_ms: defaults.commit_wait_ms,

@@ -17,7 +17,7 @@ pub enum Kind {
     Outbox = 4,
     /// An asynchronous operation that has not completed. Key: its Request instance.
     Operation = 5,
-    /// Connection request credentials and URL. Key: empty.
+    /// Where connection requests go. Key: empty.
     Reach = 6,
     /// What the ACS has acknowledged last. Key: empty.
     Acknowledged = 7,
@@ -29,7 +29,8 @@ pub enum Kind {
     Rows = 10,
     /// The agent meets its controllers otherwise than the configuration says. Key: empty.
     Ways = 11,
-    /// What of a row is secret: stores keep it sealed where they have a key. Key: as of [`Kind::LocalAgent`].
+    /// What is secret: stores keep it sealed where they have a key. Key: as of [`Kind::LocalAgent`] for what is so of
+    /// a row; else a name without dots, such as of the credentials for connection requests.
     Secret = 12,
     /// The notification attributes that the ACS set and the CPE has. Key: empty.
     Attributes = 13,

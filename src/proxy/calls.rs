@@ -70,7 +70,7 @@ pub(super) struct Calls {
 
 impl Calls {
     pub fn restore(entries: &[Entry]) -> Self {
-        let kept = entries.iter().find(|entry| entry.kind == Kind::Reach && entry.key == CREDENTIALS);
+        let kept = entries.iter().find(|entry| entry.kind == Kind::Secret && entry.key == CREDENTIALS);
         let read = kept.and_then(|entry| {
             serde_json::from_slice::<(u8, Option<String>, Option<String>)>(&entry.value).ok()
         });
@@ -98,7 +98,7 @@ impl Calls {
         }
         (self.username, self.password) = (user, password);
         let value = serde_json::to_vec(&(FORMAT, &self.username, &self.password)).ok()?;
-        Some(Change::put(Kind::Reach, CREDENTIALS, value))
+        Some(Change::put(Kind::Secret, CREDENTIALS, value))
     }
 }
 
