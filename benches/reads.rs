@@ -144,6 +144,7 @@ async fn fleet(store: Arc<Embedded>) -> (Fleet<Embedded>, mpsc::UnboundedReceive
         proxy: Arc::new(ProxyConfig::default()),
         acs: None,
         keyring: None,
+        stage: None,
         collector: dragoman::collector::Collector::new(std::sync::Arc::default(), None),
         alarms: Alarms::default(),
         firmwares: Arc::new(Firmwares::open(Arc::clone(&store)).await.expect("readable")),

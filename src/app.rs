@@ -9,11 +9,12 @@ use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::{self, Health};
-use crate::agent::LinkKey;
+use crate::agent::{LinkKey, held_images};
 use crate::collector::Collector;
-use crate::config::Settings;
+use crate::config::{FirmwareSettings, Settings};
 use crate::connection_request;
-use crate::durable::Kind;
+use crate::durable::{Kind, Range};
+use crate::file_server::{FileServer, Stage};
 use crate::identity::EndpointId;
 use crate::mtp::AgentSide;
 use crate::mtp::mqtt::{Mqtt, MqttConfig};
@@ -21,6 +22,7 @@ use crate::mtp::stomp::{Stomp, StompConfig};
 use crate::mtp::websocket::{Listener, ListenerConfig, WebSocket, WebSocketConfig};
 use crate::net::TlsClient;
 use crate::observe::Metrics;
+use crate::policy::Egress;
 use crate::proxy::Input;
 use crate::runtime::{
     AcsCalls, Alarms, Clock, Doorman, Firmwares, Fittings, Fleet, FleetConfig, Letter, Mtp, Mtps, Routes,
@@ -37,6 +39,8 @@ pub struct Gateway {
     pub admin: Option<SocketAddr>,
     /// Where controllers come by WebSocket, if anywhere.
     pub websocket: Option<SocketAddr>,
+    /// Where CPEs load firmware, if anywhere.
+    pub files: Option<SocketAddr>,
     fleet: Fleet<Embedded>,
     health: Arc<Health>,
     door: CancellationToken,
@@ -59,7 +63,10 @@ impl Gateway {
         let mtps = Mtps::new(routes(&settings), Arc::clone(&metrics));
         let keys = keys(&settings);
         let collector = Collector::new(Arc::clone(&settings.agent.egress), settings.egress_tls.clone());
+        let (egress, tls) = (Arc::clone(&settings.agent.egress), settings.egress_tls.clone());
+        let (stage, files) = stage(settings.firmware, egress, tls, &mtps_stop).await?.unzip();
         let fleet = Fleet::new(FleetConfig {
+            stage: stage.clone(),
             agent: Arc::new(settings.agent),
             proxy: Arc::new(settings.proxy),
             acs: settings.acs,
@@ -85,6 +92,9 @@ impl Gateway {
         };
         let listening = fit(parts, &fleet, &metrics, &mtps_stop, &mtps).await?;
         wake_stored(&store, &fleet, &mtps).await?;
+        if let Some(stage) = stage {
+            tokio::spawn(tend(stage, Arc::clone(&store), door.clone()));
+        }
         tokio::spawn(alarms.run(Arc::clone(&store), fleet.clone(), clock, door.clone()));
         let listen = settings.door.listen;
         let opened =
@@ -104,7 +114,7 @@ impl Gateway {
         };
         health.set_ready(true);
         let (cwmp, websocket) = (opened.address, listening);
-        Ok(Self { cwmp, admin, websocket, fleet, health, door, mtps: mtps_stop })
+        Ok(Self { cwmp, admin, websocket, files, fleet, health, door, mtps: mtps_stop })
     }
 
     /// Takes no new sessions, lets those that are open come to their end for a while, tells the MTPs.
@@ -115,6 +125,46 @@ impl Gateway {
         self.mtps.cancel();
         // The MTPs say goodbye on their own; this is how long they have for it.
         tokio::time::sleep(GOODBYE).await;
+    }
+}
+
+/// The stage of firmware images and its server, which CPEs reach from now on.
+async fn stage(
+    settings: Option<FirmwareSettings>,
+    egress: Arc<Egress>,
+    tls: Option<TlsClient>,
+    stop: &CancellationToken,
+) -> anyhow::Result<Option<(Stage, SocketAddr)>> {
+    let Some(FirmwareSettings { stage, server }) = settings else { return Ok(None) };
+    let listen = server.listen;
+    let stage = Stage::open(stage, egress, tls)?;
+    let opened = FileServer::open(server, stage.clone(), stop.clone()).await;
+    let files =
+        opened.with_context(|| format!("failed to listen for CPEs that load firmware on {listen}"))?;
+    Ok(Some((stage, files.address)))
+}
+
+/// Tells the stage which images stored devices need, and lets it give up others from then on.
+async fn tend(stage: Stage, store: Arc<Embedded>, stop: CancellationToken) {
+    let known = match store.known(&[Kind::Images]).await {
+        Ok(known) => known,
+        Err(error) => {
+            return tracing::warn!(%error, "no firmware image is given up: it is not known who needs it");
+        }
+    };
+    for device in known.into_iter().filter(|device| !device.kinds.is_empty()) {
+        let (told, entries) = tokio::sync::oneshot::channel();
+        let wanted = vec![Range::one(Kind::Images, "")];
+        store.peek(&device.endpoint, wanted, Box::new(move |found| drop(told.send(found))));
+        match entries.await {
+            Ok(Ok(entries)) => stage.adopt(&device.endpoint, held_images(&entries)),
+            _ => return tracing::warn!("no firmware image is given up: it could not be read who needs it"),
+        }
+    }
+    stage.complete();
+    tokio::select! {
+        () = stage.tidy() => {}
+        () = stop.cancelled() => {}
     }
 }
 

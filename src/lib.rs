@@ -21,6 +21,7 @@ pub mod telemetry;
 // 4 shells, on their base
 pub mod collector;
 pub mod connection_request;
+pub mod file_server;
 pub mod mtp;
 pub mod net;
 pub mod observe;

@@ -21,6 +21,7 @@ const LAYERS: [(u8, &[&str]); 7] = [
             "upstream",
             "connection_request",
             "collector",
+            "file_server",
             "mtp",
             "payload_security",
             "store",

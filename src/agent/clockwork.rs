@@ -20,6 +20,11 @@ pub(super) struct Clockwork {
 }
 
 impl Clockwork {
+    /// Up to when everything has been done.
+    pub fn done(&self) -> WallTime {
+        self.done
+    }
+
     /// Nothing was due between what was done last and the deadline that is stored.
     pub fn restore(entries: &[Entry]) -> Self {
         let stored = Deadline::find(entries);
@@ -60,6 +65,7 @@ impl Agent {
     pub(super) fn act_on_time(&mut self, env: &Env, shadow: &mut Shadow, out: &mut Vec<Output>) {
         self.retry_uploads(env, shadow, out);
         self.end_timers(env, shadow, out);
+        self.upgrades_due(env, shadow, out);
         let due: Vec<_> =
             self.onboarding_due().filter(|(_, at)| *at <= env.wall).map(|(it, _)| it.clone()).collect();
         for controller in due {
@@ -73,6 +79,7 @@ impl Agent {
         let spread = self.spread();
         let periodic = self.periodic().into_iter().map(|(_, it)| it.after(self.clockwork.done, spread));
         let timers = self.operations.iter().filter_map(|operation| operation.due);
+        let timers = timers.chain(self.next_upgrade());
         let onboarding = self.onboarding_due().map(|(_, at)| at);
         let ends = self.local.next_end();
         let collections = self.collections(self.clockwork.done);

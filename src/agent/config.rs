@@ -226,6 +226,8 @@ pub struct AgentConfig {
     pub discovery_names_per_session: usize,
     /// Requests that may wait for one device; one more is refused with 7005.
     pub max_queue: usize,
+    /// Whether there is a stage for firmware images.
+    pub firmware: bool,
     /// Whether there is a shell that can do TLS for payloads.
     pub payload_security: bool,
     /// What a signature and its certificates add to a record that is signed, in bytes.
@@ -252,6 +254,7 @@ impl Default for AgentConfig {
             stomp: Vec::new(),
             listener: None,
             egress: Arc::default(),
+            firmware: false,
             request_timeout_ms: 60_000,
             fresh_ms: 0,
             discovery: true,

@@ -22,12 +22,14 @@ use super::clockwork::Clockwork;
 use super::config::AgentConfig;
 use super::exchange::{Exchange, Way};
 use super::firmware::Model;
+use super::images::Images;
 use super::io::{Env, Input, Output, Rpc, RpcId, Shadow};
 use super::local::{LocalAgent, Operation};
 use super::outbox::Outbox;
 use super::queue::{Job, Queue, Work};
 use super::stored::{RestoreError, Stored};
 use super::trigger::{self, Trigger};
+use super::upgrade::Upgrading;
 use super::ways::{LinkKey, Ways};
 
 /// The virtual agent of one CPE.
@@ -62,6 +64,10 @@ pub struct Agent {
     pub(super) clockwork: Clockwork,
     /// Reports that are on their way to collectors.
     pub(super) bulk: BulkData,
+    /// The firmware images of the device.
+    pub(super) images: Images,
+    /// Firmware that is on its way there.
+    pub(super) upgrading: Upgrading,
     /// Subscriptions that have fired and have something to set.
     pub(super) triggers: VecDeque<Trigger>,
     /// How many triggers led to what is being done.
@@ -104,7 +110,7 @@ impl Agent {
             local,
             outbox: Outbox::restore(entries),
             exchange: Exchange::default(),
-            recheck: operations.iter().any(|operation| operation.started && operation.due.is_none()),
+            recheck: operations.iter().any(|operation| operation.started && operation.is_diagnostic()),
             operations,
             sampled: true,
             queue: Queue::default(),
@@ -119,6 +125,8 @@ impl Agent {
             seen: (0, WallTime(u64::MAX)),
             clockwork: Clockwork::restore(entries),
             bulk: BulkData::default(),
+            images: Images::restore(entries).unwrap_or_default(),
+            upgrading: Upgrading::default(),
             triggers: VecDeque::new(),
             depth: 0,
             own_ways: entries.iter().any(|entry| entry.kind == Kind::Ways),
@@ -161,12 +169,17 @@ impl Agent {
             Input::Lost { rpc } => self.lost(env, shadow, rpc, out),
             Input::Firmware { id, model } => self.loaded_model(id, model),
             Input::SessionEnded => {
+                self.upgrading.word_follows = false;
+                self.tell_boot_if_read(env, shadow, out);
                 self.share_own(out);
                 self.tell_news(env, shadow, out);
                 self.keep_shadow(shadow, out);
             }
             Input::Tick => self.tick(env, shadow, out),
             Input::Uploaded { id, result } => self.uploaded(env, id, result, out),
+            Input::Staged { id, answer } => self.staged(env, shadow, id, answer, out),
+            Input::AcsTransferred => self.acs_transfers(None, out),
+            Input::Transferred(transferred) => self.transferred(env, shadow, &transferred, out),
             Input::Persisted(token) => self.persisted(token, out),
             Input::StoreFailed(token) => self.store_failed(token, out),
             Input::Links { links } => {
@@ -181,6 +194,7 @@ impl Agent {
 
     /// What every step ends with: what it set off is carried out, and what it changed is made durable.
     fn conclude_step(&mut self, env: &Env, shadow: &mut Shadow, out: &mut Vec<Output>) {
+        self.settle_upgrades(shadow, out);
         // What the agent changed by itself, such as a subscription whose time is over, is news as well.
         self.tell_own_news(env, shadow, out);
         self.carry_out_triggers(env, shadow, out);
@@ -289,7 +303,7 @@ impl Agent {
     /// Whether nothing would be lost if this were rebuilt from the store.
     pub fn is_idle(&self) -> bool {
         let rests = self.queue.is_empty() && self.outbox.is_empty() && self.exchange.is_idle();
-        rests && self.bulk.is_empty() && self.meeting.is_none()
+        rests && self.bulk.is_empty() && self.meeting.is_none() && self.upgrading.is_idle()
     }
 
     fn answered(
@@ -437,7 +451,9 @@ impl Agent {
             Work::Trigger { subscription, .. } => trigger::audit(subscription, &outcome, out),
             Work::Collect(instance) => self.collected(env, shadow, instance, out),
             Work::Attributes => self.attended(job.plan.attended(), out),
-            Work::Asked | Work::Sample | Work::Discovery | Work::Boot => {}
+            // What the device lacks the gateway has for it.
+            Work::Discovery => self.settle_upgrades(shadow, out),
+            Work::Asked | Work::Sample | Work::Boot => {}
         }
         let Some(asker) = job.asker else { return };
         self.note_restart(&outcome, &asker.command_key, out);

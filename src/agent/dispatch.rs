@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crate::identity::EndpointId;
 use crate::translation::{
     Add, Delete, Diagnostic, Get, Lookup, Models, Operate, Outcome, Plan, Refusal, Rights, Searched, Set,
-    Sort, Step, View,
+    Sort, Step, View, is_own,
 };
 use crate::usp::message::{self, Message, MessageBody, MessageError, Request, Response, operate_resp};
 use crate::usp::{ErrorCode, SUPPORTED_VERSIONS};
@@ -67,6 +67,12 @@ impl Agent {
     ) {
         // GetSupportedDM takes no searches, and what needs none is answered from the index.
         let mut from_index = matches!(request, Request::GetSupportedDm(_));
+        let own = match &request {
+            Request::Get(request) => {
+                request.param_paths.iter().all(|path| is_own(path, &self.local.tree().model))
+            }
+            _ => false,
+        };
         let mut wants_answer = true;
         let mut command_key = String::new();
         let key = self.parameter_key.clone();
@@ -135,7 +141,7 @@ impl Agent {
         };
         let way = self.exchange.way();
         let asker = Asker { controller: controller.clone(), msg_id, wants_answer, command_key, way };
-        if plan.is_local() || (from_index && self.is_discovered()) {
+        if plan.is_local() || own || (from_index && self.is_discovered()) {
             self.carry_out(env, shadow, asker, plan, Work::Asked, out);
         } else {
             self.enqueue(env, asker, plan, out);

@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::cwmp::rpc::Inform;
 use crate::datamodel::{Instantiated, Source, Value, ValueType};
-use crate::translation::{Models, Outcome, Sample, named_params};
+use crate::translation::{Models, Outcome, Sample, is_local, named_params};
 use crate::usp::message::Response;
 use crate::usp::message::notify::{self, Notification};
 use crate::usp::message::operate_resp::operation_result::OperationResp;
@@ -92,9 +92,10 @@ impl Agent {
         };
         let command_key = asked.map_or_else(String::new, |restart| restart.command_key);
         self.stored.boot = Some(Boot { cause: cause.to_owned(), command_key, firmware_updated });
+        self.upgrades_booted(env, shadow, out);
         let names = self.unread_boot_params(env, shadow);
         if names.is_empty() {
-            self.tell_boot(env, shadow, out);
+            self.tell_boot_if_read(env, shadow, out);
         } else {
             let deadline = env.now + self.config.request_timeout_ms;
             let plan = Box::new(Sample::new(names));
@@ -102,9 +103,18 @@ impl Agent {
         }
     }
 
-    /// Tells of a boot whose parameters are not, or no longer, on their way.
+    /// The boot that is still to be told is one with new firmware.
+    pub(super) fn note_new_firmware(&mut self) {
+        if let Some(boot) = &mut self.stored.boot {
+            boot.firmware_updated = true;
+        }
+    }
+
+    /// Tells of a boot whose parameters are not, or no longer, on their way, and after the end of the transfer that
+    /// led to it.
     pub(super) fn tell_boot_if_read(&mut self, env: &Env, shadow: &Shadow, out: &mut Vec<Output>) {
-        if self.stored.boot.is_some() && !self.queue.has(Work::Boot) {
+        let awaits = self.queue.has(Work::Boot) || self.upgrading.word_follows;
+        if self.stored.boot.is_some() && !awaits {
             self.tell_boot(env, shadow, out);
         }
     }
@@ -117,11 +127,7 @@ impl Agent {
             let access = local.access_of_row(&subscription.recipient);
             let mut map = Map::new();
             for expr in self.boot_exprs(&subscription.recipient) {
-                let model = models.of(&expr.object());
-                for name in named_params(&expr, model, MAX_BOOT_PARAMS) {
-                    let Some(value) = model.param(&name).and_then(|param| param.value.as_ref()) else {
-                        continue;
-                    };
+                for (name, value) in boot_params(&expr, models) {
                     if access.reads(&name, models) {
                         let hidden = access.hides(&name, models);
                         map.insert(name, if hidden { Json::from("") } else { json(value) });
@@ -198,6 +204,18 @@ impl Agent {
         names.retain(|name| !is_told(&shadow.cpe, name, env));
         names
     }
+}
+
+/// The parameters that an expression names, with their values: of some objects the CPE has a part and the gateway
+/// another.
+fn boot_params<'m>(expr: &PathExpr, models: Models<'m>) -> Vec<(String, &'m Value)> {
+    let ours = is_local(&expr.object());
+    let both = [Some(models.local), Some(models.cpe).filter(|_| !ours)];
+    let named = both.into_iter().flatten().flat_map(|model| {
+        let names = named_params(expr, model, MAX_BOOT_PARAMS).into_iter();
+        names.filter_map(|name| Some((model.param(&name)?.value.as_ref()?, name)))
+    });
+    named.map(|(value, name)| (name, value)).collect()
 }
 
 fn is_told(model: &Instantiated, name: &str, env: &Env) -> bool {

@@ -1,11 +1,12 @@
 //! What Informs, and the RPCs of the ACS, tell about the device.
 
-use crate::cwmp::rpc::{Inform, Request, Response};
+use crate::cwmp::rpc::{EventStruct, Inform, Request, Response};
 use crate::datamodel::supported::generic;
-use crate::datamodel::{Source, Value, ValueType, path};
+use crate::datamodel::{Source, Value, ValueType, WallTime, path};
 
 use super::core::{Agent, TR_098_ROOT, TR_181_ROOT};
 use super::io::{Env, Output, Shadow};
+use super::upgrade::is_own_key;
 
 impl Agent {
     pub(super) fn informed(
@@ -34,6 +35,15 @@ impl Agent {
                 source: Source::Inform,
             };
             shadow.cpe.set_value(&parameter.name, value);
+        }
+        let ours =
+            |event: &EventStruct<'_>| event.event_code == "M Download" && is_own_key(&event.command_key);
+        self.upgrading.word_follows = inform.event.iter().any(ours);
+        if before.software_version != self.stored.software_version {
+            self.show_images();
+            if self.images.holds_any() {
+                self.keep_images(out);
+            }
         }
         if first_contact {
             self.stored.booted_at = env.wall;
@@ -85,6 +95,15 @@ impl Agent {
         out: &mut Vec<Output>,
     ) {
         self.follow_acs(request, response, out);
+        let begins = match (request, response) {
+            (Request::Download(_), Response::DownloadResponse(response)) => response.status == 1,
+            (Request::Upload(_), Response::UploadResponse(response)) => response.status == 1,
+            (Request::ScheduleDownload(_), Response::ScheduleDownloadResponse(_)) => true,
+            _ => false,
+        };
+        if begins {
+            self.acs_transfers(Some(WallTime(env.wall.0 + ACS_TRANSFER_MS)), out);
+        }
         let Some(mapping) = self.mapping() else { return self.follow(env, shadow, request, response, out) };
         let response = mapping.incoming(response);
         match mapping.observed(request) {
@@ -166,5 +185,7 @@ impl Agent {
     }
 }
 
+/// How long a transfer of the ACS's that says nothing keeps ours from beginning.
+const ACS_TRANSFER_MS: u64 = 3_600_000;
 /// Paths that may wait for a later discovery beside those that it left itself.
 const MAX_LEFT: usize = 4_096;

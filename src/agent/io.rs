@@ -1,6 +1,6 @@
 //! The contract of the agent core.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -14,6 +14,7 @@ use crate::usp::Shown;
 use crate::usp::record::Integrity;
 use crate::usp::record::session::{Secure, Secured};
 
+use super::images::Staged;
 use super::ways::{LinkKey, LinkState, Ways};
 
 /// What a core needs to know of the world for one step.
@@ -105,9 +106,80 @@ pub enum Input<'a> {
         id: UploadId,
         result: Result<(), Undelivered>,
     },
+    /// The answer to [`Output::Stage`].
+    Staged {
+        id: StageId,
+        answer: StageAnswer,
+    },
+    /// A transfer with a key of ours has ended.
+    Transferred(Transferred),
+    /// A transfer of the ACS's has ended.
+    AcsTransferred,
     Persisted(Token),
     StoreFailed(Token),
     Tick,
+}
+
+/// Names a request to the stage until its answer has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct StageId(pub u64);
+
+/// What the stage, which keeps firmware images for CPEs, is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StageRequest {
+    /// The image is to be fetched.
+    Fetch(Fetch),
+    /// An image that was fetched so is to be compared with its checksum.
+    Check { image: String, of: Fetch },
+    /// A CPE is about to load an image: from where can it, under this name?
+    Offer { image: String, name: String },
+    /// The device needs these images, and no others. There is no answer.
+    Hold(BTreeSet<String>),
+}
+
+/// A firmware image at its origin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fetch {
+    pub url: String,
+    pub credentials: Option<(String, String)>,
+    /// In bytes, as far as the controller knows; 0 is unknown.
+    pub size: u64,
+    /// Images of the same URL and checksum are the same.
+    pub checksum: Option<Checksum>,
+}
+
+/// What the content of a file hashes to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Checksum {
+    /// `SHA-1`, or `SHA-224` to `SHA-512`.
+    pub algorithm: String,
+    /// In hexadecimal digits of either case.
+    pub value: String,
+}
+
+/// The stage's answer; errors are for the controller to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StageAnswer {
+    Fetched(Result<Staged, String>),
+    Checked(Result<(), String>),
+    Offered(Result<Offer, String>),
+}
+
+/// Where a CPE can load an image for a while.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offer {
+    pub url: String,
+    /// In bytes.
+    pub size: u64,
+}
+
+/// How a transfer that the CPE was told to make has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transferred {
+    pub command_key: String,
+    /// 0 is success.
+    pub fault_code: u32,
+    pub fault_string: String,
 }
 
 /// Names an upload until its end is told.
@@ -196,6 +268,11 @@ pub enum Output {
     },
     /// Reports go to a collector; [`Input::Uploaded`] is the answer.
     Upload(Upload),
+    /// Something is wanted of the stage; [`Input::Staged`] is the answer.
+    Stage {
+        id: StageId,
+        request: StageRequest,
+    },
     /// Controllers are to be met so from now on; without ways of its own, as the configuration says.
     Meet(Option<Ways>),
     /// This connection is to be closed and opened anew.

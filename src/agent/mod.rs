@@ -14,6 +14,7 @@ mod exchange;
 mod firmware;
 mod gate;
 mod heard;
+mod images;
 mod io;
 mod local;
 mod meeting;
@@ -26,6 +27,7 @@ mod quick;
 mod stored;
 mod threshold;
 mod trigger;
+mod upgrade;
 mod ways;
 
 pub use config::{
@@ -33,11 +35,14 @@ pub use config::{
     MqttClient, PermissionConfig, READ_ONLY, RoleConfig, StompConnection, UNTRUSTED, WebSocketListener,
 };
 pub use core::Agent;
+pub use images::{Staged, held_images};
 pub use io::{
-    Env, HttpUpload, Input, Output, Publication, Rpc, RpcId, Shadow, Undelivered, Upload, UploadId, UploadWay,
+    Checksum, Env, Fetch, HttpUpload, Input, Offer, Output, Publication, Rpc, RpcId, Shadow, StageAnswer,
+    StageId, StageRequest, Transferred, Undelivered, Upload, UploadId, UploadWay,
 };
 pub use quick::{Question, has_news, news};
 pub use stored::{RestoreError, stored_device_id};
+pub use upgrade::is_own_key;
 pub use ways::{LinkKey, LinkState, Met, MqttWay, Phase, Retry, StompWay, Traffic, Ways, WebSocketWay};
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use super::core::Agent;
 use super::io::{Env, Output, Shadow};
 use super::local::Operation;
 use super::queue::Work;
+use super::upgrade::Upgrade;
 
 impl Operation {
     /// One that has not begun and has no row yet.
@@ -34,7 +35,13 @@ impl Operation {
             started: false,
             due: None,
             canceling: false,
+            upgrade: None,
         }
+    }
+
+    /// Whether the CPE is at it, for as long as it stays up.
+    pub fn is_diagnostic(&self) -> bool {
+        self.due.is_none() && self.upgrade.is_none()
     }
 
     pub fn restore(entries: &[Entry]) -> Vec<Self> {
@@ -43,7 +50,7 @@ impl Operation {
         read.filter(|operation| operation.format == FORMAT).collect()
     }
 
-    fn change(&self) -> Change {
+    pub fn change(&self) -> Change {
         let value = serde_json::to_vec(self).unwrap_or_default();
         Change::put(Kind::Operation, self.instance.to_string(), value)
     }
@@ -127,6 +134,9 @@ impl Agent {
         let Some(operation) = self.operations.iter_mut().find(|it| it.instance == instance) else {
             return false;
         };
+        if operation.upgrade.as_ref().is_some_and(Upgrade::is_told) {
+            return false;
+        }
         operation.canceling = true;
         if self.queue.cancel(instance) {
             self.completed(env, shadow, instance, Outcome::Silent, out);
@@ -148,7 +158,11 @@ impl Agent {
     }
 
     pub(super) fn wants_start(&self) -> bool {
-        self.recheck || self.operations.iter().any(|operation| !operation.started)
+        let waits = |it: &Operation| match it.upgrade {
+            Some(_) => self.is_to_be_told(it),
+            None => !it.started,
+        };
+        self.recheck || self.operations.iter().any(waits)
     }
 
     /// Puts the starts of operations that have not begun in the queue.
@@ -163,6 +177,7 @@ impl Agent {
             let plan = diagnostic.start(&args, self.parameter_key.clone());
             self.push_own(env, Box::new(plan), Work::Start(instance));
         }
+        self.plan_orders(env);
         if std::mem::take(&mut self.recheck) {
             self.read_results(env);
         }
@@ -179,7 +194,13 @@ impl Agent {
     ) {
         let Some(operation) = self.operations.iter_mut().find(|it| it.instance == instance) else { return };
         if operation.canceling || matches!(outcome, Outcome::Error(_)) {
+            if operation.upgrade.is_some() && !operation.canceling {
+                return self.told(env, shadow, instance, outcome, out);
+            }
             return self.completed(env, shadow, instance, outcome.clone(), out);
+        }
+        if operation.upgrade.is_some() {
+            return self.told(env, shadow, instance, outcome, out);
         }
         operation.started = true;
         let change = operation.change();
@@ -202,8 +223,8 @@ impl Agent {
 
     /// A restart of the device ends what it was at.
     pub(super) fn fail_operations(&mut self, env: &Env, shadow: &Shadow, out: &mut Vec<Output>) {
-        // A timer goes on.
-        let ends = |it: &&Operation| it.started && it.due.is_none();
+        // A timer goes on, and new firmware makes it restart.
+        let ends = |it: &&Operation| it.is_diagnostic() && it.started;
         let begun: Vec<u32> = self.operations.iter().filter(ends).map(|it| it.instance).collect();
         for instance in begun {
             let why = "the device restarted before it was through";
@@ -238,13 +259,17 @@ impl Agent {
         let complete = notify::OperationComplete {
             obj_path: operation.command[..operation.command.len() - name.len()].to_owned(),
             command_name: name.to_owned(),
-            command_key: operation.command_key,
-            operation_resp: Some(resp),
+            command_key: operation.command_key.clone(),
+            operation_resp: Some(resp.clone()),
         };
         // The notification is durable before the operation is forgotten: commits keep their order.
         self.operation_complete(env, shadow, &complete, out);
+        self.tell_transfer(env, shadow, &operation, &resp, out);
         self.local.remove_request(instance);
         self.persist(vec![Change::delete(Kind::Operation, instance.to_string())], out);
+        if operation.upgrade.is_some() {
+            self.forget_upgrade(&operation, out);
+        }
     }
 }
 

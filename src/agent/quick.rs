@@ -112,6 +112,10 @@ impl Question {
         let mut tops: Vec<CompactString> = Vec::new();
         for path in &get.param_paths {
             let top = top_of(path)?;
+            // What the gateway holds for devices that have no firmware images is with their agents.
+            if config.firmware && top == "DeviceInfo" && (path.contains("Firmware") || is_open(path)) {
+                return None;
+            }
             if !tops.iter().any(|known| known == top) {
                 tops.push(top.into());
             }
@@ -158,6 +162,11 @@ impl Question {
         let record = Record::plain(endpoint, &self.controller, message).encode();
         Some((self.controller, record))
     }
+}
+
+/// Whether a path may lead to more than one parameter.
+fn is_open(path: &str) -> bool {
+    path.ends_with('.') || path.contains(['*', '['])
 }
 
 /// The top-level object that a path leads into. Paths of the gateway's own objects have none, nor have those

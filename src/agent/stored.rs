@@ -47,6 +47,9 @@ pub(super) struct Stored {
     /// What was last seen of what rows of thresholds watch.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub thresholds: BTreeMap<String, Sides>,
+    /// When a transfer that the ACS has begun is given up, unless its end is told before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acs_transfer: Option<WallTime>,
     pub software_version: String,
     /// When the device started, as far as its Informs told.
     pub booted_at: WallTime,
@@ -69,6 +72,7 @@ impl Stored {
             boot: None,
             restart: None,
             thresholds: BTreeMap::new(),
+            acs_transfer: None,
             software_version: String::new(),
             booted_at: WallTime(0),
         }

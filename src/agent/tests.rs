@@ -1,6 +1,6 @@
 //! Stories: an agent and a simulated CPE on a clock that the test holds. No sockets, no waiting.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -18,7 +18,8 @@ use crate::usp::{ErrorCode, Shown};
 
 use super::{
     Agent, AgentConfig, ControllerConfig, ControllerMtp, Env, FULL_ACCESS, Input, LinkKey, LinkState,
-    MqttClient, Output, Phase, Question, READ_ONLY, Shadow, StompConnection, Traffic, Upload, Ways,
+    MqttClient, Output, Phase, Question, READ_ONLY, Shadow, StageId, StageRequest, StompConnection, Traffic,
+    Transferred, Upload, Ways,
 };
 
 mod attributes;
@@ -36,6 +37,7 @@ mod sisters;
 mod stories;
 mod thresholds;
 mod triggers;
+mod upgrades;
 
 const MODEL: &str = include_str!("../../fixtures/models/tr181-small.csv");
 
@@ -67,6 +69,10 @@ struct Story {
     restarts: u32,
     /// Reports on their way to collectors.
     uploads: Vec<Upload>,
+    /// What the stage was asked for and has not answered.
+    staging: Vec<(StageId, StageRequest)>,
+    /// The images that the device needs.
+    held: BTreeSet<String>,
     /// Lines for the operator.
     log: Vec<String>,
     /// What whoever sends a record has shown.
@@ -146,6 +152,8 @@ impl Story {
             next: 0,
             restarts: 0,
             uploads: Vec::new(),
+            staging: Vec::new(),
+            held: BTreeSet::new(),
             log: Vec::new(),
             shown: Shown::Untold,
             secures: Vec::new(),
@@ -211,6 +219,7 @@ impl Story {
                 Output::WantSession => self.wanted = true,
                 Output::Restarted => self.restarts += 1,
                 Output::Upload(upload) => self.uploads.push(upload),
+                Output::Stage { id, request } => self.stage(id, request),
                 Output::Log(line) => self.log.push(line),
                 Output::Onboarded => {}
                 Output::Secure { controller, session_id, request } => {
@@ -219,6 +228,13 @@ impl Story {
                 Output::Meet(ways) => self.met.push(ways),
                 Output::Reconnect(key) => self.reconnected.push(key),
             }
+        }
+    }
+
+    fn stage(&mut self, id: StageId, request: StageRequest) {
+        match request {
+            StageRequest::Hold(images) => self.held = images,
+            request => self.staging.push((id, request)),
         }
     }
 
@@ -239,6 +255,13 @@ impl Story {
         let first_contact = self.stored.is_empty();
         let inform = self.cpe.open();
         self.handle(Input::Informed { inform: &inform, first_contact });
+        while let Some(request) = self.cpe.next_request() {
+            let CwmpRequest::TransferComplete(transfer) = request else { continue };
+            let (fault_code, fault_string) =
+                (transfer.fault_struct.fault_code, transfer.fault_struct.fault_string.to_string());
+            let command_key = transfer.command_key.to_string();
+            self.handle(Input::Transferred(Transferred { command_key, fault_code, fault_string }));
+        }
         let mut rpcs = Vec::new();
         loop {
             let mut out = Vec::new();

@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 
 use crate::conformance::report::{self, Run};
-use crate::conformance::{self, Secrets, Selection, Setup, SetupConfig, Tap};
+use crate::conformance::{self, FirmwareFile, Secrets, Selection, Setup, SetupConfig, Tap};
 use crate::datamodel::WallTime;
 use crate::identity::EndpointId;
 use crate::net::TlsServer;
@@ -70,6 +70,18 @@ pub struct ConformanceArgs {
     secret_expired: Option<PathBuf>,
     #[command(flatten)]
     collecting: Collecting,
+    /// A firmware image that the device can load and is allowed to: with --firmware-version and --reboot it gets it.
+    #[arg(long, value_name = "URL", requires = "firmware_version")]
+    firmware: Option<String>,
+    /// The SoftwareVersion that the image brings.
+    #[arg(long, value_name = "VERSION", requires = "firmware")]
+    firmware_version: Option<String>,
+    /// The size of the image in bytes.
+    #[arg(long, value_name = "BYTES", requires = "firmware")]
+    firmware_size: Option<u64>,
+    /// User name and password for the image.
+    #[arg(long, value_name = "USER:PASSWORD", requires = "firmware", value_parser = credentials)]
+    firmware_login: Option<(String, String)>,
     /// An address of this machine at which checks play a broker, for what passes between an agent and its
     /// broker alone. The agent is sent there by rows that are removed again; it must be able, and allowed, to go.
     #[arg(long, value_name = "ADDRESS:PORT")]
@@ -172,9 +184,22 @@ async fn setup(
         secrets: secrets(args)?,
         collector,
         secure_collector,
+        firmware: firmware(args),
     };
     let setup = Setup::learn(config).await;
     setup.map(Arc::new).with_context(|| format!("{agent} does not say what it supports"))
+}
+
+/// The image that the device can load.
+fn firmware(args: &ConformanceArgs) -> Option<FirmwareFile> {
+    let (url, version) = args.firmware.clone().zip(args.firmware_version.clone())?;
+    let (size, credentials) = (args.firmware_size, args.firmware_login.clone());
+    Some(FirmwareFile { url, version, size, credentials })
+}
+
+fn credentials(text: &str) -> Result<(String, String), String> {
+    let (user, password) = text.split_once(':').ok_or("lacks a colon between user name and password")?;
+    Ok((user.to_owned(), password.to_owned()))
 }
 
 fn secrets(args: &ConformanceArgs) -> anyhow::Result<Option<Secrets>> {

@@ -15,7 +15,7 @@ use crate::net::TlsServer;
 use crate::sim::acs::{Acs, AcsConfig};
 use crate::sim::broker::{Broker, BrokerConfig};
 use crate::sim::cpe::{
-    Every, FaultRule, Fleet, FleetConfig, Happening, Model, Node, Quirk, Quirks, Statistics,
+    Every, FaultRule, Fleet, FleetConfig, Happening, Model, Node, Quirk, Quirks, Statistics, image,
 };
 
 use super::output;
@@ -29,6 +29,20 @@ pub enum SimArgs {
     Acs(AcsArgs),
     /// An MQTT broker that lets everybody in and forgets all when it ends.
     Broker(BrokerArgs),
+    /// A firmware image for simulated CPEs that --load-images.
+    Image(ImageArgs),
+}
+
+/// An image.
+#[derive(Debug, Args)]
+pub struct ImageArgs {
+    /// The SoftwareVersion that it brings.
+    version: String,
+    /// Where it is written.
+    file: PathBuf,
+    /// How large it is at least.
+    #[arg(long, default_value_t = 1_000_000)]
+    bytes: usize,
 }
 
 /// A fleet.
@@ -76,6 +90,9 @@ pub struct CpeArgs {
     /// Answers an RPC by a fault, everywhere or where it touches a path; can be repeated.
     #[arg(long = "fault", value_name = "RPC=CODE[@PATH]")]
     faults: Vec<FaultRule>,
+    /// Really loads firmware, which must be an image of `sim image`; else its version is the file's name.
+    #[arg(long)]
+    load_images: bool,
     /// Cuts the connection instead of answering the first RPC of this name, which is carried out.
     #[arg(long, value_name = "RPC")]
     cut_before_answer: Option<String>,
@@ -131,6 +148,8 @@ pub async fn run(args: SimArgs) -> anyhow::Result<()> {
         SimArgs::Cpe(args) => run_cpes(*args).await,
         SimArgs::Acs(args) => run_acs(args).await,
         SimArgs::Broker(args) => run_broker(args).await,
+        SimArgs::Image(ImageArgs { version, file, bytes }) => std::fs::write(&file, image(&version, bytes))
+            .with_context(|| format!("failed to write {}", file.display())),
     }
 }
 
@@ -180,6 +199,7 @@ fn fleet_config(args: CpeArgs) -> anyhow::Result<FleetConfig> {
     };
     Ok(FleetConfig {
         quirks,
+        loads_images: args.load_images,
         happenings: args.changes.into_iter().chain(args.happenings).collect(),
         oui: args.oui,
         product_class: args.product_class,

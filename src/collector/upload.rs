@@ -11,9 +11,10 @@ use thiserror::Error;
 use tokio::sync::Semaphore;
 
 use crate::agent::{HttpUpload, Undelivered};
-use crate::net::{HttpClient, HttpError, HttpLimits, HttpReply, HttpRequest, HttpUrl, TlsClient, UrlError};
+use crate::net::{
+    HttpClient, HttpError, HttpLimits, HttpReply, HttpRequest, HttpUrl, TlsClient, UrlError, authorization,
+};
 use crate::policy::Egress;
-use crate::transport::http::{Challenge, Credentials, basic_answer};
 
 /// Why a report was not taken; the text is for the operator.
 #[derive(Debug, Error)]
@@ -73,7 +74,10 @@ impl Collector {
         let reply = self.exchange(&url, upload, body, None).await?;
         let reply = match reply.status {
             401 => {
-                let answer = answer(&reply, &url, upload).ok_or(CollectorError::Unauthorized)?;
+                let answer = upload.credentials.as_ref().and_then(|(user, password)| {
+                    authorization(&reply.headers, &url, upload.method, (user, password))
+                });
+                let answer = answer.ok_or(CollectorError::Unauthorized)?;
                 self.exchange(&url, upload, body, Some(answer)).await?
             }
             _ => reply,
@@ -124,24 +128,6 @@ fn gzip(body: &[u8]) -> Bytes {
     // Writing to memory does not fail.
     let _ = encoder.write_all(body);
     encoder.finish().unwrap_or_default().into()
-}
-
-/// Digest if it is offered, else basic.
-fn answer(reply: &HttpReply, url: &HttpUrl, upload: &HttpUpload) -> Option<String> {
-    let (user, password) = upload.credentials.as_ref()?;
-    let offers = reply.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("www-authenticate"));
-    let offers: Vec<&str> = offers.map(|(_, value)| value.as_str()).collect();
-    if let Some(challenge) = offers.iter().find_map(|offer| Challenge::parse(offer)) {
-        let mut random = [0; 8];
-        // A nonce of zeros would only cost the protection against chosen challenges.
-        let _ = aws_lc_rs::rand::fill(&mut random);
-        let cnonce = format!("{:016x}", u64::from_be_bytes(random));
-        let who = Credentials { user, password, cnonce: &cnonce, count: 1 };
-        return Some(challenge.answer(who, upload.method, &url.target));
-    }
-    let basic = |offer: &&str| offer.trim_start().get(..5).is_some_and(|it| it.eq_ignore_ascii_case("basic"));
-    // In the clear a password goes to nobody.
-    (url.tls && offers.iter().any(basic)).then(|| basic_answer(user, password))
 }
 
 const CONNECT: Duration = Duration::from_secs(10);

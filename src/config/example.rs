@@ -172,6 +172,21 @@ mqtt = { broker = "main", topic = "usp/controller" }
 # certificate = "gateway.pem"
 # key = "gateway.key"
 
+# [firmware]                         # Device.DeviceInfo.FirmwareImage. for CPEs with a single bank: images are fetched
+#                                    # from where [egress] allows, kept here, and loaded by CPEs from the server below
+# directory = "firmware"
+# listen = "127.0.0.1:7548"
+# url = "http://127.0.0.1:7548/"     # what CPEs call; links below it are signed and expire
+# max_image_bytes = 268435456
+# max_total_bytes = 4294967296       # images that no device needs make way
+# max_downloads = 64                 # CPEs that load at a time; further ones get a 503
+# bytes_per_second = 50000000        # for all of them together; absent: no limit
+# fetch_seconds = 600                # how long fetching an image may take
+# link_seconds = 86400               # how long a CPE may take to begin
+# [firmware.tls]
+# certificate = "gateway.pem"
+# key = "gateway.key"
+
 # [websocket_server]                 # where controllers reach agents by WebSocket: one listener for all of them.
 # listen = "127.0.0.1:8443"          # A virtual agent has no address of its own, so that Port and Path of its
 # path = "/usp/{endpoint}"           # LocalAgent.MTP.{i}.WebSocket. are read-only; {endpoint} tells it apart

@@ -35,6 +35,7 @@ pub(super) struct File {
     pub agent_certificates: Option<AgentCertificates>,
     #[serde(default)]
     pub egress: Egress,
+    pub firmware: Option<Firmware>,
     pub websocket_server: Option<WebSocketServer>,
     pub admin: Option<Admin>,
     #[serde(default)]
@@ -51,6 +52,23 @@ pub(super) struct Egress {
     pub ca: Option<PathBuf>,
     pub certificate: Option<PathBuf>,
     pub key: Option<PathBuf>,
+}
+
+/// Firmware for CPEs that speak only CWMP.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Firmware {
+    pub directory: PathBuf,
+    pub listen: SocketAddr,
+    /// What CPEs call.
+    pub url: Url,
+    pub tls: Option<ServerTls>,
+    pub max_image_bytes: Option<u64>,
+    pub max_total_bytes: Option<u64>,
+    pub max_downloads: Option<usize>,
+    pub bytes_per_second: Option<u64>,
+    pub fetch_seconds: Option<Seconds>,
+    pub link_seconds: Option<Seconds>,
 }
 
 /// Where controllers reach agents by WebSocket.

@@ -8,6 +8,7 @@ mod egress;
 mod error;
 mod example;
 mod file;
+mod firmware;
 mod roles;
 mod settings;
 mod stomp;
@@ -17,5 +18,6 @@ mod values;
 
 pub use error::ConfigError;
 pub use example::EXAMPLE;
+pub use firmware::FirmwareSettings;
 pub use settings::Settings;
 pub use values::{Broker, StompBroker};

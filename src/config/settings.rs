@@ -25,6 +25,7 @@ use super::door::{connection_requests, door};
 use super::egress;
 use super::error::ConfigError;
 use super::file::{self, File};
+use super::firmware::{self, FirmwareSettings};
 use super::roles::{MAX_INSTANCE, roles, roles_of};
 use super::stomp::{stomp_config, stomp_connection};
 use super::values::Seconds;
@@ -47,6 +48,8 @@ pub struct Settings {
     /// For places that controllers name.
     pub egress_tls: Option<TlsClient>,
     pub listener: Option<ListenerConfig>,
+    /// Without it agents offer no firmware.
+    pub firmware: Option<FirmwareSettings>,
     pub rest_after: Duration,
     pub admin: Option<SocketAddr>,
     pub log_filter: String,
@@ -72,11 +75,8 @@ impl Settings {
         check_controllers(&file)?;
         let proxy = proxy(&file)?;
         let calls = connection_requests(file.connection_requests.as_ref(), file.acs.is_some())?;
+        let (mut mqtt, mut stomp) = brokers(&file)?;
         let acs = file.acs.map(acs).transpose()?;
-        let mqtt = file.mqtt.iter().map(|(name, it)| mqtt_config(name, it, &file.controller));
-        let mut mqtt = mqtt.collect::<Result<Vec<_>, _>>()?;
-        let stomp = file.stomp.iter().map(|(name, it)| stomp_config(name, it, &file.controller));
-        let mut stomp = stomp.collect::<Result<Vec<_>, _>>()?;
         let mut websocket: Vec<_> = file.controller.iter().filter_map(websocket).collect::<Result<_, _>>()?;
         let device = &file.device;
         let roles = roles(&file.role)?;
@@ -88,6 +88,7 @@ impl Settings {
         certificates::pin(&mut websocket, &controllers, &known.0);
         let mut egress = egress::egress(&file.egress, &mqtt, &stomp, &websocket)?;
         let listener = file.websocket_server.as_ref().map(egress::listener).transpose()?;
+        let firmware = file.firmware.as_ref().map(firmware::firmware).transpose()?;
         let authority = file.agent_certificates.as_ref();
         let authority = authority.map(|it| certificates::authority(it, &file.store.file)).transpose()?;
         if let Some(authority) = &authority {
@@ -107,6 +108,7 @@ impl Settings {
                 .collect(),
             listener: listener.as_ref().map(|listener| listener.shown(mqtt.len() + stomp.len())),
             egress: Arc::new(egress.policy),
+            firmware: firmware.is_some(),
             request_timeout_ms: device.request_timeout_seconds.unwrap_or(Seconds::of(60)).ms(),
             discovery: device.discovery.unwrap_or(true),
             notification_attributes: device.notification_attributes.unwrap_or(true),
@@ -130,12 +132,20 @@ impl Settings {
             authority,
             egress_tls: egress.tls,
             listener: listener.map(|listener| listener.server),
+            firmware,
             rest_after: device.rest_after_seconds.unwrap_or(Seconds::of(30)).0,
             admin: file.admin.map(|admin| admin.listen),
             log_filter: file.log.filter.unwrap_or_else(|| "info".into()),
             log_format: log_format(file.log.format),
         })
     }
+}
+
+/// The brokers, each with the controllers that are met there.
+fn brokers(file: &File) -> Result<(Vec<MqttConfig>, Vec<StompConfig>), Refusal> {
+    let mqtt = file.mqtt.iter().map(|(name, it)| mqtt_config(name, it, &file.controller));
+    let stomp = file.stomp.iter().map(|(name, it)| stomp_config(name, it, &file.controller));
+    Ok((mqtt.collect::<Result<_, _>>()?, stomp.collect::<Result<_, _>>()?))
 }
 
 /// Key and what is wrong with its value.

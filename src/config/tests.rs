@@ -161,6 +161,33 @@ fn bad_values_are_refused_with_what_would_be_right() {
 }
 
 #[test]
+fn firmware_has_a_place_and_a_server_whose_links_fit_into_a_cpe() {
+    let parse = |more: &str| {
+        let text = format!("{EXAMPLE}\n[firmware]\ndirectory = \"fw\"\nlisten = \"127.0.0.1:0\"\n{more}\n");
+        let settings = Settings::parse(Path::new("x.toml"), &text).map_err(|error| error.to_string())?;
+        assert!(settings.agent.firmware);
+        let firmware = settings.firmware.unwrap();
+        Ok::<_, String>((firmware.stage.url, firmware.server.downloads))
+    };
+    let url = "url = \"https://files.example/fw\"\n";
+    assert_eq!(parse(url), Ok(("https://files.example/fw".into(), 64)));
+    assert!(!Settings::parse(Path::new("x.toml"), EXAMPLE).unwrap().agent.firmware);
+    for (more, says) in [
+        (format!("url = \"http://h/{}\"", "x".repeat(100)), "100 characters"),
+        ("url = \"http://h/?x\"".to_owned(), "no query"),
+        ("url = \"ftp://h/\"".to_owned(), "http"),
+        (format!("{url}max_image_bytes = 0"), "1 at least"),
+        (format!("{url}max_image_bytes = 9\nmax_total_bytes = 8"), "max_total_bytes at most"),
+        (format!("{url}max_downloads = 0"), "1 at least"),
+        (format!("{url}bytes_per_second = 0"), "1 at least"),
+    ] {
+        let error = parse(&more).unwrap_err();
+        assert!(error.contains(says), "{more}: {error}");
+    }
+    assert!(!Path::new("fw").exists(), "a look makes no files");
+}
+
+#[test]
 fn r_sec_25_certificates_of_controllers_and_of_cas_are_read_and_those_that_mean_nothing_refused() {
     let folder = std::env::temp_dir().join(format!("dragoman-config-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();

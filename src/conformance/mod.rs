@@ -26,5 +26,5 @@ pub use checks::{all, find};
 pub use number::{Number, Selection};
 pub use runner::{Finished, run};
 pub use secured::Secrets;
-pub use setup::{Setup, SetupConfig};
+pub use setup::{FirmwareFile, Setup, SetupConfig};
 pub use tap::Tap;

@@ -44,6 +44,26 @@ pub struct SetupConfig {
     /// Where the agent can bring bulk data over HTTP, and over HTTPS.
     pub collector: Option<Collector>,
     pub secure_collector: Option<Collector>,
+    /// An image that the device can load.
+    pub firmware: Option<FirmwareFile>,
+}
+
+/// A firmware image, and what it makes of the device.
+#[derive(Clone, PartialEq, Eq)]
+pub struct FirmwareFile {
+    pub url: String,
+    /// The SoftwareVersion that it brings.
+    pub version: String,
+    /// In bytes, if it is to be told.
+    pub size: Option<u64>,
+    pub credentials: Option<(String, String)>,
+}
+
+// Passwords stay out of reports.
+impl std::fmt::Debug for FirmwareFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "FirmwareFile({})", self.url)
+    }
 }
 
 /// A run's surroundings, with what the agent says of itself.

@@ -34,10 +34,12 @@ pub enum Kind {
     Secret = 12,
     /// The notification attributes that the ACS set and the CPE has. Key: empty.
     Attributes = 13,
+    /// The firmware images of the device, and which of them the stage is to keep. Key: empty.
+    Images = 14,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 13] = [
+    pub const ALL: [Kind; 14] = [
         Kind::Device,
         Kind::Shadow,
         Kind::LocalAgent,
@@ -51,6 +53,7 @@ impl Kind {
         Kind::Ways,
         Kind::Secret,
         Kind::Attributes,
+        Kind::Images,
     ];
 
     /// The kind stored under a number.

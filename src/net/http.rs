@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper::header::{HeaderName, HeaderValue};
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use thiserror::Error;
@@ -43,7 +43,7 @@ pub struct HttpReply {
 impl HttpReply {
     /// The first header of that name.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        header(&self.headers, name)
     }
 }
 
@@ -72,12 +72,15 @@ pub enum HttpError {
     Request(String),
 }
 
+/// The driving half of a connection; gone once it has ended.
+type Connection = Option<http1::Connection<TokioIo<Stream>, Full<Bytes>>>;
+
 /// One connection to one server. It is no task of its own: it moves while something is sent over it.
 pub struct HttpClient {
     authority: String,
     sender: SendRequest<Full<Bytes>>,
     /// Gone once it has ended, which ends what waits for it too.
-    connection: Option<http1::Connection<TokioIo<Stream>, Full<Bytes>>>,
+    connection: Connection,
     limits: HttpLimits,
 }
 
@@ -129,24 +132,30 @@ impl HttpClient {
     pub async fn send(&mut self, request: HttpRequest) -> Result<HttpReply, HttpError> {
         let request = self.build(request)?;
         let (patience, most) = (self.limits.answer, self.limits.body);
-        let (sender, connection) = (&mut self.sender, &mut self.connection);
+        let sender = &mut self.sender;
         let exchange = async {
             sender.ready().await.map_err(broken)?;
             let response = sender.send_request(request).await.map_err(broken)?;
             collect(response, most).await
         };
-        let moving = async {
-            tokio::pin!(exchange);
-            loop {
-                tokio::select! {
-                    biased;
-                    reply = &mut exchange => return reply,
-                    // How it ends is told to who waits for the answer.
-                    () = ended(connection) => *connection = None,
-                }
-            }
+        let moved = tokio::time::timeout(patience, moving(&mut self.connection, exchange));
+        moved.await.map_err(|_| HttpError::Slow(patience))?
+    }
+
+    /// Sends a request and awaits the head of the answer, whose body is taken piece by piece. The limits' time is
+    /// that for the head, and for each piece.
+    pub async fn receive(&mut self, request: HttpRequest) -> Result<HttpDownload<'_>, HttpError> {
+        let request = self.build(request)?;
+        let patience = self.limits.answer;
+        let sender = &mut self.sender;
+        let exchange = async {
+            sender.ready().await.map_err(broken)?;
+            sender.send_request(request).await.map_err(broken)
         };
-        tokio::time::timeout(patience, moving).await.map_err(|_| HttpError::Slow(patience))?
+        let moved = tokio::time::timeout(patience, moving(&mut self.connection, exchange));
+        let (head, body) = moved.await.map_err(|_| HttpError::Slow(patience))??.into_parts();
+        let (status, headers) = (head.status.as_u16(), texts(&head.headers));
+        Ok(HttpDownload { status, headers, body, connection: &mut self.connection, patience })
     }
 
     fn build(&self, request: HttpRequest) -> Result<Request<Full<Bytes>>, HttpError> {
@@ -177,23 +186,71 @@ fn tls_of<'t>(url: &HttpUrl, tls: Option<&'t TlsClient>) -> Result<Option<&'t Tl
     Ok(tls.filter(|_| url.tls))
 }
 
+/// An answer whose body is taken piece by piece.
+pub struct HttpDownload<'c> {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    body: Incoming,
+    connection: &'c mut Connection,
+    patience: Duration,
+}
+
+impl HttpDownload<'_> {
+    /// The first header of that name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        header(&self.headers, name)
+    }
+
+    /// The next piece of the body; `None` at its end.
+    pub async fn piece(&mut self) -> Result<Option<Bytes>, HttpError> {
+        loop {
+            let frame = moving(self.connection, self.body.frame());
+            let frame = tokio::time::timeout(self.patience, frame).await;
+            match frame.map_err(|_| HttpError::Slow(self.patience))? {
+                Some(frame) => match frame.map_err(broken)?.into_data() {
+                    Ok(data) => return Ok(Some(data)),
+                    // Trailers are of no use.
+                    Err(_) => continue,
+                },
+                None => return Ok(None),
+            }
+        }
+    }
+}
+
+/// Moves the connection on while something is awaited from it.
+async fn moving<T>(connection: &mut Connection, awaited: impl Future<Output = T>) -> T {
+    tokio::pin!(awaited);
+    loop {
+        tokio::select! {
+            biased;
+            result = &mut awaited => return result,
+            // How it ends is told to who waits for the answer.
+            () = ended(connection) => *connection = None,
+        }
+    }
+}
+
 /// Resolves when the connection has ended; never, when it is gone.
-async fn ended(connection: &mut Option<http1::Connection<TokioIo<Stream>, Full<Bytes>>>) {
+async fn ended(connection: &mut Connection) {
     match connection {
         Some(connection) => drop(connection.await),
         None => std::future::pending().await,
     }
 }
 
+fn texts(headers: &HeaderMap) -> Vec<(String, String)> {
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect()
+}
+
+fn header<'h>(headers: &'h [(String, String)], name: &str) -> Option<&'h str> {
+    headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+}
+
 async fn collect(response: Response<Incoming>, most: usize) -> Result<HttpReply, HttpError> {
     let (head, body) = response.into_parts();
-    let headers: Vec<(String, String)> = head
-        .headers
-        .iter()
-        .map(|(name, value)| {
-            (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
-        })
-        .collect();
+    let headers = texts(&head.headers);
     let close =
         headers.iter().any(|(name, value)| name == "connection" && value.eq_ignore_ascii_case("close"));
     let body = Limited::new(body, most).collect().await.map_err(|error| {

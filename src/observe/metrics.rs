@@ -24,6 +24,7 @@ pub struct Metrics {
     connection_requests: Family<Outcome, Counter>,
     acs_calls: Family<Outcome, Counter>,
     bulk_data_reports: Family<Outcome, Counter>,
+    firmware_images: Family<Outcome, Counter>,
     refused_posts: Family<Outcome, Counter>,
     not_opened: Family<Outcome, Counter>,
     authentications: Family<Outcome, Counter>,
@@ -61,6 +62,7 @@ impl Default for Metrics {
             connection_requests: Family::default(),
             acs_calls: Family::default(),
             bulk_data_reports: Family::default(),
+            firmware_images: Family::default(),
             refused_posts: Family::default(),
             not_opened: Family::default(),
             authentications: Family::default(),
@@ -94,6 +96,8 @@ impl Metrics {
         );
         let reports = self.bulk_data_reports.clone();
         registry.register("bulk_data_reports", "Bulk data reports sent to collectors", reports);
+        let images = self.firmware_images.clone();
+        registry.register("firmware_images", "Firmware images that agents asked the stage for", images);
         registry.register("cwmp_refused", "POSTs of CPEs refused at the door", self.refused_posts.clone());
         registry.register(
             "cwmp_authentications",
@@ -169,6 +173,12 @@ impl Metrics {
     pub fn bulk_data_report(&self, taken: bool) {
         let outcome = if taken { "taken" } else { "failed" };
         self.bulk_data_reports.get_or_create(&Outcome { outcome }).inc();
+    }
+
+    /// The stage has an image that an agent asked for, or could not get it.
+    pub fn firmware_image(&self, there: bool) {
+        let outcome = if there { "there" } else { "failed" };
+        self.firmware_images.get_or_create(&Outcome { outcome }).inc();
     }
 
     /// A POST was answered at the door, without any device being told.

@@ -16,6 +16,7 @@ use super::answering;
 use super::device::{Device, decoded, name_of};
 use super::io::{AcsReply, Output, Post, Reply};
 use super::outcome::Outcome;
+use super::own_transfers::{Own, is_transfer_end};
 use super::session::{HeldInform, InformedBy, Ours, Phase, Session, empty, refuse};
 use super::virtualised::{Addresses, attributes_for_acs, has_change};
 use super::wake::Call;
@@ -42,19 +43,21 @@ impl Device {
         }
     }
 
-    fn relay_from_cpe(&mut self, env: &Env, post: Post, out: &mut Vec<Output>) {
+    fn relay_from_cpe(&mut self, env: &Env, mut post: Post, out: &mut Vec<Output>) {
         let mut watched = None;
         if let Some(Session { phase: Phase::Relayed(relayed), .. }) = &mut self.session {
             watched = relayed.acs_request.take();
         }
         let mut addresses = Addresses::default();
         let reads_attributes = matches!(watched, Some(Request::GetParameterAttributes(_)));
+        let mut own = Own::Nothing;
         let said = if is_blank(&post.body) {
             Some(CpeSaid::Empty)
         } else {
             let body = post.body.clone();
             let heard = decoded(&body, post.content_type(), |envelope| {
                 addresses = Addresses::of(&envelope.message);
+                own = Own::of(&envelope.message, envelope.header.id.as_deref());
                 let ours = !self.is_of_another(&envelope.message);
                 ours.then(|| self.heard_cpe(env, envelope, watched, out))
             });
@@ -65,6 +68,13 @@ impl Device {
                 }
                 heard => heard.flatten(),
             }
+        };
+        let own = match own {
+            Own::Transfer(transferred, id) if self.is_informed() => {
+                return self.own_transfer(env, transferred, id, out);
+            }
+            Own::Items(items) => Some(items),
+            Own::Transfer(..) | Own::Nothing => None,
         };
         let address = self.address_for_acs();
         addresses.replace_by(address);
@@ -79,6 +89,9 @@ impl Device {
         let Some(Session { id, phase: Phase::Relayed(relayed), .. }) = &mut self.session else { return };
         relayed.leg.from_cpe(said);
         relayed.lingers = false;
+        if let (Some(items), Some(held)) = (&own, &mut relayed.inform) {
+            held.events = items.left;
+        }
         let spliced = match said {
             CpeSaid::Inform => {
                 let held = relayed.inform.as_mut();
@@ -87,12 +100,13 @@ impl Device {
             CpeSaid::Response if reads_attributes => attributes_for_acs(self.agent.attributes(), &post),
             _ => addresses.replaced(&post),
         };
-        let (mut headers, target) = (post.headers, post.target);
-        if spliced.is_some() {
-            // It leaves in identity coding.
-            headers.retain(|(name, _)| !name.eq_ignore_ascii_case("content-encoding"));
+        post.edit(spliced);
+        // Last, since it looks for its places itself.
+        if let Some(items) = own {
+            items.cut(&mut post, out);
         }
-        let body = spliced.unwrap_or_else(|| post.original_body.unwrap_or(post.body));
+        let Post { target, headers, body, original_body, .. } = post;
+        let body = original_body.unwrap_or(body);
         out.push(Output::ToAcs { session: *id, target, headers, body });
     }
 
@@ -132,7 +146,12 @@ impl Device {
                 }
                 CpeSaid::Inform
             }
-            Message::Request(_) => CpeSaid::Request,
+            Message::Request(request) => {
+                if self.is_informed() && is_transfer_end(request) {
+                    self.tell(env, agent::Input::AcsTransferred, out);
+                }
+                CpeSaid::Request
+            }
             Message::Response(response) => {
                 if let (Some(Request::SetParameterValues(set)), Response::SetParameterValuesResponse(_)) =
                     (&watched, response)
@@ -171,7 +190,7 @@ impl Device {
             self.remember_acknowledged(&inform, &text, out);
             self.acs_was_told(env, &inform, &told, out);
             let durable = self.inform_accepted(env, &inform, out);
-            self.pass_inform_response(env, passed, durable, out);
+            self.pass_when_durable(env, passed, durable, out);
         } else if turn == Turn::Ours {
             self.begin_ours(env, passed, out);
         } else if let Turn::Refused(refusal) = turn {
@@ -218,8 +237,14 @@ impl Device {
         self.tell(env, agent::Input::Informed { inform, first_contact }, out);
     }
 
-    /// An InformResponse waits for durable notifications to be on disk, but not for long.
-    fn pass_inform_response(&mut self, env: &Env, reply: Reply, durable: bool, out: &mut Vec<Output>) {
+    /// What lets the CPE forget something waits for it to be on disk, but not for long.
+    pub(super) fn pass_when_durable(
+        &mut self,
+        env: &Env,
+        reply: Reply,
+        durable: bool,
+        out: &mut Vec<Output>,
+    ) {
         let until = env.now + self.config.commit_wait_ms;
         match &mut self.session {
             Some(Session { phase: Phase::Relayed(relayed), .. }) if durable => {
@@ -371,6 +396,11 @@ impl Device {
     ) {
         let Some(session) = &mut self.session else { return };
         session.note(request.name());
+        if let Own::Transfer(transferred, id) =
+            Own::of(&Message::Request(request.clone()), envelope.header.id.as_deref())
+        {
+            return self.own_transfer(env, transferred, id, out);
+        }
         let ours = matches!(&session.phase, Phase::Ours(ours) if ours.informed_by == InformedBy::Gateway);
         if !ours {
             self.reply(refuse(503), out);
@@ -443,6 +473,9 @@ fn is_watched(request: &Request<'_>) -> bool {
             | Request::GetParameterNames(_)
             | Request::SetParameterAttributes(_)
             | Request::GetParameterAttributes(_)
+            | Request::Download(_)
+            | Request::Upload(_)
+            | Request::ScheduleDownload(_)
     )
 }
 

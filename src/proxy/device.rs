@@ -83,6 +83,7 @@ impl Device {
                 self.tell(env, agent::Input::Record { bytes, integrity, shown }, out);
             }
             Input::Uploaded { id, result } => self.tell(env, agent::Input::Uploaded { id, result }, out),
+            Input::Staged { id, answer } => self.tell(env, agent::Input::Staged { id, answer }, out),
             Input::Secured { controller, session_id, secured } => {
                 self.tell(env, agent::Input::Secured { controller, session_id, secured }, out);
             }
@@ -256,6 +257,7 @@ impl Device {
                 agent::Output::Onboarded => out.push(Output::Onboarded),
                 agent::Output::Restarted => out.push(Output::AgentRestarted),
                 agent::Output::Upload(upload) => out.push(Output::Upload(upload)),
+                agent::Output::Stage { id, request } => out.push(Output::Stage { id, request }),
                 agent::Output::Log(line) => out.push(Output::Log(line)),
             }
         }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::agent::{LinkKey, LinkState, Undelivered, Upload, UploadId, Ways};
+use crate::agent::{
+    LinkKey, LinkState, StageAnswer, StageId, StageRequest, Undelivered, Upload, UploadId, Ways,
+};
 use crate::datamodel::{Firmware, FirmwareId};
 use crate::durable::{Change, Token};
 use crate::identity::EndpointId;
@@ -46,6 +48,14 @@ pub struct Post {
 impl Post {
     pub(super) fn content_type(&self) -> Option<&str> {
         header(&self.headers, "content-type")
+    }
+
+    /// Gives it another body, if there is one, in identity coding.
+    pub(super) fn edit(&mut self, body: Option<Bytes>) {
+        if let Some(body) = body {
+            self.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("content-encoding"));
+            (self.body, self.original_body) = (body, None);
+        }
     }
 }
 
@@ -119,6 +129,11 @@ pub enum Input {
     Uploaded {
         id: UploadId,
         result: Result<(), Undelivered>,
+    },
+    /// The answer to [`Output::Stage`].
+    Staged {
+        id: StageId,
+        answer: StageAnswer,
     },
     /// A shell with TLS has done what [`Output::Secure`] asked for.
     Secured {
@@ -202,6 +217,11 @@ pub enum Output {
     AgentRestarted,
     /// Reports go to a collector; [`Input::Uploaded`] is the answer.
     Upload(Upload),
+    /// Something is wanted of the stage of firmware images; [`Input::Staged`] is the answer.
+    Stage {
+        id: StageId,
+        request: StageRequest,
+    },
     /// One line for the operator when a session ends.
     SessionEnded {
         client: Arc<Client>,

@@ -10,6 +10,7 @@ mod config;
 mod device;
 mod io;
 mod outcome;
+mod own_transfers;
 mod session;
 mod virtualised;
 mod wake;

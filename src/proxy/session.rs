@@ -68,6 +68,8 @@ pub(super) struct HeldInform {
     pub inform: Inform<'static>,
     /// The id of its envelope.
     pub id: Option<String>,
+    /// How many events are in it for the ACS.
+    pub events: usize,
     /// What the ACS is told of in it that it was owed.
     pub told: Vec<CompactString>,
 }
@@ -75,7 +77,10 @@ pub(super) struct HeldInform {
 impl HeldInform {
     pub fn of(request: &Request<'_>, id: Option<&str>) -> Option<Self> {
         match request.clone().into_owned() {
-            Request::Inform(inform) => Some(Self { inform, id: id.map(str::to_owned), told: Vec::new() }),
+            Request::Inform(inform) => {
+                let (id, events) = (id.map(str::to_owned), inform.event.len());
+                Some(Self { inform, id, events, told: Vec::new() })
+            }
             _ => None,
         }
     }

@@ -22,6 +22,7 @@ use super::*;
 mod calls;
 mod outage;
 mod refusal;
+mod transfers;
 mod two_masters;
 
 const MODEL: &str = include_str!("../../fixtures/models/tr181-small.csv");
@@ -165,6 +166,7 @@ impl World {
             | Output::Reconnect(_)
             | Output::AgentRestarted
             | Output::Upload(_)
+            | Output::Stage { .. }
             | Output::Secure { .. } => {}
             Output::SessionEnded { .. } | Output::Log(_) => {}
         }

@@ -27,7 +27,7 @@ struct ForAcs {
 
 impl ForAcs {
     /// `None`: the Inform passes as it is.
-    fn of(agent: &Agent, inform: &Inform<'_>) -> Option<Self> {
+    fn of(agent: &Agent, HeldInform { inform, events, .. }: &HeldInform) -> Option<Self> {
         let attributes = agent.attributes();
         if attributes.is_empty() {
             return None;
@@ -53,7 +53,7 @@ impl ForAcs {
         let mut left = inform.parameter_list.iter().filter(for_acs);
         let nothing_new = left.all(|parameter| attributes.is_usual(&parameter.name, &parameter.value));
         // An Inform needs an event, and this one is true: something has changed.
-        let spare = inform.event.len() > 1;
+        let spare = *events > 1;
         let drop_change = changed && drops && told.is_empty() && nothing_new && spare;
         let add_change = !changed && !told.is_empty();
         Some(Self { told, drop_change, add_change, added, drops })
@@ -120,7 +120,7 @@ impl Addresses {
 impl HeldInform {
     /// The Inform as the ACS gets it; `None`: as it came. Notes what the ACS is told by it.
     pub fn for_acs(&mut self, agent: &Agent, post: &Post, addresses: &Addresses) -> Option<Bytes> {
-        let Some(for_acs) = ForAcs::of(agent, &self.inform) else { return addresses.replaced(post) };
+        let Some(for_acs) = ForAcs::of(agent, self) else { return addresses.replaced(post) };
         let spliced = for_acs.reshape(agent.attributes(), post, addresses);
         let changed = has_change(&self.inform);
         let own = |name: &CompactString| {
@@ -153,7 +153,7 @@ pub(super) fn attributes_for_acs(attributes: &Attributes, post: &Post) -> Option
 
 /// The body with edits; `None` where there are none, or must be none: of text that was transcoded the places are not
 /// known, and what the CPE has hashed (auth-int) must stay.
-fn edited(post: &Post, edits: impl FnOnce(&str) -> Result<Vec<Edit>, SoapError>) -> Option<Bytes> {
+pub(super) fn edited(post: &Post, edits: impl FnOnce(&str) -> Result<Vec<Edit>, SoapError>) -> Option<Bytes> {
     let hashed = |(name, value): &(String, String)| {
         name.eq_ignore_ascii_case("authorization") && value.contains("auth-int")
     };

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, info, warn};
 
-use crate::agent::{Undelivered, Upload, UploadWay};
+use crate::agent::{StageAnswer, StageId, StageRequest, Undelivered, Upload, UploadWay};
 use crate::connection_request;
 use crate::datamodel::FirmwareId;
 use crate::durable::{Change, Token};
@@ -19,7 +19,6 @@ use crate::store::{Store, StoreError};
 use crate::upstream::AcsRequest;
 use crate::usp::Shown;
 use crate::usp::record::Integrity;
-use crate::usp::record::session::Secured;
 
 use super::clock::session_name;
 use super::fleet::Shared;
@@ -48,8 +47,8 @@ pub(super) struct DeviceTask<'s, S> {
     worked: bool,
     /// TLS within the records of session contexts.
     tls: TlsSessions,
-    /// Its answers, which the core has not had yet.
-    secured: VecDeque<(EndpointId, u64, Secured)>,
+    /// Answers that were at hand, which the core has not had yet.
+    answers: VecDeque<Input>,
 }
 
 struct Commit<'s> {
@@ -86,7 +85,7 @@ impl<'s, S: Store> DeviceTask<'s, S> {
             leaving: false,
             worked: false,
             tls: TlsSessions::new(endpoint, shared.config.keyring.clone()),
-            secured: VecDeque::new(),
+            answers: VecDeque::new(),
         };
         let late = task.live(&mut receiver).await;
         if let Some(at) = task.device.next_own_time() {
@@ -207,13 +206,8 @@ impl<'s, S: Store> DeviceTask<'s, S> {
                 self.carry_out(output);
             }
             self.out = out;
-            // Each answer of TLS may bring further questions, which are asked and answered in their order.
-            let answer = self.secured.pop_front();
-            next = answer.map(|(controller, session_id, secured)| Input::Secured {
-                controller,
-                session_id,
-                secured,
-            });
+            // Each answer may bring further questions, which are asked and answered in their order.
+            next = self.answers.pop_front();
         }
         if let Some(id) = self.wanted.take() {
             let model = self.shared.config.firmwares.find(&id);
@@ -250,7 +244,8 @@ impl<'s, S: Store> DeviceTask<'s, S> {
             }
             Output::Secure { controller, session_id, request } => {
                 let answer = self.tls.answer(&controller, session_id, request);
-                self.secured.extend(answer.map(|secured| (controller, session_id, secured)));
+                let input = answer.map(|secured| Input::Secured { controller, session_id, secured });
+                self.answers.extend(input);
             }
             Output::Persist { token, changes } => self.waiting.push_back((token, changes)),
             Output::LoadFirmware(id) => self.wanted = Some(id),
@@ -273,6 +268,7 @@ impl<'s, S: Store> DeviceTask<'s, S> {
             Output::Onboarded => config.mtps.attach(self.endpoint),
             Output::AgentRestarted => config.mtps.restart(self.endpoint),
             Output::Upload(upload) => self.upload(upload),
+            Output::Stage { id, request } => self.ask_stage(id, request),
             Output::SessionEnded { client, outcome, relayed, rpcs, bodies, milliseconds } => {
                 config.metrics.cwmp_bodies(bodies.decoded, bodies.opaque);
                 config.metrics.cwmp_session_ended(
@@ -326,6 +322,33 @@ impl<'s, S: Store> DeviceTask<'s, S> {
             metrics.bulk_data_report(result.is_ok());
             if let Some(mailbox) = mailbox.upgrade() {
                 let _ = mailbox.send(Letter::Input(Input::Uploaded { id, result })).await;
+            }
+        });
+    }
+
+    fn ask_stage(&mut self, id: StageId, request: StageRequest) {
+        let Some(stage) = self.shared.config.stage.clone() else { return };
+        let answer: Pin<Box<dyn Future<Output = StageAnswer> + Send>> = match request {
+            StageRequest::Hold(images) => return stage.hold(self.endpoint, images),
+            StageRequest::Offer { image, name } => {
+                let offer = stage.offer(&image, &name, self.shared.config.clock.env().wall);
+                return self.answers.push_back(Input::Staged { id, answer: StageAnswer::Offered(offer) });
+            }
+            StageRequest::Fetch(fetch) => {
+                Box::pin(async move { StageAnswer::Fetched(stage.fetch(fetch).await) })
+            }
+            StageRequest::Check { image, of } => {
+                Box::pin(async move { StageAnswer::Checked(stage.check(image, of).await) })
+            }
+        };
+        let (mailbox, metrics) = (self.mailbox.clone(), Arc::clone(&self.shared.config.metrics));
+        tokio::spawn(async move {
+            let answer = answer.await;
+            if let StageAnswer::Fetched(fetched) = &answer {
+                metrics.firmware_image(fetched.is_ok());
+            }
+            if let Some(mailbox) = mailbox.upgrade() {
+                let _ = mailbox.send(Letter::Input(Input::Staged { id, answer })).await;
             }
         });
     }

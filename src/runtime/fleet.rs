@@ -9,6 +9,7 @@ use tokio::sync::mpsc::{self, error::TrySendError};
 
 use crate::agent::AgentConfig;
 use crate::collector::Collector;
+use crate::file_server::Stage;
 use crate::identity::{DeviceId, EndpointId};
 use crate::observe::Metrics;
 use crate::payload_security::Keyring;
@@ -32,6 +33,8 @@ pub struct FleetConfig<S> {
     pub acs: Option<Arc<Acs>>,
     pub store: Arc<S>,
     pub firmwares: Arc<Firmwares<S>>,
+    /// Of firmware images, if there is one.
+    pub stage: Option<Stage>,
     pub mtps: Mtps,
     pub metrics: Arc<Metrics>,
     pub clock: Clock,

@@ -73,6 +73,7 @@ async fn rig(name: &str) -> Rig {
         collector: crate::collector::Collector::new(std::sync::Arc::default(), None),
         store: Arc::clone(&store),
         firmwares: Arc::new(Firmwares::open(Arc::clone(&store)).await.unwrap()),
+        stage: None,
         mtps,
         metrics,
         clock: Clock::start(),

@@ -9,6 +9,7 @@ pub mod collector;
 pub mod controller;
 pub mod cpe;
 mod digest;
+pub mod files;
 pub(crate) mod soap;
 #[cfg(test)]
 pub(crate) mod stomp_peer;

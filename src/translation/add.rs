@@ -159,7 +159,7 @@ impl Add {
     /// Moves the creation at hand on by one step.
     fn advance(&mut self, view: &mut View<'_>) -> Option<Request<'static>> {
         let at = self.at;
-        if is_local(&self.creations[at].table) && matches!(self.creations[at].stage, Stage::Waiting) {
+        if view.is_own(&self.creations[at].table) && matches!(self.creations[at].stage, Stage::Waiting) {
             self.creations[at].stage = self.add_locally(at, view);
         }
         let creation = &mut self.creations[at];
@@ -239,7 +239,7 @@ impl Add {
     }
 
     fn unique_keys(&self, creation: &Creation, instance: &str, view: &View<'_>) -> BTreeMap<String, String> {
-        let mut keys = match is_local(&creation.table) {
+        let mut keys = match view.is_own(&creation.table) {
             true => view.local.unique_keys(instance),
             false => super::keys::unique_keys(instance, view.cpe),
         };
@@ -301,7 +301,7 @@ impl Plan for Add {
         }
         loop {
             if let Some(instance) = self.undo.front().cloned() {
-                if is_local(&instance) {
+                if view.is_own(&instance) {
                     view.local.delete(&instance);
                     self.undo.pop_front();
                     continue;
@@ -417,7 +417,7 @@ fn tables(path: &str, view: &View<'_>) -> Result<Vec<String>, Refusal> {
     let object = if path.ends_with('.') { path.to_owned() } else { format!("{path}.") };
     let expr = resolve::parse(&object).map_err(|it| Refusal::new(it.code, it.why))?;
     let found = resolve::objects(&expr, view.sight(path)).map_err(|it| Refusal::new(it.code, it.why))?;
-    if found.is_empty() || (is_hidden(path) && !is_local(path)) {
+    if found.is_empty() || (is_hidden(path) && !view.is_own(path)) {
         return Err(Refusal::new(ErrorCode::OBJECT_DOES_NOT_EXIST, "the path names no table"));
     }
     Ok(found)
@@ -451,7 +451,7 @@ fn check_table(table: &str, view: &View<'_>) -> Result<(), Refusal> {
         let why = format!("this controller's roles do not let objects be added to {table}");
         return Err(Refusal::new(ErrorCode::PERMISSION_DENIED, why));
     }
-    if is_local(table) {
+    if view.is_own(table) {
         return view.local.check_add(table);
     }
     if view.cpe.is_writable_object(table) {
@@ -466,7 +466,7 @@ fn check_setting(table: &str, setting: &add::CreateParamSetting, view: &View<'_>
         let why = format!("this controller's roles do not let {} be written", setting.param);
         return Err(Refusal::new(ErrorCode::PERMISSION_DENIED, why));
     }
-    if is_local(table) { view.local.check_setting(table, &setting.param, &setting.value) } else { Ok(()) }
+    if view.is_own(table) { view.local.check_setting(table, &setting.param, &setting.value) } else { Ok(()) }
 }
 
 /// A key that cannot be set as wanted fails the object, required or not (TP-469 1.88): it would have another.

@@ -92,7 +92,7 @@ impl Plan for Delete {
         while self.failed.is_none()
             && let Some((index, instance)) = self.waiting.front()
         {
-            if !is_local(instance) {
+            if !view.is_own(instance) {
                 let parameter_key = self.key.clone().into();
                 let request = DeleteObject { object_name: instance.clone().into(), parameter_key };
                 return Step::Call(Request::DeleteObject(request));
@@ -174,7 +174,7 @@ impl Requested {
 /// The instances that a path names; none is no error where the path is the device's (R-DEL.2a).
 fn instances(text: &str, view: &View<'_>) -> Result<Vec<String>, Refusal> {
     let expr = resolve::parse(text).map_err(|it| Refusal::new(it.code, it.why))?;
-    if is_hidden(text) && !is_local(text) {
+    if is_hidden(text) && !view.is_own(text) {
         return Err(Refusal::new(ErrorCode::INVALID_PATH, "the device has no such object"));
     }
     let found = match resolve::objects(&expr, view.sight(text)) {
@@ -191,7 +191,7 @@ fn instances(text: &str, view: &View<'_>) -> Result<Vec<String>, Refusal> {
             let why = format!("this controller's roles do not let {object} be deleted");
             return Err(Refusal::new(ErrorCode::PERMISSION_DENIED, why));
         }
-        if is_local(object) {
+        if view.is_own(object) {
             view.local.check_delete(object)?;
         } else if !view.cpe.is_writable_object(object)
             && !path::parent(object).is_some_and(|table| view.cpe.is_writable_object(table))

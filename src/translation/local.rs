@@ -71,8 +71,24 @@ pub fn is_local(path: &str) -> bool {
     OWN.iter().any(|object| path.starts_with(object))
 }
 
+/// Whether a path is the gateway's own on this device, whose local objects these are: beside what it holds for
+/// every device, what it holds where the CPE has none.
+pub fn is_own(path: &str, local: &Instantiated) -> bool {
+    is_local(path)
+        || (FIRMWARE.iter().any(|beginning| path.starts_with(beginning)) && local.has_object(FIRMWARE_IMAGES))
+}
+
 /// The top-level objects that the gateway holds for every device.
 const OWN: [&str; 4] = ["Device.BulkData.", "Device.LocalAgent.", "Device.MQTT.", "Device.STOMP."];
+/// The table that the gateway holds for devices that have none.
+pub const FIRMWARE_IMAGES: &str = "Device.DeviceInfo.FirmwareImage.";
+/// How what belongs to it begins.
+const FIRMWARE: [&str; 4] = [
+    FIRMWARE_IMAGES,
+    "Device.DeviceInfo.FirmwareImageNumberOfEntries",
+    "Device.DeviceInfo.ActiveFirmwareImage",
+    "Device.DeviceInfo.BootFirmwareImage",
+];
 
 /// Objects that are there and refuse every change: for plans that are about the CPE alone.
 #[derive(Default)]

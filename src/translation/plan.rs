@@ -6,7 +6,7 @@ use crate::usp::{ErrorCode, message};
 
 use super::access::{Access, Models, Rights, Sort};
 use super::attend::Attended;
-use super::local::{Local, is_local};
+use super::local::{Local, is_own};
 use super::resolve::Sight;
 
 /// What a plan sees of its device: the CPE's shadow, and what the gateway itself holds for it.
@@ -36,7 +36,12 @@ impl View<'_> {
 
     /// The model that holds a path, likewise.
     pub(super) fn sight(&self, path: &str) -> Sight<'_> {
-        if is_local(path) { self.local_sight() } else { self.cpe_sight() }
+        if self.is_own(path) { self.local_sight() } else { self.cpe_sight() }
+    }
+
+    /// Whether a path is the gateway's own on this device.
+    pub(super) fn is_own(&self, path: &str) -> bool {
+        is_own(path, self.local.model())
     }
 
     /// Whether the one who asked has a right.

@@ -55,13 +55,11 @@ impl Seen {
                 let seen = SeenParam { writable, value_type, quiet: param.quiet };
                 (param.name.to_owned(), seen)
             });
-            let seen = SeenObject {
-                can_create: object.creatable,
-                can_delete: object.creatable,
-                has_instances: false,
-                params: params.collect(),
-            };
-            self.objects.insert(object.path.to_owned(), seen);
+            // Of some the CPE has the rest.
+            let seen = self.objects.entry(object.path.to_owned()).or_default();
+            (seen.can_create, seen.can_delete, seen.has_instances) =
+                (object.creatable, object.creatable, false);
+            seen.params.extend(params);
         }
     }
 

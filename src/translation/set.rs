@@ -86,7 +86,7 @@ impl Set {
         let mut list = Vec::new();
         for index in &asked {
             let update = &mut self.objects[*index];
-            for (name, setting) in update.writes.iter().filter(|(name, _)| !is_local(name)) {
+            for (name, setting) in update.writes.iter().filter(|(name, _)| !view.is_own(name)) {
                 let known = view.cpe.param(name).and_then(|param| value_type(name, param));
                 let text = update.request.param_settings[*setting].value.clone();
                 list.push(ParameterValueStruct::new(name.clone(), text, known.unwrap_or(ValueType::String)));
@@ -230,7 +230,7 @@ impl Update {
             }
             resolve::objects(&expr, view.sight(&path))
         });
-        let hidden = is_hidden(&path) && !is_local(&path);
+        let hidden = is_hidden(&path) && !view.is_own(&path);
         match found {
             Ok(_) if hidden => self.fail_object(ErrorCode::INVALID_PATH, "the device has no such object"),
             // A search that finds nothing is a success (TP-469 1.23).
@@ -252,7 +252,7 @@ impl Update {
                     self.fail(name, setting, ErrorCode::PERMISSION_DENIED, why);
                     continue;
                 }
-                if is_local(&name) {
+                if view.is_own(&name) {
                     match view.local.check_set(&name, &wanted.value) {
                         Err(refusal) => self.fail(name, setting, refusal.code, &refusal.why),
                         Ok(()) => self.writes.push((name, setting)),
@@ -303,7 +303,7 @@ impl Update {
     fn keep(&mut self, view: &mut View<'_>) {
         for (name, setting) in &self.writes {
             let text = self.request.param_settings[*setting].value.as_str();
-            if is_local(name) {
+            if view.is_own(name) {
                 view.local.set(name, text);
                 continue;
             }

@@ -223,6 +223,7 @@ pub async fn meet(
         may_reboot: true,
         slow: false,
         secrets: None,
+        firmware: None,
         collector: None,
         secure_collector: None,
     };

@@ -179,6 +179,11 @@ checks! {
     tp469_7_11_a_handshake_without_the_extension_bbf_usp_protocol_is_good: 7, 11;
     tp469_7_12_a_record_may_come_in_fragments: 7, 12;
     tp469_9_2_a_certificate_is_added_shown_and_deleted: 9, 2;
+    tp469_9_3_firmware_with_automatic_activation: 9, 3;
+    tp469_9_4_firmware_activated_at_once: 9, 4;
+    tp469_9_5_firmware_activated_within_a_time: 9, 5;
+    tp469_9_6_firmware_with_a_wrong_checksum: 9, 6;
+    tp469_9_7_firmware_for_the_active_bank: 9, 7;
     tp469_9_8_a_command_that_is_under_way_can_be_cancelled: 9, 8;
     tp469_9_9_a_controller_that_is_added_is_told_of_the_agent: 9, 9;
     tp469_9_10_boot_tells_the_boot_parameters: 9, 10;

@@ -12,6 +12,7 @@ mod certificates;
 mod changing_ways;
 mod command_line;
 mod door;
+mod firmware;
 mod front;
 mod gateway;
 mod interop;

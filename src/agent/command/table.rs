@@ -14,8 +14,8 @@ use super::super::core::Agent;
 use super::super::io::{Env, Output, Shadow};
 use super::super::queue::Asker;
 use super::{
-    add_certificate, add_my_certificate, arguments, cancel, delete_certificate, force_collection,
-    get_fingerprint, reconnect, reset_session, schedule_timer, send_on_board_request,
+    activate, add_certificate, add_my_certificate, arguments, cancel, delete_certificate, download,
+    force_collection, get_fingerprint, reconnect, reset_session, schedule_timer, send_on_board_request,
 };
 
 /// A command of the agent's own.
@@ -52,7 +52,8 @@ pub(super) enum Done {
     Goes(String),
 }
 
-const COMMANDS: [Command; 11] = [
+/// Those of firmware stand last.
+const COMMANDS: [Command; 13] = [
     add_certificate::COMMAND,
     add_my_certificate::COMMAND,
     cancel::COMMAND,
@@ -64,10 +65,12 @@ const COMMANDS: [Command; 11] = [
     send_on_board_request::COMMAND,
     reconnect::FORCE_RECONNECT,
     reconnect::RESET,
+    activate::COMMAND,
+    download::COMMAND,
 ];
 
 /// The paths of the commands of the agent's own, in supported notation.
-pub(in crate::agent) const PATHS: [&str; COMMANDS.len()] = {
+const PATHS: [&str; COMMANDS.len()] = {
     let mut paths = [""; COMMANDS.len()];
     let mut at = 0;
     while at < paths.len() {
@@ -76,13 +79,24 @@ pub(in crate::agent) const PATHS: [&str; COMMANDS.len()] = {
     }
     paths
 };
-/// The events that the agent itself sends.
-pub(in crate::agent) const EVENTS: [&str; 4] = [
+/// The events that the agent itself sends; those of firmware stand last.
+const EVENTS: [&str; 5] = [
     "Device.BulkData.Profile.{i}.Push!",
     "Device.Boot!",
     "Device.LocalAgent.Periodic!",
     "Device.LocalAgent.Threshold.{i}.Triggered!",
+    "Device.LocalAgent.TransferComplete!",
 ];
+
+/// The commands that there are, with or without those of firmware.
+pub(in crate::agent) fn paths(firmware: bool) -> &'static [&'static str] {
+    if firmware { &PATHS } else { PATHS.split_at(PATHS.len() - 2).0 }
+}
+
+/// The events that there are, likewise.
+pub(in crate::agent) fn events(firmware: bool) -> &'static [&'static str] {
+    if firmware { &EVENTS } else { EVENTS.split_at(EVENTS.len() - 1).0 }
+}
 
 /// The command that a path names, and the path of the objects that it is to be carried out on.
 pub(in crate::agent) fn find(command: &str) -> Option<(&'static Command, PathExpr)> {

@@ -24,15 +24,15 @@ impl Local for LocalAgent {
     }
 
     fn supported(&self) -> Cow<'static, [OwnObject]> {
-        Cow::Borrowed(supported())
+        Cow::Borrowed(supported(self.has_firmware_images()))
     }
 
     fn commands(&self) -> &'static [&'static str] {
-        &command::PATHS
+        command::paths(self.firmware)
     }
 
     fn events(&self) -> &'static [&'static str] {
-        &command::EVENTS
+        command::events(self.firmware)
     }
 
     fn check_set(&self, param: &str, value: &str) -> Result<(), Refusal> {

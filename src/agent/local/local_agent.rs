@@ -10,7 +10,7 @@ use crate::datamodel::{News, WallTime};
 use crate::durable::{Change, Entry, Kind};
 use crate::identity::EndpointId;
 use crate::policy::Egress;
-use crate::translation::{Access, Local};
+use crate::translation::{Access, FIRMWARE_IMAGES, Local};
 use crate::usp::record::session::Policy;
 use crate::usp::{Certificate, Retry, Shown};
 
@@ -45,6 +45,8 @@ pub(in crate::agent) struct LocalAgent {
     pub(super) asker: Option<EndpointId>,
     /// Whether session contexts can have payload security.
     pub(super) payload_security: bool,
+    /// Whether there is a stage for firmware images.
+    pub(super) firmware: bool,
     /// Where agents may be sent.
     pub(super) egress: Arc<Egress>,
     endpoint: EndpointId,
@@ -75,6 +77,7 @@ impl LocalAgent {
             next: BTreeMap::new(),
             asker: None,
             payload_security: config.payload_security,
+            firmware: config.firmware,
             egress: Arc::clone(&config.egress),
             endpoint: endpoint.clone(),
             shown: BTreeMap::new(),
@@ -268,6 +271,30 @@ impl LocalAgent {
         self.tree.put_row(object, &row, params);
         self.touch(&row);
         Some((instance, row))
+    }
+
+    /// Whether the rows of firmware images are the gateway's.
+    pub fn has_firmware_images(&self) -> bool {
+        self.tree.model.has_object(FIRMWARE_IMAGES)
+    }
+
+    /// From now on they are, or are not.
+    pub fn hold_firmware_images(&mut self, on: bool) {
+        let Some(holder) = Object::of("Device.DeviceInfo.") else { return };
+        self.tree.hold(holder, on);
+        let rows = Object::of_table(FIRMWARE_IMAGES).filter(|_| on);
+        for (object, number) in rows.into_iter().flat_map(|rows| [(rows, 1), (rows, 2)]) {
+            self.tree.put_row(object, &format!("{FIRMWARE_IMAGES}{number}."), &BTreeMap::new());
+        }
+    }
+
+    /// Shows what is in them; it is kept elsewhere.
+    pub fn show_firmware_images(&mut self, shown: &[(String, String)]) {
+        for (name, value) in shown {
+            if self.tree.value(name) != Some(value) {
+                self.tree.put(name, value);
+            }
+        }
     }
 
     pub fn set_request_status(&mut self, instance: u32, status: &str) {

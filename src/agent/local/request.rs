@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::agent::upgrade::Upgrade;
 use crate::datamodel::WallTime;
 use crate::identity::EndpointId;
 
@@ -24,4 +25,7 @@ pub(in crate::agent) struct Operation {
     /// A controller has asked for its end.
     #[serde(default)]
     pub canceling: bool,
+    /// How far a firmware has come; of no other command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upgrade: Option<Upgrade>,
 }

@@ -25,6 +25,10 @@ pub(super) enum Rows {
 struct Owned {
     path: &'static str,
     rows: Rows,
+    /// Held only for devices that have no such object, or no such parameters, of their own.
+    optional: bool,
+    /// The only parameters that are held, where the rest of the object is the CPE's.
+    only: &'static [&'static str],
     /// Parameters of the standard that are not there.
     without: &'static [&'static str],
     /// Parameters that only the gateway writes, whatever the standard lets controllers do.
@@ -37,11 +41,20 @@ struct Owned {
     defaults: &'static [(&'static str, &'static str)],
 }
 
-const PLAIN: Owned =
-    Owned { path: "", rows: Rows::One, without: &[], fixed: &[], kept: &[], quiet: &[], defaults: &[] };
+const PLAIN: Owned = Owned {
+    path: "",
+    rows: Rows::One,
+    optional: false,
+    only: &[],
+    without: &[],
+    fixed: &[],
+    kept: &[],
+    quiet: &[],
+    defaults: &[],
+};
 
 /// In byte order of their paths, so that an object stands before what is below it.
-const OWNED: [Owned; 35] = [
+const OWNED: [Owned; 37] = [
     Owned {
         path: "Device.BulkData.",
         defaults: &[
@@ -82,6 +95,22 @@ const OWNED: [Owned; 35] = [
     Owned { path: "Device.BulkData.Profile.{i}.JSONEncoding.", ..PLAIN },
     Owned { path: "Device.BulkData.Profile.{i}.MQTT.", ..PLAIN },
     Owned { path: "Device.BulkData.Profile.{i}.Parameter.{i}.", rows: Rows::Controllers(256), ..PLAIN },
+    Owned {
+        path: "Device.DeviceInfo.",
+        optional: true,
+        only: &["ActiveFirmwareImage", "BootFirmwareImage", "FirmwareImageNumberOfEntries"],
+        // The image that runs is the one that boots: the other is with the gateway until it is activated.
+        fixed: &["BootFirmwareImage"],
+        ..PLAIN
+    },
+    // What is in these rows is kept with the images, not row by row.
+    Owned {
+        path: "Device.DeviceInfo.FirmwareImage.{i}.",
+        rows: Rows::Gateway(2),
+        optional: true,
+        fixed: &["Alias", "Available"],
+        ..PLAIN
+    },
     Owned {
         path: "Device.LocalAgent.",
         // Nothing is advertised by mDNS.
@@ -252,6 +281,8 @@ pub(super) struct Object {
     /// In supported notation.
     pub path: &'static str,
     pub rows: Rows,
+    /// Held only for devices that have none.
+    pub is_optional: bool,
     pub columns: Vec<Column>,
     pub keys: Vec<UniqueKey<'static>>,
     /// The parameter that enables a row.
@@ -329,11 +360,12 @@ pub(in crate::agent) fn is_quiet(name: &str) -> bool {
     column.is_some_and(|column| column.is_quiet)
 }
 
-/// The schema in the words of GetSupportedDM.
-pub(super) fn supported() -> &'static [OwnObject] {
-    static ALL: OnceLock<Vec<OwnObject>> = OnceLock::new();
-    ALL.get_or_init(|| {
-        let objects = Object::all().iter().map(|object| OwnObject {
+/// The schema in the words of GetSupportedDM, with or without what is optional.
+pub(super) fn supported(with_optional: bool) -> &'static [OwnObject] {
+    static ALL: [OnceLock<Vec<OwnObject>>; 2] = [OnceLock::new(), OnceLock::new()];
+    ALL[usize::from(with_optional)].get_or_init(|| {
+        let held = Object::all().iter().filter(|object| with_optional || !object.is_optional);
+        let objects = held.map(|object| OwnObject {
             path: object.path.to_owned(),
             creatable: object.is_creatable(),
             params: object.columns.iter().map(Column::supported).collect(),
@@ -363,6 +395,7 @@ impl Owned {
         Some(Object {
             path: self.path,
             rows: self.rows,
+            is_optional: self.optional,
             columns: columns.collect(),
             keys: row.unique_keys().collect(),
             enable: row.enable(),
@@ -372,7 +405,7 @@ impl Owned {
 
     fn column(&self, row: &'static Row) -> Option<Column> {
         let name = crate::datamodel::path::name(row.path);
-        if self.without.contains(&name) {
+        if self.without.contains(&name) || !(self.only.is_empty() || self.only.contains(&name)) {
             return None;
         }
         let access = if self.fixed.contains(&name) { Access::ReadOnly } else { row.access };
@@ -411,8 +444,14 @@ mod tests {
         for owned in &OWNED {
             assert!(standard.find(owned.path).is_some(), "{} is not the standard's", owned.path);
             let defaults = owned.defaults.iter().map(|(name, _)| name);
-            for name in
-                owned.without.iter().chain(owned.fixed).chain(owned.kept).chain(owned.quiet).chain(defaults)
+            for name in owned
+                .only
+                .iter()
+                .chain(owned.without)
+                .chain(owned.fixed)
+                .chain(owned.kept)
+                .chain(owned.quiet)
+                .chain(defaults)
             {
                 assert!(standard.find(&format!("{}{name}", owned.path)).is_some(), "{}{name}", owned.path);
             }

@@ -20,10 +20,20 @@ impl Tree {
     /// The objects that are always there, without rows.
     pub fn new() -> Self {
         let mut tree = Self::default();
-        for object in Object::all().iter().filter(|object| !object.path.contains("{i}")) {
+        let always = |object: &&Object| !object.path.contains("{i}") && !object.is_optional;
+        for object in Object::all().iter().filter(always) {
             tree.put_object(object, object.path);
         }
         tree
+    }
+
+    /// Holds an optional object, or holds it no more.
+    pub(super) fn hold(&mut self, object: &Object, on: bool) {
+        if on {
+            self.put_object(object, object.path);
+        } else {
+            self.model.remove(object.path);
+        }
     }
 
     /// Adds a row with its parts; values that are not given are the defaults.

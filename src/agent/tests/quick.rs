@@ -99,3 +99,17 @@ fn what_is_old_unknown_or_not_plain_goes_to_the_agent() {
     story.stored.remove(&(Kind::Device, String::new()));
     assert!(quick(&story, ssid, 0).is_none());
 }
+
+#[test]
+fn what_the_gateway_has_of_firmware_is_told_by_the_agent() {
+    let mut story = Story::with(AgentConfig { fresh_ms: 10_000, firmware: true, ..AgentConfig::default() });
+    story.session();
+    for (path, quick) in [
+        ("Device.DeviceInfo.SoftwareVersion", true),
+        ("Device.DeviceInfo.", false),
+        ("Device.DeviceInfo.ActiveFirmwareImage", false),
+        ("Device.DeviceInfo.*.Status", false),
+    ] {
+        assert_eq!(question(&story, &controller(), get(&[path], 0)).is_some(), quick, "{path}");
+    }
+}

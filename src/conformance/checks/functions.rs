@@ -12,11 +12,6 @@ use super::tapped;
 pub(super) const CHECKS: &[Check] = &[
     Check::never(9, 1, "Timer! of a controller's command", "the plan has it no more; 1.63 is the same")
         .deprecated(),
-    Check::never(9, 3, "Firmware with automatic activation", FIRMWARE),
-    Check::never(9, 4, "Firmware activated at once", FIRMWARE),
-    Check::never(9, 5, "Firmware activated within a time", FIRMWARE),
-    Check::never(9, 6, "Firmware with a wrong checksum", FIRMWARE),
-    Check::never(9, 7, "Firmware for the active bank", FIRMWARE),
     Check::conditional(
         9,
         8,
@@ -42,8 +37,6 @@ pub(super) const CHECKS: &[Check] = &[
         Box::pin(timer(s, "test911"))
     }),
 ];
-
-const FIRMWARE: &str = "it takes a firmware image of the device's maker";
 
 /// The plan cancels the activation of a firmware; a timer that runs for long is as good.
 async fn cancelled(session: &mut Session) -> Verdict {

@@ -6,7 +6,7 @@ use crate::conformance::check::Check;
 use crate::conformance::number::Number;
 
 use super::{
-    add, bulk_data, certificates, contexts, delete, functions, get, instances, mqtt, notifications,
+    add, bulk_data, certificates, contexts, delete, firmware, functions, get, instances, mqtt, notifications,
     onboarding, operate, permissions, records, retries, secured, set, stomp, supported_dm, triggers, trust,
     websocket,
 };
@@ -46,6 +46,7 @@ const GROUPS: &[&[Check]] = &[
     secured::CHECKS,
     stomp::CHECKS,
     websocket::CHECKS,
+    firmware::CHECKS,
     functions::CHECKS,
     certificates::CHECKS,
     bulk_data::CHECKS,

@@ -5,6 +5,7 @@ mod bulk_data;
 mod certificates;
 mod contexts;
 mod delete;
+mod firmware;
 mod functions;
 mod get;
 mod instances;

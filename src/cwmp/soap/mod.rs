@@ -18,7 +18,7 @@ pub(in crate::cwmp) use encode::Sink;
 pub use encode::encode;
 pub use envelope::{Envelope, Header, Message};
 pub use error::SoapError;
-pub use reshape::{Reshape, reshape_inform, restate_attributes};
+pub use reshape::{Reshape, drop_items, reshape_inform, restate_attributes};
 pub use sniff::sniff_device_id;
 pub use splice::{Edit, splice};
 

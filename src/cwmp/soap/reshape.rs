@@ -1,5 +1,5 @@
-//! Edits to an Inform and to the answer of GetParameterAttributes: what is taken out of them, put in, or said
-//! otherwise, as splices that leave all around them as it was.
+//! Edits to an Inform and to answers of CPEs: what is taken out of them, put in, or said otherwise, as splices
+//! that leave all around them as it was.
 //!
 //! This reads a body once more, and only where something in it must change.
 
@@ -31,14 +31,14 @@ pub fn reshape_inform(text: &str, limits: &Limits, reshape: &Reshape<'_>) -> Res
     in_message(text, limits, |name, cursor| match name {
         "Event" => {
             let mut array = Array::open(cursor);
-            array.items(cursor, "EventCode", reshape.drop_event)?;
+            array.items(cursor, &|child, text| child == "EventCode" && (reshape.drop_event)(text))?;
             let added: Vec<String> = reshape.add_events.iter().map(|event| array.event(event)).collect();
             array.close(text, &added, &mut edits);
             Ok(())
         }
         "ParameterList" => {
             let mut array = Array::open(cursor);
-            array.items(cursor, "Name", reshape.drop_parameter)?;
+            array.items(cursor, &|child, text| child == "Name" && (reshape.drop_parameter)(text))?;
             let added: Vec<String> =
                 reshape.add_parameters.iter().map(|it| array.parameter(text, it)).collect();
             array.close(text, &added, &mut edits);
@@ -47,6 +47,30 @@ pub fn reshape_inform(text: &str, limits: &Limits, reshape: &Reshape<'_>) -> Res
         _ => cursor.skip(),
     })?;
     edits.sort_by_key(|edit| edit.range.start);
+    Ok(edits)
+}
+
+/// The edits that take items out of an array of a message: those of which `drop` is true of one child, by its name
+/// and text.
+///
+/// # Errors
+/// If the text is no envelope within the limits.
+pub fn drop_items(
+    text: &str,
+    limits: &Limits,
+    array: &str,
+    drop: &dyn Fn(&str, &str) -> bool,
+) -> Result<Vec<Edit>, SoapError> {
+    let mut edits = Vec::new();
+    in_message(text, limits, |name, cursor| {
+        if name != array {
+            return cursor.skip();
+        }
+        let mut array = Array::open(cursor);
+        array.items(cursor, drop)?;
+        array.close(text, &[], &mut edits);
+        Ok(())
+    })?;
     Ok(edits)
 }
 
@@ -119,26 +143,23 @@ impl<'a> Array<'a> {
         Self { tag, name, end, item: None, values: Vec::new(), count: 0, dropped: Vec::new() }
     }
 
-    /// Reads the items; `key` is the child that tells them apart.
+    /// Reads the items; `dropped` is asked with each child of theirs, by name and text, but for values.
     fn items(
         &mut self,
         cursor: &mut Cursor<'a>,
-        key: &str,
-        dropped: &dyn Fn(&str) -> bool,
+        dropped: &dyn Fn(&str, &str) -> bool,
     ) -> Result<(), SoapError> {
         cursor.children(|_, cursor| {
             let begin = cursor.tag().start;
             self.item = Some(cursor.name());
             let mut drops = false;
             cursor.children(|name, cursor| {
-                if name == key {
-                    drops = dropped(&cursor.trimmed()?);
-                    return Ok(());
-                }
                 if name == "Value" {
                     self.values.push(cursor.tag());
+                    return cursor.skip();
                 }
-                cursor.skip()
+                drops |= dropped(name, &cursor.trimmed()?);
+                Ok(())
             })?;
             self.end = cursor.position();
             match drops {
@@ -276,6 +297,25 @@ mod tests {
         let nothing =
             Reshape { drop_event: NONE, add_events: &[], drop_parameter: NONE, add_parameters: &[] };
         assert_eq!(reshaped(&before, &nothing), before);
+    }
+
+    #[test]
+    fn items_are_taken_out_by_any_of_their_children() {
+        let events =
+            |inner: &str, n: u8| format!("<Event e:arrayType=\"c:EventStruct[{n}]\">{inner}</Event>");
+        let ours =
+            "<EventStruct><EventCode>M Download</EventCode><CommandKey>k&amp;1 </CommandKey></EventStruct>";
+        let before = inform(&events(&(event("1 BOOT") + ours + &event("7 TRANSFER COMPLETE")), 3), "");
+        let drop = |child: &str, text: &str| match child {
+            "CommandKey" => text == "k&1",
+            _ => text.starts_with("7 "),
+        };
+        let dropped = |array: &str| {
+            let edits = drop_items(&before, &Limits::default(), array, &drop).unwrap();
+            String::from_utf8(splice(before.as_bytes(), &edits)).unwrap()
+        };
+        assert_eq!(dropped("Event"), inform(&events(&event("1 BOOT"), 1), ""));
+        assert_eq!(dropped("TransferList"), before);
     }
 
     #[test]

@@ -9,12 +9,14 @@ use crate::identity::DeviceId;
 use super::core::{Cpe, Due, Settings};
 use super::model::Model;
 use super::quirks::Quirks;
+use super::transfers::Transfer;
 
 /// A CPE whose time stands still until it is told.
 pub(crate) struct Bench {
     cpe: Cpe,
     due: Vec<(u64, Due)>,
     now: WallTime,
+    fault_code: u32,
 }
 
 impl Bench {
@@ -34,7 +36,7 @@ impl Bench {
             DeviceId { serial_number: serial_number.into(), oui: "00256D".into(), ..DeviceId::default() };
         let mut cpe = Cpe::new(Arc::new(settings), id);
         cpe.boot(None, WallTime(0));
-        Self { cpe, due: Vec::new(), now: WallTime(0) }
+        Self { cpe, due: Vec::new(), now: WallTime(0), fault_code: 0 }
     }
 
     pub fn id(&self) -> DeviceId {
@@ -78,12 +80,30 @@ impl Bench {
         self.cpe.handle(request, self.now)
     }
 
+    /// What the device says of its own in a session; it is taken as answered.
+    pub fn next_request(&mut self) -> Option<Request<'static>> {
+        let request = self.cpe.next_request()?;
+        self.cpe.answered();
+        Some(request)
+    }
+
+    /// Files are loaded badly from now on, or well again: with this fault, 0 for none.
+    pub fn load_with(&mut self, fault_code: u32) {
+        self.fault_code = fault_code;
+    }
+
     /// The session is over; what the device does next takes its time and is then waiting to be told.
     pub fn close(&mut self) {
         let after = self.cpe.close(true);
         self.due.extend(after);
         for (milliseconds, due) in std::mem::take(&mut self.due) {
             self.now.0 += milliseconds;
+            let due = match due {
+                Due::Transferred(transfer) if self.fault_code != 0 => {
+                    Due::Transferred(Transfer { fault_code: self.fault_code, ..transfer })
+                }
+                due => due,
+            };
             self.cpe.due(due, self.now);
         }
     }

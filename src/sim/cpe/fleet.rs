@@ -20,7 +20,8 @@ use super::demands::{Every, Happening};
 use super::model::Model;
 use super::quirks::Quirks;
 use super::timers::{Alarm, Timers};
-use super::{session, wake};
+use super::transfers::Transfer;
+use super::{loading, session, wake};
 
 /// What a fleet is like; `new` fills in the usual.
 #[derive(Debug, Clone)]
@@ -48,6 +49,9 @@ pub struct FleetConfig {
     /// it doubles with each failure, ten times at most.
     pub retry_ms: u64,
     pub quirks: Quirks,
+    /// Firmware is really loaded, and must be one of [`image`](super::image()); else the version that it brings
+    /// is the file's name.
+    pub loads_images: bool,
     /// What happens to every CPE by itself, over and over.
     pub happenings: Vec<Every>,
 }
@@ -70,6 +74,7 @@ impl FleetConfig {
             start_spread_ms: 0,
             retry_ms: 5_000,
             quirks: Quirks::default(),
+            loads_images: false,
             happenings: Vec::new(),
         }
     }
@@ -321,9 +326,27 @@ impl Shared {
                 next = self.timers.next() => next,
                 () = self.stop.cancelled() => return,
             };
-            self.try_with(index, |slot| self.alarm(slot, index, alarm));
+            match alarm {
+                Alarm::Device(Due::Transferred(transfer))
+                    if self.config.loads_images && transfer.is_firmware() =>
+                {
+                    tokio::spawn(Arc::clone(&self).load(index, transfer));
+                    continue;
+                }
+                alarm => self.try_with(index, |slot| self.alarm(slot, index, alarm)),
+            };
             self.call_if_wanted(index);
         }
+    }
+
+    /// Loads firmware; how that ended the device tells.
+    async fn load(self: Arc<Self>, index: usize, transfer: Transfer) {
+        let transfer = tokio::select! {
+            transfer = loading::load(transfer) => transfer,
+            () = self.stop.cancelled() => return,
+        };
+        self.try_with(index, |slot| self.alarm(slot, index, Alarm::Device(Due::Transferred(transfer))));
+        self.call_if_wanted(index);
     }
 
     fn alarm(&self, slot: &mut Slot, index: usize, alarm: Alarm) {

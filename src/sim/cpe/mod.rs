@@ -10,7 +10,9 @@ mod demands;
 mod diagnostics;
 mod dress;
 mod fleet;
+mod image;
 mod inform;
+mod loading;
 mod model;
 mod names;
 mod objects;
@@ -23,6 +25,7 @@ mod wake;
 
 pub use demands::{Every, FaultRule, Happening};
 pub use fleet::{Fleet, FleetConfig, Statistics};
+pub use image::image;
 pub use model::{Model, ModelError, Node};
 pub use quirks::{Quirk, Quirks};
 

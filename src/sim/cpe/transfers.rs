@@ -1,5 +1,5 @@
 //! Download and Upload (TR-069 A.3.2.8, A.4.1.5): answered at once, done after the session, told by a
-//! TransferComplete. No file is fetched.
+//! TransferComplete. Only firmware is really loaded, and that by fleets that do so (`loading`).
 
 use crate::cwmp::rpc::{
     AllQueuedTransferStruct, Array, AutonomousTransferComplete, Download, DownloadResponse, Fault,
@@ -19,12 +19,18 @@ pub(super) struct Transfer {
     pub command_key: String,
     pub file_type: String,
     pub file_name: String,
+    pub url: String,
     /// 0 is success.
     pub fault_code: u32,
     pub complete_time: String,
 }
 
 impl Transfer {
+    /// Whether it is firmware that somebody has told the device to load.
+    pub fn is_firmware(&self) -> bool {
+        self.is_download && !self.autonomous && self.file_type.starts_with("1 ")
+    }
+
     /// The event that goes with `7 TRANSFER COMPLETE`.
     pub fn event(&self) -> &'static str {
         if self.is_download { "M Download" } else { "M Upload" }
@@ -44,6 +50,7 @@ impl Cpe {
             command_key: it.command_key.clone().into_owned(),
             file_type: it.file_type.clone().into_owned(),
             file_name,
+            url: it.url.clone().into_owned(),
             fault_code: 0,
             complete_time: String::new(),
         };
@@ -59,6 +66,7 @@ impl Cpe {
             command_key: it.command_key.clone().into_owned(),
             file_type: it.file_type.clone().into_owned(),
             file_name: String::new(),
+            url: it.url.clone().into_owned(),
             fault_code: 0,
             complete_time: String::new(),
         };
@@ -90,6 +98,7 @@ impl Cpe {
                 command_key: String::new(),
                 file_type: "1 Firmware Upgrade Image".into(),
                 file_name,
+                url: String::new(),
                 fault_code: 0,
                 complete_time: String::new(),
             },

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use crate::datamodel::Instantiated;
 use crate::datamodel::supported::{Secured, secured};
 
-use super::super::local::is_local;
+use super::super::local::is_own;
 use super::permission::Permission;
 use super::rights::Rights;
 
@@ -19,7 +19,7 @@ pub struct Models<'m> {
 impl<'m> Models<'m> {
     /// The model that holds a path.
     pub fn of(&self, path: &str) -> &'m Instantiated {
-        if is_local(path) { self.local } else { self.cpe }
+        if is_own(path, self.local) { self.local } else { self.cpe }
     }
 }
 
