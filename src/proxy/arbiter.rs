@@ -18,7 +18,7 @@ use super::io::{AcsReply, Output, Post, Reply};
 use super::outcome::Outcome;
 use super::own_transfers::{Own, is_transfer_end};
 use super::session::{HeldInform, InformedBy, Ours, Phase, Session, empty, refuse};
-use super::virtualised::{Addresses, attributes_for_acs, has_change};
+use super::virtualised::{Addresses, attributes_for_acs, has_change, spare_bodies};
 use super::wake::Call;
 
 impl Device {
@@ -185,7 +185,11 @@ impl Device {
         let inform = if relayed.leg.is_informed() { relayed.inform.take() } else { None };
         let last = matches!(said, AcsSaid::Empty);
         let text = inform.as_ref().map(|_| answering::text_of(&reply));
-        let passed = Reply { status: reply.status, headers: reply.headers, body: reply.body, close: false };
+        let mut headers = reply.headers;
+        if reply.status == 401 && (self.config.acs_calls.is_some() || !self.agent.attributes().is_empty()) {
+            spare_bodies(&mut headers);
+        }
+        let passed = Reply { status: reply.status, headers, body: reply.body, close: false };
         if let (Some(HeldInform { inform, told, .. }), Some(text)) = (inform, text) {
             self.remember_acknowledged(&inform, &text, out);
             self.acs_was_told(env, &inform, &told, out);

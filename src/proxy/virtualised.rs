@@ -11,6 +11,7 @@ use crate::agent::Agent;
 use crate::cwmp::rpc::{EventStruct, Inform, ParameterValueStruct, Request, Response};
 use crate::cwmp::soap::{self, Edit, Limits, Message, Reshape, SoapError};
 use crate::policy::Attributes;
+use crate::transport::http::without_auth_int;
 
 use super::io::Post;
 use super::session::HeldInform;
@@ -129,6 +130,16 @@ impl HeldInform {
         let told = for_acs.told.into_iter();
         self.told = told.filter(|name| spliced.is_some() || own(name)).collect();
         spliced
+    }
+}
+
+/// The ACS's challenge to the CPE where bodies may have to change: a digest that covers them is not offered, as long
+/// as there is another.
+pub(super) fn spare_bodies(headers: &mut [(String, String)]) {
+    for (_, value) in headers.iter_mut().filter(|(name, _)| name.eq_ignore_ascii_case("www-authenticate")) {
+        if let Some(spared) = without_auth_int(value) {
+            *value = spared;
+        }
     }
 }
 

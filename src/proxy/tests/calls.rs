@@ -310,3 +310,18 @@ fn what_the_acs_is_entitled_to_reaches_it_whoever_has_called() {
     line.authenticated = true;
     assert!(to_acs(&line.says_inform("6 CONNECTION REQUEST")).is_some(), "nobody here has called");
 }
+
+#[test]
+fn rfc7616_a_body_that_may_have_to_change_is_not_offered_a_digest_over_it() {
+    let mut line = Line::new();
+    line.informs("2 PERIODIC");
+    let session = line.device.session.as_ref().unwrap().id;
+    let challenge = "Digest realm=\"acs\", nonce=\"n\", qop=\"auth-int,auth\"";
+    let headers = vec![("WWW-Authenticate".to_owned(), challenge.to_owned())];
+    let reply = Ok(AcsReply { status: 401, headers, body: Bytes::new(), decoded_body: None });
+    let out = line.tell(Input::Acs { session, reply });
+    let reply =
+        out.iter().find_map(|it| if let Output::Reply { reply, .. } = it { Some(reply) } else { None });
+    let offered = &reply.expect("the challenge passes").headers[0].1;
+    assert_eq!(offered, "Digest realm=\"acs\", nonce=\"n\", qop=\"auth\"");
+}

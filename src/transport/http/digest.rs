@@ -230,6 +230,19 @@ fn quote(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"")
 }
 
+/// A challenge without `auth-int` among the protections that it offers, which covers the body, so that nobody on
+/// the way may change it. `None`: it offers none, or nothing else.
+pub fn without_auth_int(challenge: &str) -> Option<String> {
+    let at = challenge.to_ascii_lowercase().find("qop=")? + "qop=".len();
+    let (before, rest) = challenge.split_at(at);
+    let open = rest.strip_prefix('"')?;
+    let (offered, after) = open.split_once('"')?;
+    let all: Vec<&str> = offered.split(',').map(str::trim).collect();
+    let left: Vec<&str> = all.iter().copied().filter(|qop| !qop.eq_ignore_ascii_case("auth-int")).collect();
+    let changes = !left.is_empty() && left.len() < all.len();
+    changes.then(|| format!("{before}\"{}\"{after}", left.join(",")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -270,6 +283,18 @@ mod tests {
             let mut context = digest_auth::AuthContext::new("a\"b", "s", "/x?y=1");
             context.set_custom_cnonce("f00");
             assert_eq!(ours.response, prompt.respond(&context).unwrap().response, "{algorithm:?}");
+        }
+    }
+
+    #[test]
+    fn rfc7616_auth_int_is_taken_out_of_an_offer_that_has_something_else() {
+        let header = "Digest realm=\"a, qop\", QOP=\"auth, auth-int\", nonce=\"x\"";
+        let left = "Digest realm=\"a, qop\", QOP=\"auth\", nonce=\"x\"";
+        assert_eq!(without_auth_int(header).as_deref(), Some(left));
+        for header in
+            ["Digest qop=\"auth\"", "Digest qop=\"auth-int\"", "Digest qop=auth", "Basic realm=\"qop\""]
+        {
+            assert_eq!(without_auth_int(header), None, "{header}");
         }
     }
 

@@ -10,6 +10,6 @@ mod params;
 
 pub use basic::{basic_answer, parse_basic};
 pub use client_cert::{client_cert, parse_client_cert};
-pub use digest::{Algorithm, Authorization, Challenge, Credentials};
+pub use digest::{Algorithm, Authorization, Challenge, Credentials, without_auth_int};
 pub use forwarded::{Hop, Malformed, Node, forwarded, parse_forwarded};
 pub use nonces::{NONCE_SECONDS, Nonces, Use};
