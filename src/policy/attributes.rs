@@ -131,9 +131,12 @@ impl Attributes {
         }
     }
 
-    /// New firmware may have dropped attributes: all are set again, the ACS's too.
+    /// New firmware may have dropped attributes, and may take what the one before refused: all are set again, the
+    /// ACS's too.
     pub fn doubt(&mut self) {
-        self.known.values_mut().for_each(|watch| watch.cpe = None);
+        for watch in self.known.values_mut() {
+            (watch.cpe, watch.most) = (None, ACTIVE);
+        }
     }
 
     /// The ACS has acknowledged an Inform with these parameters. `changed`: it told of a change of values, so

@@ -31,6 +31,7 @@ pub struct Attend {
     waiting: VecDeque<Vec<Item>>,
     asked: Vec<Item>,
     attended: Vec<Attended>,
+    faults: usize,
 }
 
 impl Attend {
@@ -44,7 +45,7 @@ impl Attend {
 
     fn of(items: Vec<Item>) -> Self {
         let waiting = items.chunks(MAX_NAMES).map(<[Item]>::to_vec).collect();
-        Self { waiting, asked: Vec::new(), attended: Vec::new() }
+        Self { waiting, asked: Vec::new(), attended: Vec::new(), faults: 0 }
     }
 
     fn blame(&mut self, items: Vec<Item>) {
@@ -93,8 +94,14 @@ impl Plan for Attend {
         }
     }
 
-    fn faulted(&mut self, _: &mut View<'_>, _: &Fault<'_>) {
+    fn faulted(&mut self, _: &mut View<'_>, fault: &Fault<'_>) {
         let mut asked = std::mem::take(&mut self.asked);
+        self.faults += 1;
+        if matches!(fault.fault_code, METHOD_NOT_SUPPORTED | REQUEST_DENIED) || self.faults > MAX_FAULTS {
+            // It is not about single parameters.
+            asked.extend(std::mem::take(&mut self.waiting).into_iter().flatten());
+            return self.blame(asked);
+        }
         if asked.len() > 1 {
             let second = asked.split_off(asked.len() / 2);
             self.waiting.push_front(second);
@@ -123,3 +130,61 @@ impl Plan for Attend {
 
 /// Parameters in one RPC.
 const MAX_NAMES: usize = 64;
+/// Faults of one run that are looked into; a CPE with more is left alone with what is left.
+const MAX_FAULTS: usize = 24;
+/// Of TR-069 A.5.1.
+const METHOD_NOT_SUPPORTED: u32 = 9000;
+const REQUEST_DENIED: u32 = 9001;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::datamodel::{Instantiated, WallTime};
+    use crate::translation::{Access, Fixed};
+
+    /// Plays it against a CPE that answers each request so; returns what came of it, and how many RPCs it took.
+    fn played(
+        mut plan: Attend,
+        mut answer: impl FnMut(&[Item]) -> Result<(), u32>,
+    ) -> (Vec<Attended>, usize) {
+        let (mut cpe, mut local, access) = (Instantiated::default(), Fixed::default(), Access::for_us());
+        let mut view = View { cpe: &mut cpe, local: &mut local, access: &access, wall: WallTime(0) };
+        for rpcs in 0.. {
+            match plan.next(&mut view) {
+                Step::Done(_) => return (plan.attended.clone(), rpcs),
+                Step::Call(_) => match answer(&plan.asked.clone()) {
+                    Ok(()) => plan
+                        .answered(&mut view, &Response::SetParameterAttributesResponse(Default::default())),
+                    Err(code) => plan.faulted(&mut view, &Fault::of(code)),
+                },
+            }
+        }
+        unreachable!()
+    }
+
+    fn names(count: usize) -> Vec<(CompactString, u8)> {
+        (0..count).map(|number| (format!("Device.P{number}").into(), 2)).collect()
+    }
+
+    #[test]
+    fn a_cpe_that_refuses_one_parameter_is_asked_for_the_others() {
+        let bad = |items: &[Item]| items.iter().any(|(name, _)| name == "Device.P5");
+        let (attended, rpcs) =
+            played(Attend::set(names(8)), |items| if bad(items) { Err(9009) } else { Ok(()) });
+        assert_eq!(attended.iter().filter(|it| matches!(it, Attended::Set(_, 2))).count(), 7);
+        assert!(attended.contains(&Attended::Refused("Device.P5".into())));
+        assert_eq!(rpcs, 7);
+    }
+
+    #[test]
+    fn a_cpe_that_does_not_know_the_method_or_fails_throughout_is_left_alone() {
+        let (attended, rpcs) = played(Attend::set(names(200)), |_| Err(9000));
+        assert_eq!((attended.len(), rpcs), (200, 1));
+        let (attended, rpcs) = played(Attend::set(names(200)), |_| Err(9002));
+        assert_eq!(attended.len(), 200);
+        assert!(rpcs <= MAX_FAULTS + 1, "{rpcs} RPCs");
+        let read = Attend::read(names(3).into_iter().map(|(name, _)| name).collect());
+        let (attended, _) = played(read, |_| Err(9001));
+        assert_eq!(attended[2], Attended::Read("Device.P2".into(), None));
+    }
+}
