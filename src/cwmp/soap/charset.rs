@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::ops::Deref;
 
-use encoding_rs::{Encoding, UTF_8};
+use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
 use super::SoapError;
 
@@ -47,7 +47,7 @@ pub fn decode_charset<'a>(body: &'a [u8], content_type: Option<&str>) -> Result<
     // UTF-16 has a zero in one of the first two bytes of any markup: without it the name is a lie.
     let wide = body.iter().take(2).any(|byte| *byte == 0);
     let encoding = named.filter(|named| wide || named.is_ascii_compatible());
-    let encoding = encoding.unwrap_or(UTF_8);
+    let encoding = unmarked(body).or(encoding).unwrap_or(UTF_8);
     if encoding == UTF_8
         && let Ok(text) = std::str::from_utf8(body)
     {
@@ -57,6 +57,15 @@ pub fn decode_charset<'a>(body: &'a [u8], content_type: Option<&str>) -> Result<
     // ASCII in any of these encodings is the same text in the same bytes.
     let original = body.is_ascii() && text.len() == body.len();
     Ok(Text { text, offset: 0, original })
+}
+
+/// UTF-16 without a mark, as its first character tells (XML 1.0 F.1): markup can be nothing else.
+fn unmarked(body: &[u8]) -> Option<&'static Encoding> {
+    match body {
+        [b'<', 0, ..] => Some(UTF_16LE),
+        [0, b'<', ..] => Some(UTF_16BE),
+        _ => None,
+    }
 }
 
 fn charset_parameter(content_type: &str) -> Option<&str> {

@@ -65,6 +65,17 @@ fn x19_x31_missing_and_reordered_elements_cost_nothing() {
 }
 
 #[test]
+fn x24_an_inform_in_utf_16_is_one_without_mark_and_whatever_is_said_of_it() {
+    let device = "<DeviceId><OUI>00256D</OUI><ProductClass/><SerialNumber>S</SerialNumber></DeviceId>";
+    let body = wrap(&format!("<cwmp:Inform>{device}</cwmp:Inform>"));
+    for order in [u16::to_le_bytes, u16::to_be_bytes] {
+        let wide: Vec<u8> = body.encode_utf16().flat_map(order).collect();
+        assert_eq!(sniff_device_id(&wide).unwrap().serial_number, "S");
+        assert!(decode_charset(&wide, Some("text/xml; charset=utf-8")).unwrap().splice_offset().is_none());
+    }
+}
+
+#[test]
 fn x25_latin_1_bytes_cost_a_character_and_not_the_message() {
     let mut body = wrap("<cwmp:Reboot><CommandKey>x</CommandKey></cwmp:Reboot>").into_bytes();
     let at = body.windows(3).position(|window| window == b">x<").unwrap() + 1;
