@@ -118,7 +118,8 @@ impl Collector {
         if upload.method != "POST" {
             headers.push(("Content-Length".into(), body.len().to_string()));
         }
-        let request = HttpRequest { method: upload.method, target: url.target.clone(), headers, body };
+        let request =
+            HttpRequest { method: upload.method, target: url.target.clone(), headers: headers.into(), body };
         Ok(client.send(request).await?)
     }
 }

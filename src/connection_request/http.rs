@@ -81,12 +81,7 @@ async fn get(url: &HttpUrl, authorization: Option<String>, limits: &Limits) -> R
 
 /// Digest if it is offered, else basic.
 fn answer(reply: &HttpReply, url: &HttpUrl, who: Credentials<'_>) -> Result<String, Failure> {
-    let offers: Vec<&str> = reply
-        .headers
-        .iter()
-        .filter(|(name, _)| name.eq_ignore_ascii_case("www-authenticate"))
-        .map(|(_, value)| value.as_str())
-        .collect();
+    let offers: Vec<&str> = reply.headers.all("www-authenticate").collect();
     if let Some(challenge) = offers.iter().find_map(|offer| Challenge::parse(offer)) {
         return Ok(challenge.answer(who, "GET", &url.target));
     }

@@ -231,8 +231,12 @@ async fn who_comes_when_too_many_load_is_told_to_come_again() {
     let url = HttpUrl::parse(&link).unwrap();
     let limits = HttpLimits { connect: Duration::from_secs(5), answer: Duration::from_secs(5), body: 0 };
     let mut slow = HttpClient::connect(&url, None, limits).await.unwrap();
-    let request =
-        HttpRequest { method: "GET", target: url.target.clone(), headers: Vec::new(), body: Bytes::new() };
+    let request = HttpRequest {
+        method: "GET",
+        target: url.target.clone(),
+        headers: Default::default(),
+        body: Bytes::new(),
+    };
     let mut download = slow.receive(request).await.unwrap();
     let mut got = download.piece().await.unwrap().unwrap().len();
     let refused = ask(&link, "GET", &[]).await;

@@ -1,19 +1,18 @@
 //! The answer to a server's challenge: digest if it is offered, else basic, which goes to nobody in the clear.
 
-use crate::transport::http::{Challenge, Credentials, basic_answer};
+use crate::transport::http::{Challenge, Credentials, Headers, basic_answer};
 
 use super::url::HttpUrl;
 
 /// The `Authorization` for a request that was answered with 401 and these headers; `None` where the server takes
 /// nothing that could be given.
 pub fn authorization(
-    headers: &[(String, String)],
+    headers: &Headers,
     url: &HttpUrl,
     method: &str,
     (user, password): (&str, &str),
 ) -> Option<String> {
-    let offers = headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("www-authenticate"));
-    let offers: Vec<&str> = offers.map(|(_, value)| value.as_str()).collect();
+    let offers: Vec<&str> = headers.all("www-authenticate").collect();
     if let Some(challenge) = offers.iter().find_map(|offer| Challenge::parse(offer)) {
         let mut random = [0; 8];
         // A nonce of zeros would only cost the protection against chosen challenges.

@@ -11,11 +11,13 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use thiserror::Error;
 
+use crate::transport::http::Headers;
+
+use super::headers::{put, received};
 use super::host::Host;
 use super::stream::Stream;
 use super::tls::TlsClient;
@@ -26,7 +28,7 @@ use super::url::HttpUrl;
 pub struct HttpRequest {
     pub method: &'static str,
     pub target: String,
-    pub headers: Vec<(String, String)>,
+    pub headers: Headers,
     pub body: Bytes,
 }
 
@@ -34,7 +36,7 @@ pub struct HttpRequest {
 #[derive(Debug, Clone)]
 pub struct HttpReply {
     pub status: u16,
-    pub headers: Vec<(String, String)>,
+    pub headers: Headers,
     pub body: Bytes,
     /// The server ends the connection after this answer.
     pub close: bool,
@@ -43,7 +45,7 @@ pub struct HttpReply {
 impl HttpReply {
     /// The first header of that name.
     pub fn header(&self, name: &str) -> Option<&str> {
-        header(&self.headers, name)
+        self.headers.get(name)
     }
 }
 
@@ -112,6 +114,7 @@ impl HttpClient {
         let stream = stream.map_err(|error| failed(error.to_string()))?;
         let (sender, connection) = http1::Builder::new()
             .title_case_headers(true)
+            .preserve_header_case(true)
             .max_buf_size(BUFFER)
             .handshake(TokioIo::new(stream))
             .await
@@ -154,7 +157,7 @@ impl HttpClient {
         };
         let moved = tokio::time::timeout(patience, moving(&mut self.connection, exchange));
         let (head, body) = moved.await.map_err(|_| HttpError::Slow(patience))??.into_parts();
-        let (status, headers) = (head.status.as_u16(), texts(&head.headers));
+        let (status, headers) = (head.status.as_u16(), received(&head.headers, head.extensions));
         Ok(HttpDownload { status, headers, body, connection: &mut self.connection, patience })
     }
 
@@ -168,12 +171,10 @@ impl HttpClient {
             // An empty POST says its length too: servers ask for it, and sniffers of CWMP look at it.
             built = built.header(hyper::header::CONTENT_LENGTH, request.body.len());
         }
-        for (name, value) in &request.headers {
-            let name = HeaderName::from_bytes(name.as_bytes()).map_err(|error| invalid(&error))?;
-            let value = HeaderValue::from_bytes(value.as_bytes()).map_err(|error| invalid(&error))?;
-            built = built.header(name, value);
-        }
-        built.body(Full::new(request.body)).map_err(|error| invalid(&error))
+        let built = built.body(Full::new(request.body)).map_err(|error| invalid(&error))?;
+        let (mut head, body) = built.into_parts();
+        put(request.headers, &mut head.headers, &mut head.extensions).map_err(|error| invalid(&error))?;
+        Ok(Request::from_parts(head, body))
     }
 }
 
@@ -189,7 +190,7 @@ fn tls_of<'t>(url: &HttpUrl, tls: Option<&'t TlsClient>) -> Result<Option<&'t Tl
 /// An answer whose body is taken piece by piece.
 pub struct HttpDownload<'c> {
     pub status: u16,
-    pub headers: Vec<(String, String)>,
+    pub headers: Headers,
     body: Incoming,
     connection: &'c mut Connection,
     patience: Duration,
@@ -198,7 +199,7 @@ pub struct HttpDownload<'c> {
 impl HttpDownload<'_> {
     /// The first header of that name.
     pub fn header(&self, name: &str) -> Option<&str> {
-        header(&self.headers, name)
+        self.headers.get(name)
     }
 
     /// The next piece of the body; `None` at its end.
@@ -239,20 +240,11 @@ async fn ended(connection: &mut Connection) {
     }
 }
 
-fn texts(headers: &HeaderMap) -> Vec<(String, String)> {
-    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect()
-}
-
-fn header<'h>(headers: &'h [(String, String)], name: &str) -> Option<&'h str> {
-    headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
-}
-
 async fn collect(response: Response<Incoming>, most: usize) -> Result<HttpReply, HttpError> {
     let (head, body) = response.into_parts();
-    let headers = texts(&head.headers);
-    let close =
-        headers.iter().any(|(name, value)| name == "connection" && value.eq_ignore_ascii_case("close"));
+    let headers = received(&head.headers, head.extensions);
+    let is_close = |option: &str| option.trim().eq_ignore_ascii_case("close");
+    let close = headers.all("connection").any(|value| value.split(',').any(is_close));
     let body = Limited::new(body, most).collect().await.map_err(|error| {
         if error.is::<LengthLimitError>() {
             HttpError::TooLarge(most)

@@ -11,6 +11,7 @@ use crate::cwmp::rpc::{
 };
 use crate::cwmp::soap::{self, Envelope, Header, Message};
 use crate::relay::{AcsSaid, CpeSaid, Turn};
+use crate::transport::http::Headers;
 
 use super::answering;
 use super::device::{Device, decoded, name_of};
@@ -184,6 +185,9 @@ impl Device {
         let turn = relayed.leg.from_acs(said);
         let inform = if relayed.leg.is_informed() { relayed.inform.take() } else { None };
         let last = matches!(said, AcsSaid::Empty);
+        if turn == Turn::Acs && relayed.leg.awaits_inform() {
+            out.push(Output::InformAgain(session.id));
+        }
         let text = inform.as_ref().map(|_| answering::text_of(&reply));
         let mut headers = reply.headers;
         if reply.status == 401 && (self.config.acs_calls.is_some() || !self.agent.attributes().is_empty()) {
@@ -428,7 +432,8 @@ impl Device {
         let namespace = self.session.as_ref().map_or("", |session| session.namespace.as_str());
         let mut body = Vec::with_capacity(1_024);
         soap::encode(&mut body, &Envelope::of(namespace, header, message));
-        let headers = vec![("Content-Type".into(), "text/xml; charset=\"utf-8\"".into())];
+        let mut headers = Headers::default();
+        headers.push("Content-Type", "text/xml; charset=\"utf-8\"");
         Reply { status: 200, headers, body: Bytes::from(body), close: false }
     }
 }

@@ -77,7 +77,7 @@ impl Device {
         match input {
             Input::Post(post) => self.post(env, post, out),
             Input::Acs { session, reply } => self.acs(env, session, reply, out),
-            Input::CpeGone { session } => self.cpe_gone(env, session, out),
+            Input::CpeGone { session, roams } => self.cpe_gone(env, session, roams, out),
             Input::CpeHalfClosed { session } => self.cpe_half_closed(env, session, out),
             Input::Record(bytes, integrity, shown) => {
                 self.tell(env, agent::Input::Record { bytes, integrity, shown }, out);
@@ -147,15 +147,15 @@ impl Device {
 
     /// The CPE's connection is gone. A session may go on over another one, so only what hung on the
     /// connection is settled: a POST that awaits its answer, a parked one above all.
-    fn cpe_gone(&mut self, env: &Env, id: SessionId, out: &mut Vec<Output>) {
+    fn cpe_gone(&mut self, env: &Env, id: SessionId, roams: bool, out: &mut Vec<Output>) {
         let Some(session) = self.session.as_mut().filter(|session| session.id == id) else {
             return;
         };
         let lingers = matches!(&session.phase, Phase::Relayed(relayed) if relayed.lingers);
         if session.waiting.take().is_some() {
             self.end_session(env, Outcome::CpeGone, out);
-        } else if lingers {
-            // It had nothing more to ask.
+        } else if lingers && !roams {
+            // It had nothing more to ask. One that makes a connection for each POST may have.
             self.end_session(env, Outcome::Complete, out);
         }
     }
@@ -223,10 +223,13 @@ impl Device {
             }
             Phase::Ours(Ours { parked_until: Some(_), .. }) => self.finish(env, out),
             _ => {
+                let lingers = matches!(&session.phase, Phase::Relayed(relayed) if relayed.lingers);
                 if session.waiting.is_some() {
                     self.reply(refuse(503), out);
                 }
-                self.end_session(env, Outcome::TimedOut, out);
+                // It was held up, and had nothing more to ask.
+                let outcome = if lingers { Outcome::Complete } else { Outcome::TimedOut };
+                self.end_session(env, outcome, out);
             }
         }
     }

@@ -12,6 +12,7 @@ use crate::datamodel::{Firmware, FirmwareId};
 use crate::durable::{Change, Token};
 use crate::identity::EndpointId;
 use crate::transport::client::Client;
+use crate::transport::http::Headers;
 use crate::usp::Shown;
 use crate::usp::record::Integrity;
 use crate::usp::record::session::{Secure, Secured};
@@ -38,7 +39,7 @@ pub struct Post {
     /// Path and query as the CPE asked for them: its digest answer covers them.
     pub target: String,
     /// End-to-end headers, ours removed.
-    pub headers: Vec<(String, String)>,
+    pub headers: Headers,
     /// The body in identity coding: what is decoded.
     pub body: Bytes,
     /// The body as received where it came compressed: what is relayed.
@@ -47,13 +48,13 @@ pub struct Post {
 
 impl Post {
     pub(super) fn content_type(&self) -> Option<&str> {
-        header(&self.headers, "content-type")
+        self.headers.get("content-type")
     }
 
     /// Gives it another body, if there is one, in identity coding.
     pub(super) fn edit(&mut self, body: Option<Bytes>) {
         if let Some(body) = body {
-            self.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("content-encoding"));
+            self.headers.remove("content-encoding");
             (self.body, self.original_body) = (body, None);
         }
     }
@@ -63,7 +64,7 @@ impl Post {
 #[derive(Debug, Clone)]
 pub struct AcsReply {
     pub status: u16,
-    pub headers: Vec<(String, String)>,
+    pub headers: Headers,
     pub body: Bytes,
     /// The body in identity coding where the ACS compressed it.
     pub decoded_body: Option<Bytes>,
@@ -71,7 +72,7 @@ pub struct AcsReply {
 
 impl AcsReply {
     pub(super) fn content_type(&self) -> Option<&str> {
-        header(&self.headers, "content-type")
+        self.headers.get("content-type")
     }
 
     pub(super) fn text(&self) -> &Bytes {
@@ -87,7 +88,7 @@ pub struct AcsFailure(pub String);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
     pub status: u16,
-    pub headers: Vec<(String, String)>,
+    pub headers: Headers,
     pub body: Bytes,
     /// Close the connection after it: the session failed and the CPE shall retry.
     pub close: bool,
@@ -118,6 +119,8 @@ pub enum Input {
     /// The CPE's connection has ended.
     CpeGone {
         session: SessionId,
+        /// The session has gone on over another connection before, and may again.
+        roams: bool,
     },
     /// The CPE has closed its sending side: nothing more will come over its connection.
     CpeHalfClosed {
@@ -171,9 +174,12 @@ pub enum Output {
     ToAcs {
         session: SessionId,
         target: String,
-        headers: Vec<(String, String)>,
+        headers: Headers,
         body: Bytes,
     },
+    /// The ACS has challenged the CPE, or asked for its Inform again: the CPE repeats it in the same session
+    /// (TR-069 3.7.1.1).
+    InformAgain(SessionId),
     /// The session is over: forget its cookie, close its leg to the ACS.
     EndSession(SessionId),
     Send {
@@ -232,8 +238,4 @@ pub enum Output {
         milliseconds: u64,
     },
     Log(String),
-}
-
-fn header<'h>(headers: &'h [(String, String)], name: &str) -> Option<&'h str> {
-    headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
 }

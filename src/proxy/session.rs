@@ -9,6 +9,7 @@ use crate::agent::RpcId;
 use crate::cwmp::rpc::{Inform, Request};
 use crate::relay::Leg;
 use crate::transport::client::Client;
+use crate::transport::http::Headers;
 
 use super::io::{Bodies, ExchangeId, Post, Reply, SessionId};
 use super::wake::Call;
@@ -172,12 +173,12 @@ impl Ours {
 
 /// The empty answer that ends a session.
 pub(super) fn empty() -> Reply {
-    Reply { status: 204, headers: Vec::new(), body: Bytes::new(), close: false }
+    Reply { status: 204, headers: Headers::default(), body: Bytes::new(), close: false }
 }
 
 /// An HTTP error that makes the CPE end its session and retry later.
 pub(super) fn refuse(status: u16) -> Reply {
-    Reply { status, headers: Vec::new(), body: Bytes::new(), close: true }
+    Reply { status, headers: Headers::default(), body: Bytes::new(), close: true }
 }
 
 /// RPC names kept for the line that is logged when a session ends.

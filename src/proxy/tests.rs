@@ -159,6 +159,7 @@ impl World {
                 self.firmwares.entry(id).or_default().merge(&firmware);
             }
             Output::EndSession(_)
+            | Output::InformAgain(_)
             | Output::Wake { .. }
             | Output::AcsCallAnswer { .. }
             | Output::Onboarded
@@ -231,7 +232,7 @@ impl World {
         self.cpe = Cpe::Waits(exchange);
         let session = SessionId(self.session);
         let target = "/".to_owned();
-        let (client, headers) = (Arc::default(), Vec::new());
+        let (client, headers) = (Arc::default(), Default::default());
         let authenticated = false;
         let original_body = None;
         let post = Post { session, exchange, client, authenticated, target, headers, body, original_body };
@@ -260,7 +261,7 @@ impl World {
             Bytes::new()
         };
         let status = if body.is_empty() { 204 } else { 200 };
-        let reply = AcsReply { status, headers: Vec::new(), body, decoded_body: None };
+        let reply = AcsReply { status, headers: Default::default(), body, decoded_body: None };
         self.tell(Input::Acs { session, reply: Ok(reply) });
     }
 
@@ -306,7 +307,7 @@ impl World {
         if self.cpe != Cpe::Idle {
             self.cpe = Cpe::Idle;
             self.bench.close();
-            self.tell(Input::CpeGone { session: SessionId(self.session) });
+            self.tell(Input::CpeGone { session: SessionId(self.session), roams: false });
         }
     }
 

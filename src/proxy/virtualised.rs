@@ -11,7 +11,7 @@ use crate::agent::Agent;
 use crate::cwmp::rpc::{EventStruct, Inform, ParameterValueStruct, Request, Response};
 use crate::cwmp::soap::{self, Edit, Limits, Message, Reshape, SoapError};
 use crate::policy::Attributes;
-use crate::transport::http::without_auth_int;
+use crate::transport::http::{Headers, without_auth_int};
 
 use super::io::Post;
 use super::session::HeldInform;
@@ -135,12 +135,8 @@ impl HeldInform {
 
 /// The ACS's challenge to the CPE where bodies may have to change: a digest that covers them is not offered, as long
 /// as there is another.
-pub(super) fn spare_bodies(headers: &mut [(String, String)]) {
-    for (_, value) in headers.iter_mut().filter(|(name, _)| name.eq_ignore_ascii_case("www-authenticate")) {
-        if let Some(spared) = without_auth_int(value) {
-            *value = spared;
-        }
-    }
+pub(super) fn spare_bodies(headers: &mut Headers) {
+    headers.restate("www-authenticate", without_auth_int);
 }
 
 /// Whether a parameter says where the CPE takes connection requests.
@@ -165,10 +161,8 @@ pub(super) fn attributes_for_acs(attributes: &Attributes, post: &Post) -> Option
 /// The body with edits; `None` where there are none, or must be none: of text that was transcoded the places are not
 /// known, and what the CPE has hashed (auth-int) must stay.
 pub(super) fn edited(post: &Post, edits: impl FnOnce(&str) -> Result<Vec<Edit>, SoapError>) -> Option<Bytes> {
-    let hashed = |(name, value): &(String, String)| {
-        name.eq_ignore_ascii_case("authorization") && value.contains("auth-int")
-    };
-    if post.headers.iter().any(hashed) {
+    let says = |value: &Bytes| value.windows(AUTH_INT.len()).any(|part| part.eq_ignore_ascii_case(AUTH_INT));
+    if post.headers.iter().any(|(name, value)| name.eq_ignore_ascii_case("authorization") && says(value)) {
         return None;
     }
     let text = soap::decode_charset(&post.body, post.content_type()).ok()?;
@@ -177,5 +171,6 @@ pub(super) fn edited(post: &Post, edits: impl FnOnce(&str) -> Result<Vec<Edit>, 
     (!edits.is_empty()).then(|| [mark, &soap::splice(rest, &edits)].concat().into())
 }
 
+const AUTH_INT: &[u8] = b"auth-int";
 const ADDRESS: &str = ".ManagementServer.ConnectionRequestURL";
 const VALUE_CHANGE: &str = "4 VALUE CHANGE";

@@ -140,6 +140,11 @@ impl Leg {
         self.held_up && !self.device_ends
     }
 
+    /// Whether the CPE is to repeat its Inform in this session: what it got was none that opens or refuses it.
+    pub fn awaits_inform(&self) -> bool {
+        self.has_only_informed()
+    }
+
     /// Whether the CPE awaits the answer to the Inform that is to open the session.
     fn has_only_informed(&self) -> bool {
         !self.informed && self.last == Some(CpeSaid::Inform)

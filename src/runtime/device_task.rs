@@ -229,6 +229,7 @@ impl<'s, S: Store> DeviceTask<'s, S> {
             Output::ToAcs { session, target, headers, body } => {
                 self.forward(session, AcsRequest { target, headers, body });
             }
+            Output::InformAgain(session) => config.routes.expect_inform(session, true),
             Output::EndSession(session) => {
                 config.routes.close(session);
                 if self.leg.as_ref().is_some_and(|leg| leg.session == session) {

@@ -8,9 +8,10 @@ use tokio::sync::oneshot;
 
 use crate::cwmp::soap::sniff_device_id;
 use crate::identity::DeviceId;
-use crate::proxy::{ExchangeId, Input, Post, Reply, SessionId};
+use crate::proxy::{ExchangeId, Input, Post, Reply};
 use crate::southbound::{ConnectionId, CpeHandler, CpeReply, CpeRequest};
 use crate::store::Store;
+use crate::transport::http::Headers;
 
 use super::fleet::Fleet;
 use super::mailbox::Letter;
@@ -29,12 +30,14 @@ impl<S: Store> Doorman<S> {
     }
 
     /// An Inform opens a session, whatever cookie came with it (quirk C04), unless it repeats the one that
-    /// opened the session: the answer to an ACS's challenge.
+    /// opened the session: the answer to an ACS's challenge, or to its "retry request".
     fn open(&self, request: &CpeRequest, device: &DeviceId) -> (String, Route) {
         let endpoint = device.endpoint_id();
-        let answers = request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"));
         match self.routes.find(request.cookie.as_deref(), request.connection) {
-            Some((cookie, route)) if route.endpoint == endpoint && answers => (cookie, route),
+            Some((cookie, route)) if route.endpoint == endpoint && route.again => {
+                self.routes.expect_inform(route.session, false);
+                (cookie, route)
+            }
             _ => self.routes.open(endpoint, request.connection),
         }
     }
@@ -94,22 +97,22 @@ impl<S: Store> CpeHandler for Doorman<S> {
     }
 
     fn half_closed(&self, connection: ConnectionId) {
-        self.tell(connection, |session| Input::CpeHalfClosed { session });
+        self.tell(connection, |route| Input::CpeHalfClosed { session: route.session });
     }
 
     fn gone(&self, connection: ConnectionId) {
-        self.tell(connection, |session| Input::CpeGone { session });
+        self.tell(connection, |route| Input::CpeGone { session: route.session, roams: route.roams });
         self.routes.forget_connection(connection);
     }
 }
 
 impl<S: Store> Doorman<S> {
-    fn tell(&self, connection: ConnectionId, input: impl FnOnce(SessionId) -> Input) {
-        let Some(route) = self.routes.on(connection) else { return };
-        let letter = Letter::Input(input(route.session));
-        if let Err(reason) = self.fleet.deliver(&route.endpoint, None, letter) {
-            tracing::debug!(endpoint = %route.endpoint, %reason, "a device was not told of its connection");
-        }
+    fn tell(&self, connection: ConnectionId, input: impl FnOnce(&Route) -> Input) {
+        self.routes.on(connection, |route| {
+            if let Err(reason) = self.fleet.deliver(&route.endpoint, None, Letter::Input(input(route))) {
+                tracing::debug!(endpoint = %route.endpoint, %reason, "a device was not told of its connection");
+            }
+        });
     }
 }
 
@@ -118,10 +121,11 @@ fn to_cpe(reply: Reply, cookie: Option<String>) -> CpeReply {
 }
 
 fn refusal(status: u16, why: &'static str) -> CpeReply {
+    let text = vec![("Content-Type".to_owned(), "text/plain".to_owned())];
     let (headers, body) = if status == 204 {
-        (Vec::new(), Bytes::new())
+        (Headers::default(), Bytes::new())
     } else {
-        (vec![("Content-Type".into(), "text/plain".into())], Bytes::from_static(why.as_bytes()))
+        (text.into(), Bytes::from_static(why.as_bytes()))
     };
     CpeReply { status, headers, body, close: status != 204, cookie: None }
 }

@@ -28,6 +28,10 @@ pub(super) struct Route {
     pub session: SessionId,
     pub endpoint: EndpointId,
     pub connection: ConnectionId,
+    /// The session has gone on over another connection before: the end of one says little.
+    pub roams: bool,
+    /// The ACS's answer to the Inform was to repeat it: the next one is this session's too.
+    pub again: bool,
 }
 
 impl Routes {
@@ -38,7 +42,8 @@ impl Routes {
 
     /// Opens a session and gives its cookie.
     pub(super) fn open(&self, endpoint: EndpointId, connection: ConnectionId) -> (String, Route) {
-        let route = Route { session: SessionId(self.number()), endpoint, connection };
+        let route =
+            Route { session: SessionId(self.number()), endpoint, connection, roams: false, again: false };
         let cookie = session_name();
         self.sessions.insert(route.session, cookie.clone());
         self.cookies.insert(cookie.clone(), route.clone());
@@ -61,6 +66,7 @@ impl Routes {
         let mut route = self.cookies.get_mut(&cookie)?;
         // A session that goes on over another connection hangs on that one from now on.
         let moved = std::mem::replace(&mut route.connection, connection) != connection;
+        route.roams |= moved;
         let found = route.clone();
         drop(route);
         if moved {
@@ -69,11 +75,20 @@ impl Routes {
         Some((cookie, found))
     }
 
-    /// The session that hangs on a connection.
-    pub(super) fn on(&self, connection: ConnectionId) -> Option<Route> {
+    /// Whether the next Inform of the CPE goes on with this session.
+    pub(super) fn expect_inform(&self, session: SessionId, again: bool) {
+        let Some(cookie) = self.sessions.get(&session) else { return };
+        if let Some(mut route) = self.cookies.get_mut(&*cookie) {
+            route.again = again;
+        }
+    }
+
+    /// Does something for the session that hangs on a connection, which cannot go on over another one meanwhile:
+    /// what is told of a connection's end must not come after a POST over the next.
+    pub(super) fn on<T>(&self, connection: ConnectionId, then: impl FnOnce(&Route) -> T) -> Option<T> {
         let cookie = self.connections.get(&connection)?.clone();
         let route = self.cookies.get(&cookie)?;
-        (route.connection == connection).then(|| route.clone())
+        (route.connection == connection).then(|| then(&route))
     }
 
     /// The connection has ended; a session may go on over another one.
@@ -123,9 +138,21 @@ mod tests {
         assert_eq!(routes.find(None, ConnectionId(1)).unwrap().1, route);
         assert_eq!(routes.find(Some("forged"), ConnectionId(2)), None);
         let moved = routes.find(Some(&cookie), ConnectionId(2)).unwrap().1;
-        assert_eq!(moved.connection, ConnectionId(2));
-        assert_eq!(routes.on(ConnectionId(2)).unwrap().session, route.session);
-        assert_eq!(routes.on(ConnectionId(1)), None);
+        assert_eq!((moved.connection, moved.roams), (ConnectionId(2), true));
+        assert_eq!(routes.on(ConnectionId(2), |on| on.session), Some(route.session));
+        assert_eq!(routes.on(ConnectionId(1), |on| on.session), None);
+    }
+
+    #[test]
+    fn a_session_takes_another_inform_only_while_the_acs_has_asked_for_it() {
+        let routes = Routes::default();
+        let (cookie, route) = routes.open(endpoint(), ConnectionId(1));
+        let again = || routes.find(Some(&cookie), ConnectionId(1)).unwrap().1.again;
+        assert!(!again());
+        routes.expect_inform(route.session, true);
+        assert!(again());
+        routes.expect_inform(route.session, false);
+        assert!(!again());
     }
 
     #[test]

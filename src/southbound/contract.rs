@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use crate::identity::DeviceId;
 use crate::transport::client::Client;
+use crate::transport::http::Headers;
 
 /// One TCP connection of a CPE.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -27,7 +28,7 @@ pub struct CpeRequest {
     /// Path and query as asked for.
     pub target: String,
     /// End-to-end headers, without cookies, and without credentials that were meant for this door.
-    pub headers: Vec<(String, String)>,
+    pub headers: Headers,
     /// The body in identity coding.
     pub body: Bytes,
     /// The body as received, where it came compressed.
@@ -38,7 +39,7 @@ pub struct CpeRequest {
 #[derive(Debug, Clone)]
 pub struct CpeReply {
     pub status: u16,
-    pub headers: Vec<(String, String)>,
+    pub headers: Headers,
     pub body: Bytes,
     /// Ends the connection after the answer.
     pub close: bool,

@@ -1,23 +1,21 @@
 //! Which headers pass between CPE and ACS.
 
 use hyper::HeaderMap;
+use hyper::http::request::Parts;
 
-/// The end-to-end headers of a CPE's request (RFC 9110 7.6.1), as pairs. Cookies stay here: the gateway keeps
+use crate::net::received;
+use crate::transport::http::Headers;
+
+/// The end-to-end headers of a CPE's request (RFC 9110 7.6.1). Cookies stay here: the gateway keeps
 /// the ACS's for the session.
-pub(super) fn end_to_end(headers: &HeaderMap, hide_authorization: bool) -> Vec<(String, String)> {
-    let named = named_by_connection(headers);
-    let stays = |name: &str| {
-        HELD.contains(&name)
-            || tells_of_clients(name)
-            || named.iter().any(|held| held == name)
-            || (hide_authorization && name == "authorization")
-    };
-    let pairs = headers.iter().filter(|(name, _)| !stays(name.as_str()));
-    pairs
-        .map(|(name, value)| {
-            (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
-        })
-        .collect()
+pub(super) fn end_to_end(head: Parts, hide_authorization: bool) -> Headers {
+    let mut headers = received(&head.headers, head.extensions);
+    headers.leave_hop();
+    headers.retain(|name| {
+        let hidden = hide_authorization && name == "authorization";
+        !(hidden || HELD.contains(&name) || tells_of_clients(name))
+    });
+    headers
 }
 
 /// The value of one of our own cookies.
@@ -36,11 +34,6 @@ pub(super) fn content_coding(headers: &HeaderMap) -> Option<String> {
     lines.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).reduce(|a, b| a + "," + &b)
 }
 
-fn named_by_connection(headers: &HeaderMap) -> Vec<String> {
-    let all = headers.get_all("connection").iter().filter_map(|value| value.to_str().ok());
-    all.flat_map(|value| value.split(',')).map(|name| name.trim().to_ascii_lowercase()).collect()
-}
-
 /// Headers by which fronts tell of clients. What a front said is known by now; a CPE that sends them lies,
 /// and the ACS would believe it of us. Servers that read `_` as `-` take the one for the other.
 fn tells_of_clients(name: &str) -> bool {
@@ -49,21 +42,8 @@ fn tells_of_clients(name: &str) -> bool {
     known.contains(&name.as_str()) || name.starts_with("x-forwarded-")
 }
 
-/// Headers of one hop, and those that each side makes itself.
-const HELD: [&str; 12] = [
-    "host",
-    "connection",
-    "keep-alive",
-    "proxy-connection",
-    "proxy-authorization",
-    "transfer-encoding",
-    "te",
-    "trailer",
-    "upgrade",
-    "expect",
-    "content-length",
-    "cookie",
-];
+/// Headers that each side makes itself, besides those of one hop.
+const HELD: [&str; 4] = ["host", "proxy-authorization", "expect", "cookie"];
 
 #[cfg(test)]
 mod tests {
@@ -77,6 +57,12 @@ mod tests {
         map
     }
 
+    fn parts(map: &HeaderMap) -> Parts {
+        let (mut parts, ()) = hyper::Request::new(()).into_parts();
+        parts.headers = map.clone();
+        parts
+    }
+
     #[test]
     fn only_end_to_end_headers_reach_the_acs() {
         let map = map(&[
@@ -87,7 +73,10 @@ mod tests {
             ("soapaction", ""),
             ("authorization", "Digest x"),
         ]);
-        let names = |hide| end_to_end(&map, hide).into_iter().map(|(name, _)| name).collect::<Vec<_>>();
+        let names = |hide| {
+            let headers = end_to_end(parts(&map), hide);
+            headers.iter().map(|(name, _)| name.to_owned()).collect::<Vec<_>>()
+        };
         assert_eq!(names(false), ["soapaction", "authorization"]);
         assert_eq!(names(true), ["soapaction"]);
     }
@@ -98,7 +87,7 @@ mod tests {
             ["forwarded", "client-cert", "client_cert", "client-cert-chain", "x-forwarded-for", "x-real-ip"]
         {
             assert!(
-                end_to_end(&map(&[(name, "for=10.0.0.1")]), false).is_empty(),
+                end_to_end(parts(&map(&[(name, "for=10.0.0.1")])), false).is_empty(),
                 "{name} would reach the ACS"
             );
         }

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Body as _, Incoming as Body};
-use hyper::header::{HeaderName, HeaderValue};
+use hyper::header::{HeaderMap, HeaderValue};
+use hyper::http::Extensions;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
@@ -17,9 +18,10 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio_util::sync::CancellationToken;
 
 use crate::identity::DeviceId;
-use crate::net::{CodingError, Incoming, OpenError, Opening, TlsServer, decode_body, listen};
+use crate::net::{CodingError, Incoming, OpenError, Opening, TlsServer, decode_body, listen, put};
 use crate::observe::Metrics;
 use crate::transport::client::Client;
+use crate::transport::http::Headers;
 
 use super::auth::{Denied, DoorAuth, Judge, Why, outcome};
 use super::binding::Binding;
@@ -159,6 +161,7 @@ async fn serve<H: CpeHandler>(shared: Arc<Shared<H>>, accepted: Incoming, stop: 
         .timer(TokioTimer::new())
         .header_read_timeout(shared.limits.idle)
         .title_case_headers(true)
+        .preserve_header_case(true)
         .auto_date_header(false)
         .max_buf_size(BUFFER)
         .serve_connection(TokioIo::new(stream), service);
@@ -237,7 +240,7 @@ impl<H: CpeHandler> Shared<H> {
             denied.map_or(Ok(()), |denied| Err(Refusal::from(denied)))?;
             self.identify(device, user.as_deref(), &client)?;
         }
-        let headers = headers::end_to_end(&head.headers, self.judge.is_some());
+        let headers = headers::end_to_end(head, self.judge.is_some());
         let (body, original_body) = match decoded {
             Some(decoded) => (decoded, Some(received)),
             None => (received, None),
@@ -334,7 +337,8 @@ impl Refusal {
     }
 
     fn into_reply(self) -> CpeReply {
-        let mut headers = vec![("Content-Type".to_owned(), "text/plain; charset=utf-8".to_owned())];
+        let text = vec![("Content-Type".to_owned(), "text/plain; charset=utf-8".to_owned())];
+        let mut headers = Headers::from(text);
         headers.extend(self.header.map(|(name, value)| (name.to_owned(), value)));
         let body = Bytes::from_static(self.reason.as_bytes());
         CpeReply { status: self.status, headers, body, close: self.close, cookie: None }
@@ -369,15 +373,12 @@ impl From<CodingError> for Refusal {
 fn respond(reply: CpeReply) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(reply.body));
     *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let (mut lines, mut extensions) = (HeaderMap::new(), Extensions::new());
+    // What the ACS's connection has let through is valid; anything else is left out.
+    let _ = put(reply.headers, &mut lines, &mut extensions);
+    *response.headers_mut() = lines;
+    *response.extensions_mut() = extensions;
     let headers = response.headers_mut();
-    for (name, value) in &reply.headers {
-        // What the ACS's connection has let through is valid; anything else is left out.
-        if let (Ok(name), Ok(value)) =
-            (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_bytes(value.as_bytes()))
-        {
-            headers.append(name, value);
-        }
-    }
     if let Some(cookie) = reply.cookie
         && let Ok(value) = HeaderValue::from_str(&format!("{COOKIE}={cookie}; Path=/; HttpOnly"))
     {

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::net::{Host, HttpLimits, HttpUrl, TlsClient};
 use crate::transport::client::Client;
-use crate::transport::http::{client_cert, forwarded};
+use crate::transport::http::{Headers, client_cert, forwarded};
 
 /// Where the ACS is and how it is spoken to.
 pub struct Acs {
@@ -40,7 +40,7 @@ pub struct AcsRequest {
     /// Path and query as the CPE asked for them.
     pub target: String,
     /// End-to-end headers as the CPE sent them.
-    pub headers: Vec<(String, String)>,
+    pub headers: Headers,
     pub body: Bytes,
 }
 
@@ -49,7 +49,7 @@ pub struct AcsRequest {
 pub struct AcsReply {
     pub status: u16,
     /// End-to-end headers, without the ACS's cookies, which the session keeps.
-    pub headers: Vec<(String, String)>,
+    pub headers: Headers,
     pub body: Bytes,
     /// The body in identity coding where it came compressed.
     pub decoded_body: Option<Bytes>,

@@ -1,6 +1,7 @@
 //! The ACS's side of one CPE session: requests one after the other over one connection.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use tracing::debug;
 
@@ -46,7 +47,7 @@ impl Connection {
         if reply.status != 401 || !self.take_challenge(&reply) {
             return Ok(self.take_in(reply));
         }
-        request.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("authorization"));
+        request.headers.remove("authorization");
         request.headers.extend(self.authorization(&request.target));
         let reply = self.exchange(request).await?;
         Ok(self.take_in(reply))
@@ -75,8 +76,7 @@ impl Connection {
         if self.acs.credentials.is_none() {
             return false;
         }
-        let offers = reply.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("www-authenticate"));
-        let offers: Vec<&str> = offers.map(|(_, value)| value.as_str()).collect();
+        let offers: Vec<&str> = reply.headers.all("www-authenticate").collect();
         let digest = offers.iter().find_map(|offer| Challenge::parse(offer));
         let basic = offers.iter().any(|offer| offer.trim_start().to_ascii_lowercase().starts_with("basic"));
         let scheme = digest.map(Scheme::Digest).or_else(|| basic.then_some(Scheme::Basic));
@@ -110,7 +110,7 @@ impl Connection {
         let target = if self.acs.keep_target { request.target } else { self.acs.url.target.clone() };
         let mut headers = request.headers;
         if let Some(cookie) = self.cookies.header() {
-            headers.push(("Cookie".into(), cookie));
+            headers.push("Cookie", cookie);
         }
         HttpRequest { method: "POST", target, headers, body: request.body }
     }
@@ -120,30 +120,16 @@ impl Connection {
         let decoded_body = decode_body(coding.as_deref(), &reply.body, self.acs.limits.body)
             .inspect_err(|error| debug!(%error, "the ACS's answer is relayed as it is"))
             .unwrap_or_default();
-        let mut headers = Vec::with_capacity(reply.headers.len());
-        for (name, value) in reply.headers {
-            if name.eq_ignore_ascii_case("set-cookie") {
-                self.cookies.set(&value);
-            } else if !is_hop_by_hop(&name) {
-                headers.push((name, value));
-            }
+        let mut headers = reply.headers;
+        headers.leave_hop();
+        let now = SystemTime::now();
+        for name in SET_COOKIE {
+            headers.all(name).for_each(|cookie| self.cookies.set(cookie, now));
+            headers.remove(name);
         }
         AcsReply { status: reply.status, headers, body: reply.body, decoded_body }
     }
 }
 
-/// Headers that concern one connection only (RFC 9110 7.6.1), and the framing that each side does itself.
-fn is_hop_by_hop(name: &str) -> bool {
-    HOP_BY_HOP.iter().any(|known| name.eq_ignore_ascii_case(known))
-}
-
-const HOP_BY_HOP: [&str; 8] = [
-    "connection",
-    "keep-alive",
-    "proxy-connection",
-    "transfer-encoding",
-    "te",
-    "trailer",
-    "upgrade",
-    "content-length",
-];
+/// The CPE has none of the ACS's cookies; RFC 2965's too, which TR-069 asks of CPEs and old servers send.
+const SET_COOKIE: [&str; 2] = ["set-cookie2", "set-cookie"];

@@ -156,7 +156,7 @@ async fn report(url: String) {
     let patience = Duration::from_secs(5);
     let limits = HttpLimits { connect: patience, answer: patience, body: 1 << 10 };
     let mut client = HttpClient::connect(&url, None, limits).await.unwrap();
-    let headers = vec![("Content-Type".to_owned(), "application/json; charset=UTF-8".to_owned())];
+    let headers = vec![("Content-Type".to_owned(), "application/json; charset=UTF-8".to_owned())].into();
     let body = r#"{"Report":[{"CollectionTime":1,"UpTime":2}]}"#.into();
     let request =
         HttpRequest { method: "POST", target: format!("{}?eid={AGENT}", url.target), headers, body };

@@ -91,7 +91,7 @@ impl Outage {
         self.number += 1;
         let exchange = ExchangeId(self.number);
         let session = if new { SessionId(self.number) } else { self.session() };
-        let (headers, target) = (Vec::new(), "/".to_owned());
+        let (headers, target) = (Default::default(), "/".to_owned());
         let authenticated = self.authenticated;
         self.tell(Input::Post(Post {
             session,
@@ -114,7 +114,7 @@ impl Outage {
     }
 
     pub fn acs_says(&mut self, status: u16, body: Bytes) -> Vec<Output> {
-        let reply = Ok(AcsReply { status, headers: Vec::new(), body, decoded_body: None });
+        let reply = Ok(AcsReply { status, headers: Default::default(), body, decoded_body: None });
         let session = self.session();
         self.tell(Input::Acs { session, reply })
     }

@@ -47,6 +47,7 @@ impl Told {
     ) -> Vec<Output> {
         self.number += 1;
         let (session, exchange) = (SessionId(1), ExchangeId(self.number));
+        let headers = headers.into();
         let (client, target, authenticated) = (Arc::default(), "/".to_owned(), false);
         let post = Post { session, exchange, client, authenticated, target, headers, body, original_body };
         self.tell(Input::Post(post))
@@ -54,7 +55,7 @@ impl Told {
 
     fn acs_says(&mut self, body: Bytes) -> Vec<Output> {
         let status = if body.is_empty() { 204 } else { 200 };
-        let reply = AcsReply { status, headers: Vec::new(), body, decoded_body: None };
+        let reply = AcsReply { status, headers: Default::default(), body, decoded_body: None };
         self.tell(Input::Acs { session: SessionId(1), reply: Ok(reply) })
     }
 

@@ -150,7 +150,7 @@ impl Masters {
             client: Arc::default(),
             authenticated: false,
             target: "/".to_owned(),
-            headers: Vec::new(),
+            headers: Default::default(),
             body,
             original_body: None,
         };
@@ -161,7 +161,7 @@ impl Masters {
     fn acs_says(&mut self, message: Option<Owned>) -> Result<Bytes, Reply> {
         let body = message.map_or_else(Bytes::new, |message| write(NAMESPACE, Some("acs"), message));
         let status = if body.is_empty() { 204 } else { 200 };
-        let reply = Ok(AcsReply { status, headers: Vec::new(), body, decoded_body: None });
+        let reply = Ok(AcsReply { status, headers: Default::default(), body, decoded_body: None });
         let out = self.tell(Input::Acs { session: SessionId(self.sessions), reply });
         self.next(out)
     }

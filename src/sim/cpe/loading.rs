@@ -46,7 +46,7 @@ async fn image(url: &str) -> Result<Bytes, u32> {
 
 async fn get(url: &HttpUrl, range: &str) -> Result<HttpReply, u32> {
     let mut client = HttpClient::connect(url, None, LIMITS).await.map_err(|_| NO_SERVER)?;
-    let headers = vec![("Range".to_owned(), range.to_owned())];
+    let headers = vec![("Range".to_owned(), range.to_owned())].into();
     let request = HttpRequest { method: "GET", target: url.target.clone(), headers, body: Bytes::new() };
     client.send(request).await.map_err(|_| FAILED)
 }

@@ -194,11 +194,12 @@ impl<'f> Talk<'f> {
         if quirks.has(Quirk::NewConnection) {
             add("Connection", "close".into());
         }
-        HttpRequest { method: "POST", target: self.url.target.clone(), headers, body: dressed.body }
+        let (target, headers) = (self.url.target.clone(), headers.into());
+        HttpRequest { method: "POST", target, headers, body: dressed.body }
     }
 
     fn take_cookies(&mut self, reply: &HttpReply) {
-        for (_, cookie) in reply.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("set-cookie")) {
+        for cookie in reply.headers.all("set-cookie") {
             let pair = cookie.split(';').next().unwrap_or("");
             let Some((name, value)) = pair.split_once('=') else { continue };
             let (name, value) = (name.trim().to_owned(), value.trim().to_owned());

@@ -171,7 +171,7 @@ async fn headers_of_one_hop_and_cookies_stay_at_the_door() {
     client.write(bytes).await;
     assert_eq!(client.answer().await.unwrap().status, 200);
     let headers = rig.request().await.headers;
-    let mut names: Vec<&str> = headers.iter().map(|(name, _)| name.as_str()).collect();
+    let mut names: Vec<&str> = headers.iter().map(|(name, _)| name).collect();
     names.sort_unstable();
     assert_eq!(names, ["authorization", "soapaction", "x-bytes", "x-kept"]);
 }

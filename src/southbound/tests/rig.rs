@@ -36,7 +36,8 @@ impl CpeHandler for Script {
         let body = request.body.clone();
         let target = request.target.clone();
         self.told.send(Told::Request(Box::new(request))).unwrap();
-        let mut reply = CpeReply { status: 200, headers: vec![], body, close: false, cookie: None };
+        let mut reply =
+            CpeReply { status: 200, headers: Default::default(), body, close: false, cookie: None };
         match target.as_str() {
             "/held" => self.release.notified().await,
             "/cookie" => reply.cookie = Some("c00kie".into()),
