@@ -11,6 +11,7 @@ mod bulk_data;
 mod certificates;
 mod changing_ways;
 mod command_line;
+mod differential;
 mod door;
 mod firmware;
 mod front;
