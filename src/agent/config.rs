@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use crate::identity::EndpointId;
-use crate::policy::Egress;
+use crate::policy::{Egress, Ownership};
 use crate::translation::Rights;
 use crate::usp::Certificate;
 
@@ -212,6 +212,8 @@ pub struct AgentConfig {
     pub listener: Option<WebSocketListener>,
     /// Where controllers may send agents.
     pub egress: Arc<Egress>,
+    /// Who may write what of CPEs.
+    pub ownership: Arc<Ownership>,
     /// How long a request may wait for its device before its controller gets an error.
     pub request_timeout_ms: u64,
     /// How old a value may be that a Get is answered with; 0 is live: the CPE is asked each time.
@@ -255,6 +257,7 @@ impl Default for AgentConfig {
             listener: None,
             egress: Arc::default(),
             firmware: false,
+            ownership: Arc::default(),
             request_timeout_ms: 60_000,
             fresh_ms: 0,
             discovery: true,

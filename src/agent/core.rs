@@ -10,6 +10,7 @@ use crate::cwmp::rpc::{Fault, ParameterValueStruct, Request, Response, Text};
 use crate::datamodel::{Firmware, Source, Value, WallTime};
 use crate::durable::{Change, Entry, Kind, Token};
 use crate::identity::{DeviceId, EndpointId};
+use crate::policy::{Action, Writer};
 use crate::translation::{
     Access, Discovery, Mapping, Outcome, Plan, Sample, Step, Unmapped, View, watched_params,
 };
@@ -20,6 +21,7 @@ use super::attributes::Attention;
 use super::bulk_data::BulkData;
 use super::clockwork::Clockwork;
 use super::config::AgentConfig;
+use super::conflicts::{self, Conflicts};
 use super::exchange::{Exchange, Way};
 use super::firmware::Model;
 use super::images::Images;
@@ -47,6 +49,7 @@ pub struct Agent {
     pub(super) sampled: bool,
     pub(super) queue: Queue,
     pub(super) attention: Attention,
+    pub(super) conflicts: Conflicts,
     pub(super) last_seen: Option<WallTime>,
     /// The ParameterKey that the ACS set last, as the newest Inform told it.
     pub(super) parameter_key: String,
@@ -115,6 +118,7 @@ impl Agent {
             sampled: true,
             queue: Queue::default(),
             attention: Attention::restore(entries),
+            conflicts: Conflicts::restore(entries),
             last_seen: None,
             parameter_key: String::new(),
             booting: false,
@@ -215,7 +219,7 @@ impl Agent {
 
     fn work(&mut self, env: &Env, shadow: &mut Shadow, out: &mut Vec<Output>) -> Option<Rpc> {
         self.plan_own_work(env, shadow, out);
-        let mapping = self.mapping();
+        let (mapping, judged) = (self.mapping(), self.judges());
         while let Some(job) = self.queue.front() {
             if job.work == Work::Discovery && self.booting {
                 return None;
@@ -224,10 +228,12 @@ impl Agent {
             self.local.acting_for(asker, env.wall);
             self.local.show_moment(self.stored.up_seconds(env.wall));
             let access = asker.map_or_else(Access::for_us, |asker| self.local.access_of(asker));
-            let mut view =
-                View { cpe: &mut shadow.cpe, local: &mut self.local, access: &access, wall: env.wall };
-            match job.plan.next(&mut view) {
+            let mut view = View::new(&mut shadow.cpe, &mut self.local, &access, env.wall);
+            let step = job.plan.next(&mut view);
+            job.denied.extend(view.take_denied());
+            match step {
                 Step::Call(request) => {
+                    job.asked_for = judged.then(|| request.clone()).filter(|_| job.asker.is_some());
                     let mapping = mapping.filter(|_| !job.work.is_in_cpe_words());
                     let said = match mapping {
                         Some(mapping) => say(mapping, request),
@@ -276,7 +282,7 @@ impl Agent {
             return;
         };
         let access = Access::for_us();
-        let mut view = View { cpe: &mut shadow.cpe, local: &mut self.local, access: &access, wall: env.wall };
+        let mut view = View::new(&mut shadow.cpe, &mut self.local, &access, env.wall);
         match job.plan.next(&mut view) {
             Step::Done(outcome) => {
                 if let Some(job) = self.queue.pop() {
@@ -318,9 +324,12 @@ impl Agent {
         let mapping = self.mapping();
         let Some(job) = self.queue.of(rpc) else { return };
         job.rpc = None;
+        let asked_for = job.asked_for.take();
+        let changed = asked_for.map_or_else(Vec::new, |it| conflicts::written(shadow, &it, response));
+        let asker = job.asker.as_ref().map(|it| (it.controller.clone(), conflicts::by_message_of(it)));
         // What is done with an answer is decided when the plan is asked for more.
         let access = Access::for_us();
-        let mut view = View { cpe: &mut shadow.cpe, local: &mut self.local, access: &access, wall: env.wall };
+        let mut view = View::new(&mut shadow.cpe, &mut self.local, &access, env.wall);
         match mapping.filter(|_| !job.work.is_in_cpe_words()) {
             Some(mapping) => job.plan.answered(&mut view, &mapping.incoming(response)),
             None => job.plan.answered(&mut view, response),
@@ -331,6 +340,9 @@ impl Agent {
             follow_twins(env, shadow, twins);
             self.written(written, out);
         }
+        if let Some((controller, by)) = asker {
+            self.judge(env, Writer::Controller(&controller), &by, changed, out);
+        }
     }
 
     fn faulted(&mut self, env: &Env, shadow: &mut Shadow, rpc: RpcId, fault: &Fault<'_>) {
@@ -339,7 +351,7 @@ impl Agent {
         job.rpc = None;
         // What is done with an answer is decided when the plan is asked for more.
         let access = Access::for_us();
-        let mut view = View { cpe: &mut shadow.cpe, local: &mut self.local, access: &access, wall: env.wall };
+        let mut view = View::new(&mut shadow.cpe, &mut self.local, &access, env.wall);
         match mapping.filter(|_| !job.work.is_in_cpe_words()) {
             Some(mapping) => job.plan.faulted(&mut view, &mapping.fault(fault)),
             None => job.plan.faulted(&mut view, fault),
@@ -456,6 +468,8 @@ impl Agent {
             Work::Asked | Work::Sample | Work::Boot => {}
         }
         let Some(asker) = job.asker else { return };
+        let by = (&asker.controller, asker.msg_id.as_str());
+        self.note_denied(env, shadow, by, job.denied, Action::Denied, out);
         self.note_restart(&outcome, &asker.command_key, out);
         let message = match outcome {
             Outcome::Response(response) => Message::response(asker.msg_id, response),

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use crate::identity::EndpointId;
+use crate::policy::Action;
 use crate::translation::{
     Add, Delete, Diagnostic, Get, Lookup, Models, Operate, Outcome, Plan, Refusal, Rights, Searched, Set,
     Sort, Step, View, is_own,
@@ -112,6 +113,15 @@ impl Agent {
                     let refusal = Refusal::new(ErrorCode::PERMISSION_DENIED, command::FORBIDDEN);
                     return self.command_failed(controller, msg_id, request, refusal);
                 }
+                if let Some(denied) = self.denial_of(controller, &request.command) {
+                    let enforced = self.config.ownership.enforces();
+                    let action = if enforced { Action::Denied } else { Action::WouldBeDenied };
+                    let refusal = denied.refusal();
+                    self.note_denied(env, shadow, (controller, &msg_id), vec![denied], action, out);
+                    if enforced {
+                        return self.command_failed(controller, msg_id, request, refusal);
+                    }
+                }
                 if let Some(diagnostic) = Diagnostic::of(&request.command) {
                     return self.operate(controller, msg_id, request, diagnostic, out);
                 }
@@ -189,7 +199,7 @@ impl Agent {
         self.local.show_moment(self.stored.up_seconds(env.wall));
         let mut plan = Get::new(request.clone());
         let access = self.local.access_of(&asker.controller);
-        let view = View { cpe: &mut shadow.cpe, local: &mut self.local, access: &access, wall: env.wall };
+        let view = View::new(&mut shadow.cpe, &mut self.local, &access, env.wall);
         let Some(outcome) = plan.answer_from_shadow(&view, self.config.fresh_ms) else { return false };
         let job = Job::new(Some(asker), Box::new(plan), 0, Work::Asked);
         self.finish(env, shadow, job, outcome, None, out);
@@ -210,7 +220,7 @@ impl Agent {
         self.local.show_moment(self.stored.up_seconds(env.wall));
         self.show_sessions();
         let access = self.local.access_of(&asker.controller);
-        let mut view = View { cpe: &mut shadow.cpe, local: &mut self.local, access: &access, wall: env.wall };
+        let mut view = View::new(&mut shadow.cpe, &mut self.local, &access, env.wall);
         let outcome = match plan.next(&mut view) {
             Step::Done(outcome) => outcome,
             // No plan asks the CPE for what is the gateway's.

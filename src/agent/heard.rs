@@ -131,6 +131,9 @@ impl Agent {
             at: env.wall,
             source: Source::Acs,
         };
+        if self.judges() {
+            self.judge_acs(env, shadow, request, response, out);
+        }
         match (request, response) {
             (_, Response::GetParameterValuesResponse(response)) => {
                 for parameter in response.parameter_list.iter() {

@@ -10,6 +10,7 @@ use crate::cwmp::rpc::{Fault, Inform, Request, Response};
 use crate::datamodel::{Firmware, FirmwareId, Instantiated, WallTime};
 use crate::durable::{Change, Token};
 use crate::identity::EndpointId;
+use crate::policy::Action;
 use crate::usp::Shown;
 use crate::usp::record::Integrity;
 use crate::usp::record::session::{Secure, Secured};
@@ -284,5 +285,11 @@ pub enum Output {
     /// The device has restarted, and its agent with it: its own connections are closed and opened anew
     /// before what is sent from now on.
     Restarted,
+    /// Two masters are in each other's way; it is in the ledger.
+    Conflict {
+        action: Action,
+        /// For the operator's log; none where there were too many lately.
+        line: Option<String>,
+    },
     Log(String),
 }

@@ -7,6 +7,7 @@ mod bulk_data;
 mod clockwork;
 mod command;
 mod config;
+mod conflicts;
 mod core;
 mod dispatch;
 mod events;

@@ -2,9 +2,9 @@
 
 use std::collections::VecDeque;
 
-use crate::cwmp::rpc::ParameterValueStruct;
+use crate::cwmp::rpc::{ParameterValueStruct, Request};
 use crate::identity::EndpointId;
-use crate::translation::Plan;
+use crate::translation::{Denied, Plan};
 
 use super::exchange::Way;
 use super::io::RpcId;
@@ -22,13 +22,27 @@ pub(super) struct Job {
     pub twins: Vec<ParameterValueStruct<'static>>,
     /// What the SetParameterValues under way sets, in the CPE's words.
     pub written: Vec<ParameterValueStruct<'static>>,
+    /// What the RPC under way asks for, in TR-181 terms, where writes are judged.
+    pub asked_for: Option<Request<'static>>,
+    /// What was refused since another master owns it.
+    pub denied: Vec<Denied>,
     pub work: Work,
 }
 
 impl Job {
     /// Work that has not begun; `deadline` in monotonic milliseconds.
     pub fn new(asker: Option<Asker>, plan: Box<dyn Plan>, deadline: u64, work: Work) -> Self {
-        Self { asker, plan, deadline, rpc: None, twins: Vec::new(), written: Vec::new(), work }
+        Self {
+            asker,
+            plan,
+            deadline,
+            rpc: None,
+            twins: Vec::new(),
+            written: Vec::new(),
+            asked_for: None,
+            denied: Vec::new(),
+            work,
+        }
     }
 }
 

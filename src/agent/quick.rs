@@ -153,7 +153,8 @@ impl Question {
         }
         // Every device has its root.
         shadow.cpe.put_object(TR_181_ROOT, false);
-        let view = View { cpe: &mut shadow.cpe, local: &mut Fixed::default(), access, wall };
+        let mut fixed = Fixed::default();
+        let view = View::new(&mut shadow.cpe, &mut fixed, access, wall);
         let Outcome::Response(response) = Get::new(self.get).answer_from_shadow(&view, config.fresh_ms)?
         else {
             return None;

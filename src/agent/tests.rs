@@ -31,6 +31,7 @@ mod commands;
 mod mapped;
 mod meeting;
 mod onboarding;
+mod ownership;
 mod quick;
 mod sessions;
 mod sisters;
@@ -220,6 +221,7 @@ impl Story {
                 Output::Restarted => self.restarts += 1,
                 Output::Upload(upload) => self.uploads.push(upload),
                 Output::Stage { id, request } => self.stage(id, request),
+                Output::Conflict { line, .. } => self.log.extend(line),
                 Output::Log(line) => self.log.push(line),
                 Output::Onboarded => {}
                 Output::Secure { controller, session_id, request } => {

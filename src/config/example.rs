@@ -78,6 +78,10 @@ file = "dragoman.db"                 # one file; -wal and -shm beside it while o
 #                                    # controller has subscribed to. The ACS goes on seeing what it set itself, and is
 #                                    # told of what controllers write where it watches. false: such values are read
 #                                    # once in each session, and the ACS is told nothing of what controllers write
+# ownership_mode = "advise"          # what the [[ownership]] rules do: "off"; "advise": conflicts between the ACS and
+#                                    # controllers are noted (`dragoman conflicts`); "enforce": and controllers are
+#                                    # refused with 7006. The ACS never is. By default "off" without rules
+# overwrite_minutes = 60             # also noted: what one writes over a value that another wrote not longer ago
 # connection_request_username = "dragoman"
 # connection_request_password = "secret"
 # connection_request_retry_seconds = [0, 2, 5, 15]
@@ -145,6 +149,11 @@ mqtt = { broker = "main", topic = "usp/controller" }
 # targets = ["Device.WiFi.", "Device.Reboot()"]
 # param = "rw-n"
 # command_event = "r-xn"
+
+# [[ownership]]                      # who may write what, whatever roles say; the longest path decides, no rule: all
+# name = "wifi"                      # how errors and the ledger call it
+# paths = ["Device.WiFi.", "Device.IP.Interface.*.Enable"]   # TR-181 paths, for TR-098 devices too; * is any instance
+# owner = "acs"                      # or the endpoint_id of a controller, or "last-writer": everybody
 
 # [[credential]]                     # a CA, or a controller's certificate, that gives roles to the controllers that it
 # certificate = "operations-ca.pem"  # vouches for, beside their own; the first on the way to client_ca or

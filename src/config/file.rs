@@ -31,6 +31,8 @@ pub(super) struct File {
     pub role: Vec<Role>,
     #[serde(default)]
     pub credential: Vec<Credential>,
+    #[serde(default)]
+    pub ownership: Vec<Ownership>,
     pub payload_security: Option<PayloadSecurity>,
     pub agent_certificates: Option<AgentCertificates>,
     #[serde(default)]
@@ -219,9 +221,29 @@ pub(super) struct Device {
     pub discovery: Option<bool>,
     pub notification_attributes: Option<bool>,
     pub fresh_seconds: Option<Seconds>,
+    pub ownership_mode: Option<OwnershipMode>,
+    pub overwrite_minutes: Option<u32>,
     pub connection_request_username: Option<String>,
     pub connection_request_password: Option<String>,
     pub connection_request_retry_seconds: Option<Vec<Seconds>>,
+}
+
+/// What is done about writes to what another master owns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum OwnershipMode {
+    Off,
+    Advise,
+    Enforce,
+}
+
+/// Who may write some of the data model.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Ownership {
+    pub name: Option<String>,
+    pub paths: Vec<String>,
+    pub owner: String,
 }
 
 /// One MQTT broker.

@@ -9,6 +9,7 @@ mod error;
 mod example;
 mod file;
 mod firmware;
+mod ownership;
 mod roles;
 mod settings;
 mod stomp;

@@ -26,6 +26,7 @@ use super::egress;
 use super::error::ConfigError;
 use super::file::{self, File};
 use super::firmware::{self, FirmwareSettings};
+use super::ownership::ownership;
 use super::roles::{MAX_INSTANCE, roles, roles_of};
 use super::stomp::{stomp_config, stomp_connection};
 use super::values::Seconds;
@@ -76,6 +77,7 @@ impl Settings {
         let proxy = proxy(&file)?;
         let calls = connection_requests(file.connection_requests.as_ref(), file.acs.is_some())?;
         let (mut mqtt, mut stomp) = brokers(&file)?;
+        let ownership = ownership(&file)?;
         let acs = file.acs.map(acs).transpose()?;
         let mut websocket: Vec<_> = file.controller.iter().filter_map(websocket).collect::<Result<_, _>>()?;
         let device = &file.device;
@@ -109,6 +111,7 @@ impl Settings {
             listener: listener.as_ref().map(|listener| listener.shown(mqtt.len() + stomp.len())),
             egress: Arc::new(egress.policy),
             firmware: firmware.is_some(),
+            ownership: Arc::new(ownership),
             request_timeout_ms: device.request_timeout_seconds.unwrap_or(Seconds::of(60)).ms(),
             discovery: device.discovery.unwrap_or(true),
             notification_attributes: device.notification_attributes.unwrap_or(true),

@@ -36,10 +36,12 @@ pub enum Kind {
     Attributes = 13,
     /// The firmware images of the device, and which of them the stage is to keep. Key: empty.
     Images = 14,
+    /// Conflicts between masters, and who wrote lately what. Key: empty.
+    Conflicts = 15,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 14] = [
+    pub const ALL: [Kind; 15] = [
         Kind::Device,
         Kind::Shadow,
         Kind::LocalAgent,
@@ -54,6 +56,7 @@ impl Kind {
         Kind::Secret,
         Kind::Attributes,
         Kind::Images,
+        Kind::Conflicts,
     ];
 
     /// The kind stored under a number.

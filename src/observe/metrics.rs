@@ -34,11 +34,17 @@ pub struct Metrics {
     mtp_connections: Family<Protocol, Gauge<i64, std::sync::atomic::AtomicI64>>,
     mtp_connects: Family<Outcome, Counter>,
     commits: Family<Outcome, Counter<u64, AtomicU64>>,
+    conflicts: Family<Action, Counter>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Outcome {
     outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Action {
+    action: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -72,6 +78,7 @@ impl Default for Metrics {
             mtp_connections: Family::default(),
             mtp_connects: Family::default(),
             commits: Family::default(),
+            conflicts: Family::default(),
         };
         metrics.register();
         metrics
@@ -118,6 +125,11 @@ impl Metrics {
         registry.register("usp_dropped", "USP records that were dropped", self.usp_dropped.clone());
         registry.register("mtp_connections", "Open MTP connections", self.mtp_connections.clone());
         registry.register("mtp_connects", "Tries to open an MTP connection", self.mtp_connects.clone());
+        registry.register(
+            "ownership_conflicts",
+            "Writes of one master to what is, or was lately written by, another",
+            self.conflicts.clone(),
+        );
         registry.register("store_commits", "Commits to the store", self.commits.clone());
     }
 
@@ -252,6 +264,14 @@ impl Metrics {
     pub fn mtp_failed(&self, protocol: &'static str, who: &str, reason: &str, again_ms: u64) {
         self.mtp_connects.get_or_create(&Outcome { outcome: "failed" }).inc();
         warn!(who, reason, again_ms, "{protocol} connection could not be made");
+    }
+
+    /// One master has written, or wanted to write, what is another's. `line` is none where there were too many.
+    pub fn ownership_conflict(&self, endpoint: &str, action: &'static str, line: Option<&str>) {
+        self.conflicts.get_or_create(&Action { action }).inc();
+        if let Some(line) = line {
+            warn!(endpoint, action, "{line}");
+        }
     }
 
     pub fn committed(&self, ok: bool) {

@@ -3,7 +3,13 @@
 //! Layer 2. Pure: what is asked is judged, nothing is done.
 
 mod attributes;
+mod conflicts;
 mod egress;
+mod ownership;
 
 pub use attributes::{Attributes, Owed, Urgency};
+pub use conflicts::{Action, Conflict, Ledger};
 pub use egress::{Egress, PlaceError};
+pub use ownership::{
+    ACS, LAST_WRITER, OwnedPath, OwnedPathError, Owner, Ownership, OwnershipMode, OwnershipRule, Writer,
+};

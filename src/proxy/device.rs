@@ -261,6 +261,7 @@ impl Device {
                 agent::Output::Restarted => out.push(Output::AgentRestarted),
                 agent::Output::Upload(upload) => out.push(Output::Upload(upload)),
                 agent::Output::Stage { id, request } => out.push(Output::Stage { id, request }),
+                agent::Output::Conflict { action, line } => out.push(Output::Conflict { action, line }),
                 agent::Output::Log(line) => out.push(Output::Log(line)),
             }
         }

@@ -11,6 +11,7 @@ use crate::agent::{
 use crate::datamodel::{Firmware, FirmwareId};
 use crate::durable::{Change, Token};
 use crate::identity::EndpointId;
+use crate::policy::Action;
 use crate::transport::client::Client;
 use crate::transport::http::Headers;
 use crate::usp::Shown;
@@ -236,6 +237,11 @@ pub enum Output {
         rpcs: Vec<String>,
         bodies: Bodies,
         milliseconds: u64,
+    },
+    /// Two masters are in each other's way, and what the operator is told of it.
+    Conflict {
+        action: Action,
+        line: Option<String>,
     },
     Log(String),
 }

@@ -169,7 +169,7 @@ impl World {
             | Output::Upload(_)
             | Output::Stage { .. }
             | Output::Secure { .. } => {}
-            Output::SessionEnded { .. } | Output::Log(_) => {}
+            Output::SessionEnded { .. } | Output::Conflict { .. } | Output::Log(_) => {}
         }
     }
 

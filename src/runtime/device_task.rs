@@ -216,7 +216,10 @@ impl<'s, S: Store> DeviceTask<'s, S> {
     }
 
     fn carry_out(&mut self, output: Output) {
-        let within = matches!(output, Output::Persist { .. } | Output::LoadFirmware(_) | Output::Log(_));
+        let within = matches!(
+            output,
+            Output::Persist { .. } | Output::LoadFirmware(_) | Output::Conflict { .. } | Output::Log(_)
+        );
         self.worked |= !within;
         let config = &self.shared.config;
         match output {
@@ -280,6 +283,9 @@ impl<'s, S: Store> DeviceTask<'s, S> {
                     &rpcs,
                     milliseconds,
                 );
+            }
+            Output::Conflict { action, line } => {
+                config.metrics.ownership_conflict(self.endpoint.as_str(), action.label(), line.as_deref());
             }
             Output::Log(line) => info!(endpoint = %self.endpoint, "{line}"),
         }

@@ -447,10 +447,8 @@ fn check(
 }
 
 fn check_table(table: &str, view: &View<'_>) -> Result<(), Refusal> {
-    if !view.may(Rights::WRITE, Sort::Obj, table) {
-        let why = format!("this controller's roles do not let objects be added to {table}");
-        return Err(Refusal::new(ErrorCode::PERMISSION_DENIED, why));
-    }
+    let roles = || format!("this controller's roles do not let objects be added to {table}");
+    view.check_write(Sort::Obj, table, None, roles)?;
     if view.is_own(table) {
         return view.local.check_add(table);
     }
@@ -462,10 +460,9 @@ fn check_table(table: &str, view: &View<'_>) -> Result<(), Refusal> {
 }
 
 fn check_setting(table: &str, setting: &add::CreateParamSetting, view: &View<'_>) -> Result<(), Refusal> {
-    if !view.may(Rights::WRITE, Sort::Param, &format!("{table}0.{}", setting.param)) {
-        let why = format!("this controller's roles do not let {} be written", setting.param);
-        return Err(Refusal::new(ErrorCode::PERMISSION_DENIED, why));
-    }
+    let roles = || format!("this controller's roles do not let {} be written", setting.param);
+    let name = format!("{table}0.{}", setting.param);
+    view.check_write(Sort::Param, &name, Some(&setting.value), roles)?;
     if view.is_own(table) { view.local.check_setting(table, &setting.param, &setting.value) } else { Ok(()) }
 }
 

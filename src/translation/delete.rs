@@ -187,10 +187,8 @@ fn instances(text: &str, view: &View<'_>) -> Result<Vec<String>, Refusal> {
             let why = format!("{object} is no instance of a table");
             return Err(Refusal::new(ErrorCode::OBJECT_IS_NOT_A_TABLE, why));
         }
-        if !view.may(Rights::WRITE, Sort::InstantiatedObj, object) {
-            let why = format!("this controller's roles do not let {object} be deleted");
-            return Err(Refusal::new(ErrorCode::PERMISSION_DENIED, why));
-        }
+        let roles = || format!("this controller's roles do not let {object} be deleted");
+        view.check_write(Sort::InstantiatedObj, object, None, roles)?;
         if view.is_own(object) {
             view.local.check_delete(object)?;
         } else if !view.cpe.is_writable_object(object)

@@ -111,7 +111,7 @@ mod tests {
         }
         let mut local = Fixed::default();
         let access = &Access::unlimited();
-        let view = View { cpe: &mut cpe, local: &mut local, access, wall: WallTime(0) };
+        let view = View::new(&mut cpe, &mut local, access, WallTime(0));
         instances_of(path, first_level_only, &view).unwrap()
     }
 
@@ -133,7 +133,7 @@ mod tests {
         cpe.put_object("Device.WiFi.SSID.1.", true);
         local.0.put_object("Device.LocalAgent.Controller.1.", false);
         let access = &Access::unlimited();
-        let view = View { cpe: &mut cpe, local: &mut local, access, wall: WallTime(0) };
+        let view = View::new(&mut cpe, &mut local, access, WallTime(0));
         let paths = |path| {
             let found = instances_of(path, false, &view);
             let paths = found.map(|all| all.into_iter().map(|instance| instance.instantiated_obj_path));

@@ -27,7 +27,7 @@ mod seen;
 mod set;
 mod supported_dm;
 
-pub use access::{Access, Models, Permission, Rights, RightsError, Role, Sort, TargetError};
+pub use access::{Access, Models, Permission, Rights, RightsError, Role, Sort, TargetError, written_by};
 pub use add::Add;
 pub use attend::{Attend, Attended};
 pub use delete::Delete;
@@ -40,7 +40,7 @@ pub use local::{FIRMWARE_IMAGES, Fixed, Local, OwnObject, OwnParam, Refusal, is_
 pub use lookup::Lookup;
 pub use mapping::{Mapping, Refused, Unmapped};
 pub use operate::Operate;
-pub use plan::{Outcome, Plan, Step, View};
+pub use plan::{Denied, Outcome, Plan, Step, View};
 pub use resolve::{names_object, objects_for};
 pub use sample::{Sample, named_params, watched_params};
 pub use searching::Searched;

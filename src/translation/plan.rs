@@ -1,12 +1,15 @@
 //! What all plans have in common.
 
+use std::cell::RefCell;
+
 use crate::cwmp::rpc::{Fault, Request, Response};
 use crate::datamodel::{Firmware, Instantiated, WallTime};
+use crate::policy::OwnershipRule;
 use crate::usp::{ErrorCode, message};
 
 use super::access::{Access, Models, Rights, Sort};
 use super::attend::Attended;
-use super::local::{Local, is_own};
+use super::local::{Local, Refusal, is_own};
 use super::resolve::Sight;
 
 /// What a plan sees of its device: the CPE's shadow, and what the gateway itself holds for it.
@@ -17,6 +20,48 @@ pub struct View<'v> {
     /// What the one who asked may do; of work of our own, everything.
     pub access: &'v Access,
     pub wall: WallTime,
+    /// Writes that were refused by a rule about who owns what.
+    denied: RefCell<Vec<Denied>>,
+}
+
+/// A write that was refused since another master owns what it is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Denied {
+    pub path: String,
+    /// The value that it was to have.
+    pub wanted: Option<String>,
+    /// The name of the rule, and the owner by it.
+    pub rule: String,
+    pub owner: String,
+}
+
+impl Denied {
+    pub fn new(path: &str, wanted: Option<&str>, rule: &OwnershipRule) -> Self {
+        let (path, wanted) = (path.to_owned(), wanted.map(str::to_owned));
+        Self { path, wanted, rule: rule.name.clone(), owner: rule.owner.to_string() }
+    }
+
+    /// What the controller is told.
+    pub fn refusal(&self) -> Refusal {
+        let why = format!("the ownership rule \"{}\" leaves {} to {}", self.rule, self.path, self.owner);
+        Refusal::new(ErrorCode::PERMISSION_DENIED, why)
+    }
+}
+
+impl<'v> View<'v> {
+    pub fn new(
+        cpe: &'v mut Instantiated,
+        local: &'v mut dyn Local,
+        access: &'v Access,
+        wall: WallTime,
+    ) -> Self {
+        Self { cpe, local, access, wall, denied: RefCell::default() }
+    }
+
+    /// What was refused by rules about who owns what since this was last asked.
+    pub fn take_denied(&self) -> Vec<Denied> {
+        self.denied.take()
+    }
 }
 
 impl View<'_> {
@@ -48,7 +93,32 @@ impl View<'_> {
     pub(super) fn may(&self, right: Rights, sort: Sort, path: &str) -> bool {
         self.access.may(right, sort, path, self.models())
     }
+
+    /// Whether the one who asked may write: nobody else owns it, and its roles let it; `roles` says what these do
+    /// not. `wanted` is the value.
+    pub(super) fn check_write(
+        &self,
+        sort: Sort,
+        path: &str,
+        wanted: Option<&str>,
+        roles: impl FnOnce() -> String,
+    ) -> Result<(), Refusal> {
+        if !self.may(Rights::WRITE, sort, path) {
+            return Err(Refusal::new(ErrorCode::PERMISSION_DENIED, roles()));
+        }
+        let Some(rule) = self.access.rule_against(sort, path) else { return Ok(()) };
+        let denied = Denied::new(path, wanted, rule);
+        let refusal = denied.refusal();
+        let mut all = self.denied.borrow_mut();
+        if all.len() < MAX_DENIED {
+            all.push(denied);
+        }
+        Err(refusal)
+    }
 }
+
+/// Refused writes of one request that are noted.
+const MAX_DENIED: usize = 64;
 
 /// What a plan needs next.
 pub enum Step {

@@ -247,9 +247,9 @@ impl Update {
             for setting in 0..self.request.param_settings.len() {
                 let wanted = &self.request.param_settings[setting];
                 let name = format!("{target}{}", wanted.param);
-                if !view.may(Rights::WRITE, Sort::Param, &name) {
-                    let why = "this controller's roles do not let it be written";
-                    self.fail(name, setting, ErrorCode::PERMISSION_DENIED, why);
+                let roles = || "this controller's roles do not let it be written".to_owned();
+                if let Err(refusal) = view.check_write(Sort::Param, &name, Some(&wanted.value), roles) {
+                    self.fail(name, setting, refusal.code, &refusal.why);
                     continue;
                 }
                 if view.is_own(&name) {

@@ -9,7 +9,7 @@ use crate::agent::ways::{LinkKey, LinkState, Ways};
 use crate::datamodel::{News, WallTime};
 use crate::durable::{Change, Entry, Kind};
 use crate::identity::EndpointId;
-use crate::policy::Egress;
+use crate::policy::{Egress, Ownership};
 use crate::translation::{Access, FIRMWARE_IMAGES, Local};
 use crate::usp::record::session::Policy;
 use crate::usp::{Certificate, Retry, Shown};
@@ -49,6 +49,8 @@ pub(in crate::agent) struct LocalAgent {
     pub(super) firmware: bool,
     /// Where agents may be sent.
     pub(super) egress: Arc<Egress>,
+    /// Who owns what of the CPE's.
+    ownership: Arc<Ownership>,
     endpoint: EndpointId,
     /// By their rows.
     pub(super) certificates: BTreeMap<String, Certificate>,
@@ -79,6 +81,7 @@ impl LocalAgent {
             payload_security: config.payload_security,
             firmware: config.firmware,
             egress: Arc::clone(&config.egress),
+            ownership: Arc::clone(&config.ownership),
             endpoint: endpoint.clone(),
             shown: BTreeMap::new(),
             rerouted: false,
@@ -201,7 +204,14 @@ impl LocalAgent {
     pub fn access_of_row(&self, row: &str) -> Arc<Access> {
         let row = as_object(row);
         let mut known = self.access.borrow_mut();
-        Arc::clone(known.entry(row).or_insert_with_key(|row| Arc::new(access::compile(row, &self.tree))))
+        let compile = |row: &String| {
+            let access = access::compile(row, &self.tree);
+            match self.controller_of(row).and_then(|it| EndpointId::parse(it).ok()) {
+                Some(controller) => Arc::new(access.bound(&self.ownership, controller)),
+                None => Arc::new(access),
+            }
+        };
+        Arc::clone(known.entry(row).or_insert_with_key(compile))
     }
 
     /// Who asks and what time it is, for the requests that follow.

@@ -9,4 +9,4 @@ mod role;
 
 pub use permission::{Permission, TargetError};
 pub use rights::{Rights, RightsError};
-pub use role::{Access, Models, Role, Sort};
+pub use role::{Access, Models, Role, Sort, written_by};

@@ -1,9 +1,12 @@
 //! Roles, and what a controller may do over all of its roles.
 
+use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
 use crate::datamodel::Instantiated;
 use crate::datamodel::supported::{Secured, secured};
+use crate::identity::EndpointId;
+use crate::policy::{Ownership, OwnershipRule, Writer};
 
 use super::super::local::is_own;
 use super::permission::Permission;
@@ -65,12 +68,14 @@ impl Role {
 pub struct Access {
     roles: Vec<Role>,
     unlimited: bool,
+    /// Who it is and who owns what, where the rules about that are enforced.
+    bound: Option<(Arc<Ownership>, EndpointId)>,
 }
 
 impl Access {
     /// Of work of our own: everything.
     pub const fn unlimited() -> Self {
-        Self { roles: Vec::new(), unlimited: true }
+        Self { roles: Vec::new(), unlimited: true, bound: None }
     }
 
     /// The same, shared.
@@ -82,7 +87,22 @@ impl Access {
     /// The union of several roles; of none, nothing is allowed.
     pub fn of(roles: Vec<Role>) -> Self {
         let unlimited = roles.iter().any(Role::is_unlimited) && roles.iter().any(|role| role.secured);
-        Self { roles, unlimited }
+        Self { roles, unlimited, bound: None }
+    }
+
+    /// The same, of a controller that does not write what others own.
+    #[must_use]
+    pub fn bound(self, ownership: &Arc<Ownership>, controller: EndpointId) -> Self {
+        let bound = ownership.enforces().then(|| (Arc::clone(ownership), controller));
+        Self { bound, ..self }
+    }
+
+    /// The rule by which another master owns what is to be written. It holds whatever roles say: rights of several
+    /// roles are added, so that no role could take away what another gives.
+    pub fn rule_against(&self, sort: Sort, path: &str) -> Option<&OwnershipRule> {
+        let (ownership, controller) = self.bound.as_ref().filter(|_| !is_local(path))?;
+        let (path, whole) = written_by(sort, path)?;
+        ownership.against(&path, Writer::Controller(controller), whole)
     }
 
     /// Whether nothing needs to be asked path by path.
@@ -129,6 +149,21 @@ impl Access {
                 .filter(|role| role.secured)
                 .any(|role| role.rights(Sort::Param, param, models).has(Rights::READ)),
             Some(Secured::Hidden | Secured::Command) => true,
+        }
+    }
+}
+
+/// What a write is about, and whether all that is below goes by it. `None`: nothing is written.
+pub fn written_by(sort: Sort, path: &str) -> Option<(Cow<'_, str>, bool)> {
+    match sort {
+        Sort::Param => Some((path.into(), false)),
+        Sort::Obj => Some((format!("{path}0.").into(), false)),
+        Sort::InstantiatedObj => Some((path.into(), true)),
+        Sort::CommandEvent if path == "Device.FactoryReset()" => Some(("Device.".into(), true)),
+        Sort::CommandEvent => {
+            // A diagnostic writes the object that is called as it is; the commands of the root write nothing.
+            let object = path.strip_suffix("()").filter(|command| command.matches('.').count() > 1)?;
+            Some((format!("{object}.").into(), true))
         }
     }
 }

@@ -311,7 +311,7 @@ fn discover(waiting: &[&str]) -> (Vec<String>, Instantiated) {
     let mut cpe = Instantiated::default();
     let mut local = Fixed::default();
     let access = &super::super::access::Access::unlimited();
-    let mut view = View { cpe: &mut cpe, local: &mut local, access, wall: WallTime(0) };
+    let mut view = View::new(&mut cpe, &mut local, access, WallTime(0));
     let waiting = waiting.iter().map(|path| (*path).to_owned()).collect();
     let mut discovery = Discovery::resume(waiting, 10_000, Some(mapping()));
     let mut asked = Vec::new();

@@ -66,7 +66,7 @@ fn local() -> Instantiated {
 fn ask(paths: &[&str], request: message::GetSupportedDm) -> Vec<resp::RequestedObjectResult> {
     let (mut cpe, mut local) = (cpe(), Fixed(local()));
     let access = &Access::unlimited();
-    let view = View { cpe: &mut cpe, local: &mut local, access, wall: WallTime(0) };
+    let view = View::new(&mut cpe, &mut local, access, WallTime(0));
     let obj_paths = paths.iter().map(|path| (*path).to_owned()).collect();
     let request = message::GetSupportedDm { obj_paths, ..request };
     let message::Response::GetSupportedDmResp(resp) = get_supported_dm(&request, &view) else {
@@ -283,7 +283,7 @@ fn a_diagnostic_is_a_command_only_where_the_device_has_its_object() {
     cpe.put_object("Device.IP.Diagnostics.", false);
     let mut local = Fixed::default();
     let access = &Access::unlimited();
-    let view = View { cpe: &mut cpe, local: &mut local, access, wall: WallTime(0) };
+    let view = View::new(&mut cpe, &mut local, access, WallTime(0));
     let seen = Seen::of(&view);
     assert!(!carried_out(&commands(&view), "Device.IP.Diagnostics.IPPing()", &seen, &view));
     assert!(carried_out(&commands(&view), "Device.Reboot()", &seen, &view));
