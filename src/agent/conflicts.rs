@@ -198,9 +198,9 @@ impl Agent {
 
     fn note_conflict(&mut self, env: &Env, conflict: Conflict, out: &mut Vec<Output>) {
         let action = conflict.action;
-        let line = self.conflicts.may_log(env.now).then(|| line(&conflict));
-        self.conflicts.ledger.note(conflict);
-        out.push(Output::Conflict { action, line });
+        let told = self.conflicts.may_log(env.now);
+        let noted = self.conflicts.ledger.note(conflict);
+        out.push(Output::Conflict { action, line: told.then(|| line(noted)) });
     }
 
     fn keep_conflicts(&mut self, out: &mut Vec<Output>) {

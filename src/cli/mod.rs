@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 
 mod collecting;
 mod config;
+mod conflicts;
 mod conformance;
 mod meeting;
 mod output;
@@ -36,6 +37,8 @@ enum Command {
     /// Show or check a configuration.
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    /// Show which writes of the ACS and of controllers were in each other's way.
+    Conflicts(conflicts::ConflictsArgs),
     /// Run simulated CPEs, a stub ACS, or an MQTT broker.
     #[command(subcommand)]
     Sim(Box<sim::SimArgs>),
@@ -52,6 +55,7 @@ pub fn main() -> ExitCode {
         Command::Serve(arguments) => run(serve::serve(arguments)),
         Command::Sandbox(arguments) => run(sandbox::run(arguments)),
         Command::Config(command) => config::run(&command),
+        Command::Conflicts(arguments) => conflicts::run(&arguments),
         Command::Sim(arguments) => run(sim::run(*arguments)),
         Command::Usp(arguments) => run(usp::run(*arguments)),
         Command::Conformance(arguments) => run(conformance::run(*arguments)),

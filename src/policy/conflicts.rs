@@ -81,8 +81,9 @@ impl Ledger {
         self.conflicts.iter()
     }
 
-    /// Notes a conflict; texts are cut and secrets left out.
-    pub fn note(&mut self, mut conflict: Conflict) {
+    /// Notes a conflict, without secrets and with texts that can be shown to anybody: cut, and free of control
+    /// characters. Returns what was noted.
+    pub fn note(&mut self, mut conflict: Conflict) -> &Conflict {
         if is_secret(&conflict.path) {
             (conflict.old, conflict.new) = (None, None);
         }
@@ -91,6 +92,9 @@ impl Ledger {
         for text in texts.into_iter().flatten() {
             let end = text.char_indices().nth(MAX_TEXT).map(|(at, _)| at);
             text.truncate(end.unwrap_or(text.len()));
+            if text.chars().any(char::is_control) {
+                *text = text.replace(char::is_control, "?");
+            }
         }
         let known = self.conflicts.iter().position(|it| it.is_like(&conflict));
         if let Some(before) = known.and_then(|at| self.conflicts.remove(at)) {
@@ -99,6 +103,7 @@ impl Ledger {
             self.conflicts.pop_front();
         }
         self.conflicts.push_back(conflict);
+        &self.conflicts[self.conflicts.len() - 1]
     }
 
     /// A master has written a parameter, added an object or deleted one (`gone`: then nobody has written what was
@@ -200,9 +205,17 @@ mod tests {
     fn secrets_are_never_kept() {
         let mut ledger = Ledger::default();
         let secret = ["Device.WiFi.AccessPoint.1.Security.KeyPassphrase", "Device.X_ACME.AdminPassword"];
-        secret.iter().for_each(|path| ledger.note(conflict(path)));
+        secret.iter().for_each(|path| _ = ledger.note(conflict(path)));
         assert!(ledger.conflicts().all(|it| it.old.is_none() && it.new.is_none()));
         assert!(!String::from_utf8(ledger.encode()).unwrap().contains("nnnn"));
+    }
+
+    #[test]
+    fn what_a_controller_calls_its_message_cannot_write_to_the_operators_screen() {
+        let mut ledger = Ledger::default();
+        let hostile = Conflict { by: "message \x1b[2J\n".into(), ..conflict("Device.A.\x07B") };
+        let noted = ledger.note(hostile);
+        assert_eq!((noted.by.as_str(), noted.path.as_str()), ("message ?[2J?", "Device.A.?B"));
     }
 
     #[test]

@@ -125,7 +125,7 @@ fn seal_all(connection: &mut Connection, keys: &SealKeys, current: KeyId) -> rus
     Ok(())
 }
 
-const FORMAT: i64 = 2;
+pub(super) const FORMAT: i64 = 2;
 /// Values stand beside the index and not in it: where they do, each step of a search reads a whole value.
 const SCHEMA: &str = "
     PRAGMA journal_mode = WAL;

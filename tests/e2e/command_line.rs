@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use super::gateway::{BINARY, Setup};
 
-fn http_get(address: SocketAddr, path: &str) -> String {
+pub fn http_get(address: SocketAddr, path: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
     write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
     let mut text = String::new();

@@ -9,12 +9,13 @@ use dragoman::cwmp::rpc::{
 };
 use dragoman::identity::EndpointId;
 use dragoman::sim::acs::{Acs, AcsConfig, Seen};
+use dragoman::sim::controller::RequestError;
 use dragoman::sim::controller::requests;
 use dragoman::sim::cpe::{Fleet, FleetConfig, Model};
 use dragoman::transport::mqtt::Version;
 use dragoman::usp::message::notify::Notification;
 
-use super::gateway::{Setup, acs_and_mqtt};
+use super::gateway::{BINARY, Setup, acs_and_mqtt};
 use super::mosquitto::Mosquitto;
 use super::usp::{PATIENCE, SSID, TR_181, controller, fleet, value};
 
@@ -209,6 +210,65 @@ async fn what_a_controller_reads_of_a_sleeping_cpe_does_not_trouble_the_acs() {
     let seen = acs.seen(&agent);
     assert_eq!(seen.len(), before, "the ACS was told of {:?}", &seen[before..]);
     assert_eq!(fleet.statistics().sessions_failed, 0, "{:?}", fleet.statistics().last_failure);
+    fleet.stop().await;
+    controller.stop().await;
+    acs.stop().await;
+}
+
+/// What `dragoman conflicts` says beside the running gateway.
+fn conflicts(setup: &Setup, more: &[&str]) -> String {
+    let mut command = std::process::Command::new(BINARY);
+    let output = command.args(["conflicts", "--config"]).arg(&setup.file).args(more).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_controller_is_refused_what_the_acs_owns_and_operators_see_who_was_in_whose_way() {
+    let broker = Mosquitto::start();
+    let acs = Acs::start(AcsConfig::default()).await.unwrap();
+    let rules = "[device]\nownership_mode = \"enforce\"\n\
+                 [[ownership]]\nname = \"wifi\"\npaths = [\"Device.WiFi.\"]\nowner = \"acs\"\n\
+                 [[ownership]]\npaths = [\"Device.UserInterface.\"]\nowner = \"self::test-controller\"\n";
+    let setup = Setup::new(0, &format!("{}{rules}", acs_and_mqtt(&acs.url(), broker.port, "")));
+    let gateway = setup.start();
+    let controller = controller(broker.port, Version::V5).await;
+    let fleet = fleet(&gateway, 1).await;
+    assert!(controller.wait_for_agents(1, PATIENCE).await);
+    let agent = fleet.device_ids()[0].endpoint_id();
+    assert!(conflicts(&setup, &[]).contains("no conflicts"));
+    let refused = controller.request(&agent, requests::set(&[(SSID, "mine")], false), PATIENCE).await;
+    let Err(RequestError::Error(error)) = refused else { panic!("{refused:?}") };
+    assert_eq!((error.err_code, error.param_errs[0].err_code), (7_006, 7_006));
+    assert!(error.err_msg.contains("\"wifi\"") && error.err_msg.contains("acs"), "{error:?}");
+    controller.request(&agent, requests::set(&[(LANGUAGE, "de")], false), PATIENCE).await.unwrap();
+    let value = ParameterValueStruct::new(LANGUAGE, "fr", dragoman::datamodel::ValueType::String);
+    let set = SetParameterValues { parameter_list: Array(vec![value]), parameter_key: "k".into() };
+    acs.enqueue(&agent, Rpc::SetParameterValues(set));
+    fleet.inform_now(0);
+    let set = |seen: &[Seen]| {
+        seen.iter().any(|it| matches!(it, Seen::Response { rpc, .. } if rpc == "SetParameterValues"))
+    };
+    assert!(acs.until(&agent, PATIENCE, set).await, "the ACS is never refused");
+    let deadline = std::time::Instant::now() + PATIENCE;
+    let mut table = String::new();
+    while !table.contains("overwritten") && std::time::Instant::now() < deadline {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        table = conflicts(&setup, &["--device", agent.as_str()]);
+    }
+    let lines: Vec<&str> = table.lines().collect();
+    assert_eq!(lines.len(), 2, "{table}");
+    assert!(lines[0].contains("denied") && lines[0].contains(SSID) && lines[0].contains("\"wifi\": acs"));
+    assert!(lines[1].contains("\"de\" -> \"fr\"") && lines[1].contains("before: self::test-controller"));
+    let json = conflicts(&setup, &["--format", "json"]);
+    let first: serde_json::Value = serde_json::from_str(json.lines().next().unwrap()).unwrap();
+    assert_eq!((first["device"].as_str(), first["action"].as_str()), (Some(agent.as_str()), Some("denied")));
+    let metrics = super::command_line::http_get(gateway.admin, "/metrics");
+    for action in ["denied", "overwritten"] {
+        let line = format!("dragoman_ownership_conflicts_total{{action=\"{action}\"}} 1");
+        assert!(metrics.contains(&line), "{metrics}");
+    }
+    assert!(setup.log().contains(SSID) && !setup.log().contains("mine"));
     fleet.stop().await;
     controller.stop().await;
     acs.stop().await;
