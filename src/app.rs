@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
-use crate::admin::{self, Health};
+use crate::admin::{self, Control, Health};
 use crate::agent::{LinkKey, held_images};
 use crate::collector::Collector;
 use crate::config::{FirmwareSettings, Settings};
@@ -25,8 +25,8 @@ use crate::observe::Metrics;
 use crate::policy::Egress;
 use crate::proxy::Input;
 use crate::runtime::{
-    AcsCalls, Alarms, Clock, Doorman, Firmwares, Fittings, Fleet, FleetConfig, Letter, Mtp, Mtps, Routes,
-    SecurePlace, Workshop, number_rows,
+    AcsCalls, Alarms, Bypasses, Clock, Doorman, Firmwares, Fittings, Fleet, FleetConfig, Letter, Mtp, Mtps,
+    Routes, SecurePlace, Workshop, number_rows,
 };
 use crate::southbound::Door;
 use crate::store::{Embedded, Store};
@@ -71,6 +71,7 @@ impl Gateway {
             proxy: Arc::new(settings.proxy),
             acs: settings.acs,
             store: Arc::clone(&store),
+            bypasses: Bypasses::open(Arc::clone(&store)).await?,
             firmwares: Arc::new(Firmwares::open(Arc::clone(&store)).await?),
             mtps: mtps.clone(),
             metrics: Arc::clone(&metrics),
@@ -106,8 +107,10 @@ impl Gateway {
             opened.with_context(|| format!("failed to listen for the ACS's connection requests on {at}"))?;
         }
         let admin = match settings.admin {
-            Some(address) => {
-                let serving = admin::serve(address, metrics, Arc::clone(&health), mtps_stop.clone()).await;
+            Some(config) => {
+                let (address, control) = (config.listen, Control::new(fleet.clone(), &config));
+                let served = (metrics, Arc::clone(&health), Arc::new(control));
+                let serving = admin::serve(address, served, mtps_stop.clone()).await;
                 Some(serving.with_context(|| format!("failed to listen for operators on {address}"))?)
             }
             None => None,

@@ -16,6 +16,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio_util::sync::CancellationToken;
 
+use super::control::Control;
 use crate::net::{Opening, listen};
 use crate::observe::Metrics;
 
@@ -34,8 +35,7 @@ impl Health {
 /// Serves until `stop`. Returns the address that was bound.
 pub async fn serve(
     address: SocketAddr,
-    metrics: Arc<Metrics>,
-    health: Arc<Health>,
+    (metrics, health, control): (Arc<Metrics>, Arc<Health>, Arc<Control>),
     stop: CancellationToken,
 ) -> io::Result<SocketAddr> {
     let (bound, mut incoming) = listen(address, Opening::default()).await?;
@@ -46,11 +46,11 @@ pub async fn serve(
                 () = stop.cancelled() => return,
             };
             let Some(accepted) = accepted else { return };
-            let (metrics, health) = (Arc::clone(&metrics), Arc::clone(&health));
+            let served = (Arc::clone(&metrics), Arc::clone(&health), Arc::clone(&control));
             tokio::spawn(async move {
                 let service = service_fn(|request: Request<hyper::body::Incoming>| {
-                    let answer = answer(&request, &metrics, &health);
-                    async { Ok::<_, Infallible>(answer) }
+                    let (metrics, health, control) = &served;
+                    async move { Ok::<_, Infallible>(answer(&request, metrics, health, control).await) }
                 });
                 let serving = http1::Builder::new()
                     .timer(TokioTimer::new())
@@ -64,7 +64,17 @@ pub async fn serve(
     Ok(bound)
 }
 
-fn answer<B>(request: &Request<B>, metrics: &Metrics, health: &Health) -> Response<Full<Bytes>> {
+async fn answer<B>(
+    request: &Request<B>,
+    metrics: &Metrics,
+    health: &Health,
+    control: &Control,
+) -> Response<Full<Bytes>> {
+    let (method, uri) = (request.method(), request.uri());
+    if Control::knows(uri.path()) {
+        let answered = control.answer(method, uri.path(), uri.query(), request.headers()).await;
+        return text(answered.0, answered.1);
+    }
     if request.method() != Method::GET {
         return text(StatusCode::METHOD_NOT_ALLOWED, "only GET is taken here\n".into());
     }
@@ -78,7 +88,7 @@ fn answer<B>(request: &Request<B>, metrics: &Metrics, health: &Health) -> Respon
         "/healthz" => text(StatusCode::OK, "alive\n".into()),
         "/readyz" if health.ready.load(Ordering::Relaxed) => text(StatusCode::OK, "ready\n".into()),
         "/readyz" => text(StatusCode::SERVICE_UNAVAILABLE, "starting or stopping\n".into()),
-        _ => text(StatusCode::NOT_FOUND, "there is /metrics, /healthz and /readyz\n".into()),
+        _ => text(StatusCode::NOT_FOUND, "there is /metrics, /healthz, /readyz and /bypass\n".into()),
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Layer 6.
 
+mod control;
 mod metrics;
 
+pub use control::{AdminConfig, Control};
 pub use metrics::{Health, serve};

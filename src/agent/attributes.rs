@@ -13,6 +13,7 @@ use crate::translation::{Attend, Attended, watched_params};
 use super::core::Agent;
 use super::io::{Env, Output, Shadow};
 use super::queue::Work;
+use super::silence::Silence;
 
 /// The attributes of one CPE and what is to be done about them.
 #[derive(Default)]
@@ -49,6 +50,11 @@ impl Attention {
         self.urgent || self.attributes.owes_now()
     }
 
+    /// Whether nothing of the CPE is otherwise than the ACS had it.
+    pub fn has_given_back(&self) -> bool {
+        self.attributes.is_given_back() && self.written.is_empty()
+    }
+
     /// A commit has come to its end. Returns whether attributes can be set now.
     pub fn committed(&mut self, token: Token, stored: bool) -> bool {
         if self.journal != Some(token) {
@@ -62,9 +68,13 @@ impl Attention {
 impl Agent {
     /// Subscriptions that came may ask more of the CPE than it tells: it is called, so that it tells from now on.
     pub(super) fn judge_attributes(&mut self, shadow: &Shadow, out: &mut Vec<Output>) {
-        if !self.local.take_resubscribed() || !self.config.notification_attributes {
-            return;
+        if self.local.take_resubscribed() && self.config.notification_attributes {
+            self.reconsider_attributes(shadow, out);
         }
+    }
+
+    /// What is wanted of the CPE may be another now: it is called where it has to tell of more.
+    pub(super) fn reconsider_attributes(&mut self, shadow: &Shadow, out: &mut Vec<Output>) {
         self.attention.settled = false;
         let wanted = self.watched(shadow);
         let attributes = &self.attention.attributes;
@@ -78,8 +88,13 @@ impl Agent {
     /// Puts the next step in the queue: reading what the ACS set, else setting what is needed.
     pub(super) fn plan_attributes(&mut self, env: &Env, shadow: &Shadow, out: &mut Vec<Output>) {
         let asked = self.queue.has(Work::Attributes);
-        if self.attention.settled || asked || !self.config.notification_attributes || self.booting {
+        let total = self.silence == Silence::Total;
+        let off = !self.config.notification_attributes && !self.is_silent();
+        if total || self.attention.settled || asked || off || self.booting {
             return;
+        }
+        if self.is_silent() {
+            self.attention.written.clear();
         }
         let wanted = self.watched(shadow);
         let written = self.attention.written.iter().map(|(name, _)| name);
@@ -95,17 +110,35 @@ impl Agent {
         if written_down && !self.attention.unwritten && !ready.is_empty() {
             return self.push_own(env, Box::new(Attend::set(ready)), Work::Attributes);
         }
-        if written_down && !due.is_empty() {
-            self.attention.unwritten = false;
-            self.attention.attributes.begin(&due);
-            self.attention.journal = Some(self.keep_attributes(out));
+        if written_down {
+            self.journal(&due, out);
         }
         (self.attention.settled, self.attention.urgent) = (true, false);
+    }
+
+    /// Writes down what is about to be set.
+    fn journal(&mut self, due: &[(CompactString, u8)], out: &mut Vec<Output>) {
+        if !due.is_empty() {
+            self.attention.unwritten = false;
+            self.attention.attributes.begin(due);
+            self.attention.journal = Some(self.keep_attributes(out));
+        }
+    }
+
+    /// What the CPE has otherwise than the ACS is to be given back: it is written down now, so that the next session
+    /// can do it.
+    pub(super) fn prepare_giving_back(&mut self, out: &mut Vec<Output>) {
+        let mut due = self.attention.attributes.due(&BTreeSet::new());
+        due.retain(|(name, _)| !self.attention.attributes.has_begun(name));
+        self.journal(&due, out);
     }
 
     /// The parameters that ValueChange subscriptions are about, in the CPE's words. Counters change all the time:
     /// they are read once in each session instead.
     fn watched(&self, shadow: &Shadow) -> BTreeSet<CompactString> {
+        if self.is_silent() {
+            return BTreeSet::new();
+        }
         let watched = self.local.subscriptions().iter().flat_map(|subscription| subscription.watched());
         let mut names = watched_params(watched, &shadow.cpe, usize::MAX);
         names.retain(|name| !name.contains("Stats."));

@@ -76,6 +76,9 @@ impl Agent {
 
     /// The next time, whether or not anybody looks.
     pub fn next_own_time(&self) -> Option<WallTime> {
+        if self.is_silent() {
+            return None;
+        }
         let spread = self.spread();
         let periodic = self.periodic().into_iter().map(|(_, it)| it.after(self.clockwork.done, spread));
         let timers = self.operations.iter().filter_map(|operation| operation.due);
@@ -95,7 +98,7 @@ impl Agent {
     /// Keeps the next time where it is found while the agent is at rest.
     pub(super) fn keep_deadline(&mut self, out: &mut Vec<Output>) {
         // A boot that is still to be told: whoever wakes after a crash tells it at once.
-        let boot = self.stored.boot.is_some().then_some(self.stored.booted_at);
+        let boot = self.stored.boot.is_some().then_some(self.stored.booted_at).filter(|_| !self.is_silent());
         let next = self.next_own_time().into_iter().chain(boot).min();
         if next != self.clockwork.stored {
             self.clockwork.stored = next;

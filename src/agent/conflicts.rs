@@ -6,7 +6,7 @@ use crate::datamodel::path;
 use crate::durable::{Change, Entry, Kind};
 use crate::identity::EndpointId;
 use crate::policy::{Action, Conflict, Ledger, Writer};
-use crate::translation::{Denied, Sort, is_local, written_by};
+use crate::translation::{Denied, Refusal, Sort, is_local, written_by};
 
 use super::core::Agent;
 use super::io::{Env, Output, Shadow};
@@ -189,8 +189,24 @@ impl Agent {
         self.keep_conflicts(out);
     }
 
-    /// Whether a controller may operate a command that writes; what stands against it.
-    pub(super) fn denial_of(&self, controller: &EndpointId, command: &str) -> Option<Denied> {
+    /// A command of a controller that may write, before it is carried out. Returns why it must not be.
+    pub(super) fn judge_operation(
+        &mut self,
+        env: &Env,
+        shadow: &Shadow,
+        by: (&EndpointId, &str),
+        command: &str,
+        out: &mut Vec<Output>,
+    ) -> Option<Refusal> {
+        let denied = self.denial_of(by.0, command)?;
+        let enforced = self.config.ownership.enforces();
+        let refusal = denied.refusal();
+        let action = if enforced { Action::Denied } else { Action::WouldBeDenied };
+        self.note_denied(env, shadow, by, vec![denied], action, out);
+        enforced.then_some(refusal)
+    }
+
+    fn denial_of(&self, controller: &EndpointId, command: &str) -> Option<Denied> {
         let (path, whole) = written_by(Sort::CommandEvent, command)?;
         let rule = self.config.ownership.against(&path, Writer::Controller(controller), whole)?;
         (self.judges() && !is_local(&path)).then(|| Denied::new(command, None, rule))

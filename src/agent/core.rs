@@ -29,6 +29,7 @@ use super::io::{Env, Input, Output, Rpc, RpcId, Shadow};
 use super::local::{LocalAgent, Operation};
 use super::outbox::Outbox;
 use super::queue::{Job, Queue, Work};
+use super::silence::Silence;
 use super::stored::{RestoreError, Stored};
 use super::trigger::{self, Trigger};
 use super::upgrade::Upgrading;
@@ -50,6 +51,7 @@ pub struct Agent {
     pub(super) queue: Queue,
     pub(super) attention: Attention,
     pub(super) conflicts: Conflicts,
+    pub(super) silence: Silence,
     pub(super) last_seen: Option<WallTime>,
     /// The ParameterKey that the ACS set last, as the newest Inform told it.
     pub(super) parameter_key: String,
@@ -119,6 +121,7 @@ impl Agent {
             queue: Queue::default(),
             attention: Attention::restore(entries),
             conflicts: Conflicts::restore(entries),
+            silence: Silence::None,
             last_seen: None,
             parameter_key: String::new(),
             booting: false,
@@ -197,7 +200,7 @@ impl Agent {
     }
 
     /// What every step ends with: what it set off is carried out, and what it changed is made durable.
-    fn conclude_step(&mut self, env: &Env, shadow: &mut Shadow, out: &mut Vec<Output>) {
+    pub(super) fn conclude_step(&mut self, env: &Env, shadow: &mut Shadow, out: &mut Vec<Output>) {
         self.settle_upgrades(shadow, out);
         // What the agent changed by itself, such as a subscription whose time is over, is news as well.
         self.tell_own_news(env, shadow, out);
@@ -297,19 +300,28 @@ impl Agent {
     }
 
     pub fn has_work(&self) -> bool {
+        match self.silence {
+            Silence::Total => return false,
+            Silence::GivingBack => return self.attention.is_urgent(),
+            Silence::None => {}
+        }
         !self.queue.is_empty() || self.wants_discovery() || self.wants_start() || self.attention.is_urgent()
     }
 
     pub fn next_deadline(&self) -> Option<u64> {
         let own = [self.next_own_deadline(), self.session_deadline()];
-        let all = [self.queue.next_deadline(), self.outbox.next_deadline()].into_iter().chain(own);
-        all.chain([self.bulk.next_deadline()]).flatten().min()
+        let told = [self.outbox.next_deadline(), self.bulk.next_deadline()];
+        let told = told.into_iter().filter(|_| !self.is_silent());
+        told.chain([self.queue.next_deadline()]).chain(own).flatten().min()
     }
 
     /// Whether nothing would be lost if this were rebuilt from the store.
     pub fn is_idle(&self) -> bool {
-        let rests = self.queue.is_empty() && self.outbox.is_empty() && self.exchange.is_idle();
-        rests && self.bulk.is_empty() && self.meeting.is_none() && self.upgrading.is_idle()
+        let told = self.is_silent() || (self.outbox.is_empty() && self.bulk.is_empty());
+        told && self.queue.is_empty()
+            && self.exchange.is_idle()
+            && self.meeting.is_none()
+            && self.upgrading.is_idle()
     }
 
     fn answered(
@@ -365,6 +377,9 @@ impl Agent {
 
     /// Work that no controller asked for by itself: discovery, sampling, operations under way.
     fn plan_own_work(&mut self, env: &Env, shadow: &Shadow, out: &mut Vec<Output>) {
+        if self.is_silent() {
+            return self.plan_attributes(env, shadow, out);
+        }
         self.plan_discovery(env);
         self.plan_attributes(env, shadow, out);
         self.plan_operations(env);
@@ -509,8 +524,10 @@ impl Agent {
                 self.finish(env, shadow, job, Outcome::error(ErrorCode::REQUEST_DENIED, why), None, out);
             }
         }
-        self.act_on_time(env, shadow, out);
-        self.retry_notifications(env, out);
+        if !self.is_silent() {
+            self.act_on_time(env, shadow, out);
+            self.retry_notifications(env, out);
+        }
         self.tick_sessions(env, out);
         if self.has_work() {
             out.push(Output::WantSession);

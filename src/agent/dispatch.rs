@@ -3,7 +3,6 @@
 use bytes::Bytes;
 
 use crate::identity::EndpointId;
-use crate::policy::Action;
 use crate::translation::{
     Add, Delete, Diagnostic, Get, Lookup, Models, Operate, Outcome, Plan, Refusal, Rights, Searched, Set,
     Sort, Step, View, is_own,
@@ -66,6 +65,9 @@ impl Agent {
         request: Request,
         out: &mut Vec<Output>,
     ) {
+        if self.is_silent() {
+            return self.refuse_silently(controller, msg_id);
+        }
         // GetSupportedDM takes no searches, and what needs none is answered from the index.
         let mut from_index = matches!(request, Request::GetSupportedDm(_));
         let own = match &request {
@@ -113,14 +115,9 @@ impl Agent {
                     let refusal = Refusal::new(ErrorCode::PERMISSION_DENIED, command::FORBIDDEN);
                     return self.command_failed(controller, msg_id, request, refusal);
                 }
-                if let Some(denied) = self.denial_of(controller, &request.command) {
-                    let enforced = self.config.ownership.enforces();
-                    let action = if enforced { Action::Denied } else { Action::WouldBeDenied };
-                    let refusal = denied.refusal();
-                    self.note_denied(env, shadow, (controller, &msg_id), vec![denied], action, out);
-                    if enforced {
-                        return self.command_failed(controller, msg_id, request, refusal);
-                    }
+                let by = (controller, msg_id.as_str());
+                if let Some(refusal) = self.judge_operation(env, shadow, by, &request.command, out) {
+                    return self.command_failed(controller, msg_id, request, refusal);
                 }
                 if let Some(diagnostic) = Diagnostic::of(&request.command) {
                     return self.operate(controller, msg_id, request, diagnostic, out);

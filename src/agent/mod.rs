@@ -25,6 +25,7 @@ mod operation;
 mod outbox;
 mod queue;
 mod quick;
+mod silence;
 mod stored;
 mod threshold;
 mod trigger;
@@ -42,6 +43,7 @@ pub use io::{
     StageId, StageRequest, Transferred, Undelivered, Upload, UploadId, UploadWay,
 };
 pub use quick::{Question, has_news, news};
+pub use silence::Silence;
 pub use stored::{RestoreError, stored_device_id};
 pub use upgrade::is_own_key;
 pub use ways::{LinkKey, LinkState, Met, MqttWay, Phase, Retry, StompWay, Traffic, Ways, WebSocketWay};

@@ -115,6 +115,9 @@ impl Agent {
     /// Sends notifications; those that are retried are made durable first. What subscriptions set when they
     /// fire is noted.
     pub(super) fn tell(&mut self, env: &Env, told: Vec<Told>, out: &mut Vec<Output>) {
+        if self.is_silent() {
+            return;
+        }
         let mut changes = Vec::new();
         let mut kept = Vec::new();
         for Told { subscription, notification } in told {

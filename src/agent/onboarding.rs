@@ -16,7 +16,7 @@ impl Agent {
     /// An MTP to a controller is up: what waits for it goes, and an OnBoardRequest if it is to have one.
     pub(super) fn connected(&mut self, env: &Env, controller: &EndpointId, out: &mut Vec<Output>) {
         let Some(row) = self.local.row_of(controller) else { return };
-        if self.local.controller(controller.as_str()).is_none() {
+        if self.is_silent() || self.local.controller(controller.as_str()).is_none() {
             return;
         }
         let retry = self.local.retry_of(controller);
@@ -72,6 +72,9 @@ impl Agent {
 
     /// Sends an OnBoardRequest, which is retried until it is acknowledged.
     pub(super) fn onboard(&mut self, env: &Env, controller: &EndpointId, out: &mut Vec<Output>) {
+        if self.is_silent() {
+            return;
+        }
         if self.stored.onboarding.remove(controller).is_some() {
             let change = self.stored.change();
             self.persist(vec![change], out);

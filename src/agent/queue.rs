@@ -153,6 +153,14 @@ impl Queue {
         overdue
     }
 
+    /// Takes out what has no RPC under way.
+    pub fn take_unbegun(&mut self) -> Vec<Job> {
+        let (rest, unbegun) =
+            std::mem::take(&mut self.jobs).into_iter().partition::<Vec<Job>, _>(|job| job.rpc.is_some());
+        self.jobs = rest.into();
+        unbegun
+    }
+
     /// Takes out what an operation still has to do; `false` if it is under way and was left.
     pub fn cancel(&mut self, instance: u32) -> bool {
         let of = |job: &Job| matches!(job.work, Work::Start(it) | Work::Finish(it) if it == instance);

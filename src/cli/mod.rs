@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod bypass;
 mod collecting;
 mod config;
 mod conflicts;
@@ -39,6 +40,14 @@ enum Command {
     Config(config::ConfigCommand),
     /// Show which writes of the ACS and of controllers were in each other's way.
     Conflicts(conflicts::ConflictsArgs),
+    /// Stop USP for a device or for all, and leave CPEs to their ACS as it had them.
+    Bypass(bypass::BypassArgs),
+    /// As bypass, before the gateway is taken out of the way, with progress.
+    Release(bypass::ReleaseArgs),
+    /// Take back an order of bypass, release or emergency-bypass.
+    Restore(bypass::OrderArgs),
+    /// Touch and splice nothing any more, from this moment on; see docs/bypass.md for what is then seen.
+    EmergencyBypass(bypass::OrderArgs),
     /// Run simulated CPEs, a stub ACS, or an MQTT broker.
     #[command(subcommand)]
     Sim(Box<sim::SimArgs>),
@@ -56,6 +65,10 @@ pub fn main() -> ExitCode {
         Command::Sandbox(arguments) => run(sandbox::run(arguments)),
         Command::Config(command) => config::run(&command),
         Command::Conflicts(arguments) => conflicts::run(&arguments),
+        Command::Bypass(arguments) => run(bypass::bypass(arguments)),
+        Command::Release(arguments) => run(bypass::release(arguments)),
+        Command::Restore(arguments) => run(bypass::restore(arguments)),
+        Command::EmergencyBypass(arguments) => run(bypass::emergency(arguments)),
         Command::Sim(arguments) => run(sim::run(*arguments)),
         Command::Usp(arguments) => run(usp::run(*arguments)),
         Command::Conformance(arguments) => run(conformance::run(*arguments)),

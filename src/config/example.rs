@@ -210,7 +210,8 @@ mqtt = { broker = "main", topic = "usp/controller" }
 # client_certificate = "required"    # or "optional"
 
 # [admin]
-# listen = "127.0.0.1:9090"          # /metrics, /healthz, /readyz
+# listen = "127.0.0.1:9090"          # /metrics, /healthz, /readyz; /bypass and its like (docs/bypass.md), for which
+# token_file = "admin-token"         # this token is needed as Bearer; without it they are taken on loopback only
 
 [log]
 # filter = "info"                    # such as "info,dragoman::mtp=debug"

@@ -432,6 +432,8 @@ pub(super) struct AgentCertificates {
 #[serde(deny_unknown_fields)]
 pub(super) struct Admin {
     pub listen: SocketAddr,
+    /// Who orders must show what stands in it.
+    pub token_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Default, Deserialize)]

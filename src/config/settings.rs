@@ -1,11 +1,11 @@
 //! The configuration as meant: what the parts of the gateway are built from.
 
 use std::collections::{BTreeMap, HashSet};
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::admin::AdminConfig;
 use crate::agent::{AgentConfig, ControllerConfig, ControllerMtp, MqttClient, RoleConfig};
 use crate::connection_request;
 use crate::mtp::mqtt::{MqttConfig, SESSION_EXPIRY, Sharing};
@@ -52,7 +52,7 @@ pub struct Settings {
     /// Without it agents offer no firmware.
     pub firmware: Option<FirmwareSettings>,
     pub rest_after: Duration,
-    pub admin: Option<SocketAddr>,
+    pub admin: Option<AdminConfig>,
     pub log_filter: String,
     pub log_format: LogFormat,
 }
@@ -77,7 +77,7 @@ impl Settings {
         let proxy = proxy(&file)?;
         let calls = connection_requests(file.connection_requests.as_ref(), file.acs.is_some())?;
         let (mut mqtt, mut stomp) = brokers(&file)?;
-        let ownership = ownership(&file)?;
+        let (ownership, admin) = (ownership(&file)?, file.admin.as_ref().map(admin).transpose()?);
         let acs = file.acs.map(acs).transpose()?;
         let mut websocket: Vec<_> = file.controller.iter().filter_map(websocket).collect::<Result<_, _>>()?;
         let device = &file.device;
@@ -137,7 +137,7 @@ impl Settings {
             listener: listener.map(|listener| listener.server),
             firmware,
             rest_after: device.rest_after_seconds.unwrap_or(Seconds::of(30)).0,
-            admin: file.admin.map(|admin| admin.listen),
+            admin,
             log_filter: file.log.filter.unwrap_or_else(|| "info".into()),
             log_format: log_format(file.log.format),
         })
@@ -225,6 +225,24 @@ pub(super) fn client_tls(
         None if wanted => refuse(format!("{key}.ca"), "is needed with TLS: the CA that signed the server"),
         None => Ok(None),
     }
+}
+
+fn admin(admin: &file::Admin) -> Result<AdminConfig, Refusal> {
+    let token = admin.token_file.as_deref().map(admin_token).transpose();
+    let token = token.or_else(|error| refuse("admin.token_file", error))?;
+    Ok(AdminConfig { listen: admin.listen, token: token.map(Into::into) })
+}
+
+/// The token in a file: what operators show to give orders.
+///
+/// # Errors
+/// The file cannot be read, or holds no token that is worth something.
+pub fn admin_token(file: &Path) -> std::io::Result<String> {
+    let text = std::fs::read_to_string(file)?;
+    let token = text.trim();
+    let fits = token.len() >= MIN_TOKEN && token.bytes().all(|byte| byte.is_ascii_graphic());
+    let why = || format!("{} holds no token: {MIN_TOKEN} printable characters or more", file.display());
+    if fits { Ok(token.to_owned()) } else { Err(std::io::Error::other(why())) }
 }
 
 fn log_format(format: file::Format) -> LogFormat {
@@ -443,3 +461,4 @@ const MAX_ACS_BODY: usize = 32 << 20;
 /// DUALSTACK's bound on a silent hold.
 const MAX_PARK_MS: u64 = 25_000;
 const MAX_SHARED: usize = 64;
+const MIN_TOKEN: usize = 16;

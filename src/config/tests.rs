@@ -25,7 +25,7 @@ fn the_example_is_a_configuration_and_so_is_it_with_every_key_set() {
     let all: String = plain
         .lines()
         .filter(|line| {
-            !["ca", "certificate", "key", "client_ca", "client_certificate", "certificates"]
+            !["ca", "certificate", "key", "token_file", "client_ca", "client_certificate", "certificates"]
                 .iter()
                 .any(|file| line.trim_start_matches("# ").starts_with(&format!("{file} =")))
         })
@@ -248,4 +248,26 @@ fn r_sec_10_the_ca_of_agents_is_the_operators_or_beside_the_store_and_a_look_mak
     let security = "\n[payload_security]\nca = \"ca.pem\"\n";
     let refused = Settings::parse(Path::new("x.toml"), &format!("{EXAMPLE}{security}")).err().unwrap();
     assert!(refused.to_string().contains("[agent_certificates]"), "{refused}");
+}
+
+#[test]
+fn ownership_rules_that_mean_nothing_are_refused_and_without_a_mode_they_advise() {
+    let rule = |rule: &str| format!("{EXAMPLE}\n[[ownership]]\n{rule}\n");
+    for (wrong, why) in [
+        ("paths = [\"Device.WiFi.\"]\nowner = \"self::nobody\"", "no [[controller]] self::nobody"),
+        ("paths = [\"Device.WiFi.\"]\nowner = \"me\"", "last-writer"),
+        ("paths = []\nowner = \"acs\"", "names none"),
+        ("paths = [\"WiFi\"]\nowner = \"acs\"", "ownership 1: paths"),
+        ("paths = [\"Device.LocalAgent.Controller.\"]\nowner = \"acs\"", "the gateway's own"),
+        ("paths = [\"Device.WiFi.\", \"Device.WiFi.\"]\nowner = \"acs\"", "already"),
+    ] {
+        let error = refused(&rule(wrong));
+        assert!(error.contains(why), "{wrong}: {error}");
+    }
+    let text = rule("paths = [\"Device.WiFi.\"]\nowner = \"self::controller\"");
+    let ownership = |text: &str| Settings::parse(Path::new("x.toml"), text).unwrap().agent.ownership;
+    assert!(ownership(&text).is_on() && !ownership(&text).enforces());
+    assert!(!ownership(EXAMPLE).is_on());
+    let enforced = text.replace("[device]\n", "[device]\nownership_mode = \"enforce\"\n");
+    assert!(ownership(&enforced).enforces());
 }

@@ -38,10 +38,13 @@ pub enum Kind {
     Images = 14,
     /// Conflicts between masters, and who wrote lately what. Key: empty.
     Conflicts = 15,
+    /// The operator's order to leave a device, or the fleet, to the ACS alone, and under which order a device has
+    /// passed to it. Keys: `order`, `passed`.
+    Bypass = 16,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 15] = [
+    pub const ALL: [Kind; 16] = [
         Kind::Device,
         Kind::Shadow,
         Kind::LocalAgent,
@@ -57,6 +60,7 @@ impl Kind {
         Kind::Attributes,
         Kind::Images,
         Kind::Conflicts,
+        Kind::Bypass,
     ];
 
     /// The kind stored under a number.

@@ -168,6 +168,11 @@ impl Attributes {
         self.usual.get(name) == Some(&digest(value))
     }
 
+    /// Whether the CPE has what the ACS had set, and the ACS is owed nothing.
+    pub fn is_given_back(&self) -> bool {
+        self.known.values().all(|watch| watch.cpe == Some(watch.acs) && watch.owed.is_none())
+    }
+
     /// Whether an Inform tells of this parameter for USP's sake alone.
     pub fn is_for_usp_alone(&self, name: &str) -> bool {
         let alone = |watch: &Watch| watch.acs == OFF && watch.cpe != Some(OFF);

@@ -3,11 +3,13 @@
 //! Layer 2. Pure: what is asked is judged, nothing is done.
 
 mod attributes;
+mod bypass;
 mod conflicts;
 mod egress;
 mod ownership;
 
 pub use attributes::{Attributes, Owed, Urgency};
+pub use bypass::{Bypass, BypassMode, ORDER, PASSED};
 pub use conflicts::{Action, Conflict, Ledger};
 pub use egress::{Egress, PlaceError};
 pub use ownership::{

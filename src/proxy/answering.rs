@@ -46,7 +46,7 @@ impl Device {
         else {
             return false;
         };
-        let wanted = self.config.answer_alone && self.config.acs_calls.is_some();
+        let wanted = self.config.answer_alone && self.config.acs_calls.is_some() && !self.bypass.is_on();
         let free = self.calls.waiting.is_none() && self.agent.attributes().owed().next().is_none();
         let Some(held) = relayed.inform.as_ref().filter(|_| wanted && free) else { return false };
         let called = *call != Call::None;
@@ -64,7 +64,8 @@ impl Device {
         let Some(Session { phase: Phase::Relayed(relayed), authenticated, call, .. }) = &self.session else {
             return false;
         };
-        let Some(held) = relayed.inform.as_ref().filter(|_| self.config.answer_when_down) else {
+        let may = self.config.answer_when_down && !self.bypass.is_on();
+        let Some(held) = relayed.inform.as_ref().filter(|_| may) else {
             return false;
         };
         if !*authenticated {
@@ -85,6 +86,9 @@ impl Device {
 
     /// What the ACS is shown of a parameter of an Inform.
     fn shown<'v>(&self, name: &str, value: &'v str) -> Option<Cow<'v, str>> {
+        if !self.splices() {
+            return Some(Cow::Borrowed(value));
+        }
         if self.agent.attributes().is_for_usp_alone(name) {
             return None;
         }

@@ -77,8 +77,11 @@ impl Device {
             Own::Items(items) => Some(items),
             Own::Transfer(..) | Own::Nothing => None,
         };
-        let address = self.address_for_acs();
-        addresses.replace_by(address);
+        let splices = self.splices();
+        if said == Some(CpeSaid::Inform) {
+            self.bypass.unspliced = !splices;
+        }
+        addresses.replace_by(self.address_for_acs().filter(|_| splices));
         let Some(session) = &mut self.session else { return };
         if said != Some(CpeSaid::Empty) {
             session.bodies.count(said.is_some());
@@ -94,6 +97,7 @@ impl Device {
             held.events = items.left;
         }
         let spliced = match said {
+            _ if !splices => None,
             CpeSaid::Inform => {
                 let held = relayed.inform.as_mut();
                 held.and_then(|held| held.for_acs(&self.agent, &post, &addresses))
@@ -232,6 +236,7 @@ impl Device {
     fn inform_accepted(&mut self, env: &Env, inform: &Inform<'_>, out: &mut Vec<Output>) -> bool {
         let from = out.len();
         self.informed(env, inform, out);
+        self.note_passed(env, out);
         out[from..]
             .iter()
             .any(|output| matches!(output, Output::Persist { changes, .. } if changes.iter().any(is_outbox)))
@@ -243,6 +248,9 @@ impl Device {
         self.learn_url(url.map(|parameter| parameter.value.as_ref()), out);
         let first_contact = std::mem::take(&mut self.first_contact);
         self.tell(env, agent::Input::Informed { inform, first_contact }, out);
+        if !self.config.acs {
+            self.note_passed(env, out);
+        }
     }
 
     /// What lets the CPE forget something waits for it to be on disk, but not for long.

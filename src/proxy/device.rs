@@ -12,6 +12,7 @@ use crate::durable::{Change, Entry, Kind, Token};
 use crate::identity::{DeviceId, EndpointId};
 use crate::relay::Acknowledged;
 
+use super::bypass::Bypassing;
 use super::calls::Calls;
 use super::config::ProxyConfig;
 use super::io::{AcsFailure, AcsReply, Input, Output, Reply, SessionId};
@@ -28,6 +29,7 @@ pub struct Device {
     pub(super) session: Option<Session>,
     pub(super) wake: Wake,
     pub(super) calls: Calls,
+    pub(super) bypass: Bypassing,
     /// The connection request URL of the newest Inform (quirk D08).
     url: Option<String>,
     /// What the ACS has acknowledged last, where that may be needed in an outage.
@@ -63,6 +65,7 @@ impl Device {
             session: None,
             wake: Wake::default(),
             calls: Calls::restore(entries),
+            bypass: Bypassing::restore(entries),
             url,
             acknowledged,
             first_contact: entries.is_empty(),
@@ -91,6 +94,7 @@ impl Device {
                 self.tell(env, agent::Input::ControllerConnected { controller }, out);
             }
             Input::Links(links) => self.tell(env, agent::Input::Links { links }, out),
+            Input::Bypass(order) => self.set_bypass(env, order, out),
             Input::AcsCall(call) => self.acs_call(env, &call, out),
             Input::Woken(result) => self.woken(env, result, out),
             Input::Firmware { id, model } => self.tell(env, agent::Input::Firmware { id, model }, out),

@@ -11,7 +11,7 @@ use crate::agent::{
 use crate::datamodel::{Firmware, FirmwareId};
 use crate::durable::{Change, Token};
 use crate::identity::EndpointId;
-use crate::policy::Action;
+use crate::policy::{Action, Bypass};
 use crate::transport::client::Client;
 use crate::transport::http::Headers;
 use crate::usp::Shown;
@@ -148,6 +148,8 @@ pub enum Input {
     ControllerConnected(EndpointId),
     /// What is known of the agent's connections is this now.
     Links(BTreeMap<LinkKey, LinkState>),
+    /// The operator's order to leave the device to the ACS, or none any more.
+    Bypass(Option<Bypass>),
     /// The ACS calls for the CPE.
     AcsCall(AcsCall),
     /// How the last connection request went.

@@ -5,6 +5,7 @@
 
 mod answering;
 mod arbiter;
+mod bypass;
 mod calls;
 mod config;
 mod device;

@@ -19,6 +19,7 @@ use crate::usp::record::{Integrity, Payload, Record};
 
 use super::*;
 
+mod bypass;
 mod calls;
 mod outage;
 mod refusal;

@@ -118,6 +118,11 @@ impl<'s, S: Store> DeviceTask<'s, S> {
 
     async fn live(&mut self, receiver: &mut mpsc::Receiver<Letter>) -> Vec<Letter> {
         let clock = self.shared.config.clock;
+        // What is restored here may be left to its ACS: that comes before everything else.
+        let order = self.shared.config.bypasses.of(self.endpoint);
+        if order.is_some() {
+            self.step(Input::Bypass(order));
+        }
         self.step(Input::Links(self.shared.config.mtps.states(self.endpoint)));
         // What was restored may have something to do at once: unacknowledged notifications, operations.
         self.step(Input::Tick);
@@ -216,11 +221,7 @@ impl<'s, S: Store> DeviceTask<'s, S> {
     }
 
     fn carry_out(&mut self, output: Output) {
-        let within = matches!(
-            output,
-            Output::Persist { .. } | Output::LoadFirmware(_) | Output::Conflict { .. } | Output::Log(_)
-        );
-        self.worked |= !within;
+        self.worked |= !is_within(&output);
         let config = &self.shared.config;
         match output {
             Output::Reply { exchange, reply } => {
@@ -411,4 +412,12 @@ async fn committed(commit: &mut Option<Commit<'_>>) -> Result<(), StoreError> {
         Some(commit) => commit.done.as_mut().await,
         None => std::future::pending().await,
     }
+}
+
+/// What is of no consequence outside.
+fn is_within(output: &Output) -> bool {
+    matches!(
+        output,
+        Output::Persist { .. } | Output::LoadFirmware(_) | Output::Conflict { .. } | Output::Log(_)
+    )
 }

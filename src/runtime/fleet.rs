@@ -18,6 +18,7 @@ use crate::store::Store;
 use crate::upstream::Acs;
 
 use super::alarms::Alarms;
+use super::bypasses::Bypasses;
 use super::clock::Clock;
 use super::device_task::DeviceTask;
 use super::firmwares::Firmwares;
@@ -32,6 +33,8 @@ pub struct FleetConfig<S> {
     pub proxy: Arc<ProxyConfig>,
     pub acs: Option<Arc<Acs>>,
     pub store: Arc<S>,
+    /// Which devices the operator leaves to the ACS.
+    pub bypasses: Bypasses<S>,
     pub firmwares: Arc<Firmwares<S>>,
     /// Of firmware images, if there is one.
     pub stage: Option<Stage>,
@@ -132,6 +135,19 @@ impl<S: Store> Fleet<S> {
         let mailbox = self.shared.active.get(endpoint).map(|slot| slot.value().clone());
         if let Some(mailbox) = mailbox {
             let _ = mailbox.try_send(letter());
+        }
+    }
+
+    /// The devices that have a task at the moment.
+    pub(super) fn awake(&self) -> Vec<EndpointId> {
+        self.shared.active.iter().map(|slot| slot.key().clone()).collect()
+    }
+
+    /// Hands a letter to a device's task, if it has one, as soon as there is room for it.
+    pub(super) async fn tell_active(&self, endpoint: &EndpointId, letter: Letter) {
+        let mailbox = self.shared.active.get(endpoint).map(|slot| slot.value().clone());
+        if let Some(mailbox) = mailbox {
+            let _ = mailbox.send(letter).await;
         }
     }
 

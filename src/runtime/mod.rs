@@ -5,6 +5,7 @@
 
 mod acs_calls;
 mod alarms;
+mod bypasses;
 mod clock;
 mod device_task;
 mod doorman;
@@ -21,6 +22,7 @@ mod rows;
 
 pub use acs_calls::AcsCalls;
 pub use alarms::Alarms;
+pub use bypasses::{BypassState, Bypasses, OrderError};
 pub use clock::Clock;
 pub use doorman::Doorman;
 pub use firmwares::Firmwares;

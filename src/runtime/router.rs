@@ -16,6 +16,7 @@ use super::mailbox::Letter;
 impl<S: Store> AgentSide for Fleet<S> {
     fn record(&self, agent: &EndpointId, record: Bytes, shown: Shown) {
         if !self.is_active(agent)
+            && self.shared.config.bypasses.of(agent).is_none()
             && let Some(question) = Question::of(agent, &self.shared.config.agent, &record, &shown)
         {
             return self.glance(agent, question, record, shown);

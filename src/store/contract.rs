@@ -37,6 +37,12 @@ pub trait Store: Send + Sync + 'static {
         most: usize,
     ) -> impl Future<Output = Result<Vec<(WallTime, EndpointId)>, StoreError>> + Send;
 
+    /// All entries of a kind, with the devices that they are of.
+    fn of_kind(
+        &self,
+        kind: Kind,
+    ) -> impl Future<Output = Result<Vec<(EndpointId, Entry)>, StoreError>> + Send;
+
     /// Every device that has entries, with the kinds it has of those asked for.
     fn known(&self, kinds: &[Kind]) -> impl Future<Output = Result<Vec<Known>, StoreError>> + Send;
 }

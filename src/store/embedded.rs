@@ -119,6 +119,10 @@ impl Store for Embedded {
         self.read(move |connection| due(connection, until, most)).await
     }
 
+    async fn of_kind(&self, kind: Kind) -> Result<Vec<(EndpointId, Entry)>, StoreError> {
+        self.read(move |connection| of_kind(connection, kind)).await
+    }
+
     async fn known(&self, kinds: &[Kind]) -> Result<Vec<Known>, StoreError> {
         let kinds = kinds.to_vec();
         self.read(move |connection| known(connection, &kinds)).await
@@ -228,6 +232,17 @@ fn due(
     Ok(found)
 }
 
+fn of_kind(connection: &Connection, kind: Kind) -> rusqlite::Result<Vec<(EndpointId, Entry)>> {
+    let mut query = connection.prepare_cached(OF_KIND)?;
+    let mut rows = query.query([kind as u8])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let endpoint = EndpointId::parse(row.get_ref(3)?.as_str()?).ok();
+        found.extend(endpoint.zip(entry(row)?));
+    }
+    Ok(found)
+}
+
 fn known(connection: &Connection, wanted: &[Kind]) -> rusqlite::Result<Vec<Known>> {
     let mut query = connection.prepare_cached(KNOWN)?;
     let mut rows = query.query([])?;
@@ -250,6 +265,7 @@ const LOAD: &str = "SELECT kind, key, value FROM entries WHERE endpoint = ?1 ORD
 /// The number of [`Kind::Deadline`] stands here and in the index, as text: it is what lets the index be used.
 const DUE: &str =
     "SELECT endpoint, value FROM entries WHERE kind = 9 AND value <= ?1 ORDER BY value LIMIT ?2";
+const OF_KIND: &str = "SELECT kind, key, value, endpoint FROM entries WHERE kind = ?1";
 const KNOWN: &str = "SELECT DISTINCT endpoint, kind FROM entries ORDER BY endpoint, kind";
 /// Commits that may wait for the writer; who comes then waits for a place.
 const WAITING: usize = 4_096;

@@ -5,12 +5,12 @@
 
 mod contract;
 mod embedded;
-mod opening;
 mod looking;
+mod opening;
 mod peeking;
 mod sealing;
 
 pub use contract::{Known, MAX_PEEKED, Peeked, Store, StoreError};
 pub use embedded::{Embedded, EmbeddedConfig};
-pub use sealing::{SealKeyError, SealKeys};
 pub use looking::look;
+pub use sealing::{SealKeyError, SealKeys};

@@ -106,7 +106,8 @@ impl View<'_> {
         if !self.may(Rights::WRITE, sort, path) {
             return Err(Refusal::new(ErrorCode::PERMISSION_DENIED, roles()));
         }
-        let Some(rule) = self.access.rule_against(sort, path) else { return Ok(()) };
+        let rule = self.access.rule_against(sort, path).filter(|_| !self.is_own(path));
+        let Some(rule) = rule else { return Ok(()) };
         let denied = Denied::new(path, wanted, rule);
         let refusal = denied.refusal();
         let mut all = self.denied.borrow_mut();

@@ -15,8 +15,8 @@ use dragoman::sim::cpe::{Fleet, FleetConfig, Model};
 use dragoman::transport::mqtt::Version;
 use dragoman::usp::message::notify::Notification;
 
-use super::gateway::{BINARY, Setup, acs_and_mqtt};
-use super::mosquitto::Mosquitto;
+use super::gateway::{BINARY, Gateway, Setup, acs_and_mqtt};
+use super::mosquitto::{Mosquitto, free_port};
 use super::usp::{PATIENCE, SSID, TR_181, controller, fleet, value};
 
 const LANGUAGE: &str = "Device.UserInterface.CurrentLanguage";
@@ -269,6 +269,67 @@ async fn a_controller_is_refused_what_the_acs_owns_and_operators_see_who_was_in_
         assert!(metrics.contains(&line), "{metrics}");
     }
     assert!(setup.log().contains(SSID) && !setup.log().contains("mine"));
+    fleet.stop().await;
+    controller.stop().await;
+    acs.stop().await;
+}
+
+/// Gives an order to the running gateway; whether it was taken, and what was said.
+async fn order(gateway: &Gateway, order: &[&str]) -> (bool, String) {
+    let mut command = tokio::process::Command::new(BINARY);
+    let output = command.args(order).args(["--admin", &gateway.admin.to_string()]).output().await.unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8(said).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_released_cpe_has_what_the_acs_had_set_and_controllers_are_told_until_it_is_restored() {
+    let broker = Mosquitto::start();
+    let acs = Acs::start(AcsConfig::default()).await.unwrap();
+    let setup = Setup::new(free_port(), &acs_and_mqtt(&acs.url(), broker.port, ""));
+    let gateway = setup.start();
+    let controller = controller(broker.port, Version::V5).await;
+    let fleet = fleet(&gateway, 1).await;
+    assert!(controller.wait_for_agents(1, PATIENCE).await);
+    let agent = fleet.device_ids()[0].endpoint_id();
+    let subscribe = requests::subscribe("v", "ValueChange", &[SSID], true);
+    controller.request(&agent, subscribe, PATIENCE).await.unwrap();
+    controller.request(&agent, requests::get(&[SSID], 0), PATIENCE).await.unwrap();
+    let (taken, said) = order(&gateway, &["bypass", "--device", "os::nobody-1"]).await;
+    assert!(!taken && said.contains("404"), "{said}");
+    let (taken, said) = order(&gateway, &["release", "--all"]).await;
+    assert!(!taken && said.contains("restored: 0, waiting: 1"), "{said}");
+    let refused = controller.request(&agent, requests::get(&[SSID], 0), PATIENCE).await;
+    let Err(RequestError::Error(error)) = refused else { panic!("{refused:?}") };
+    assert!(error.err_code == 7_002 && error.err_msg.contains("bypass"), "{error:?}");
+    let mut complete = String::new();
+    for _ in 0..100 {
+        fleet.inform_now(0);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let (taken, said) = order(&gateway, &["bypass", "--status"]).await;
+        assert!(taken, "{said}");
+        complete = said;
+        if complete.contains("restored: 1, waiting: 0") {
+            break;
+        }
+    }
+    assert!(complete.contains("order for all: release") && complete.contains("waiting: 0"), "{complete}");
+    // What the CPE says itself passes: nothing is put in its mouth any more.
+    let names = GetParameterAttributes { parameter_names: Array(vec![SSID.into()]) };
+    acs.enqueue(&agent, Rpc::GetParameterAttributes(names));
+    fleet.inform_now(0);
+    assert!(acs.until(&agent, PATIENCE, |seen| attributes_of(seen, SSID).is_some()).await);
+    assert_eq!(attributes_of(&acs.seen(&agent), SSID), Some(0), "{}", setup.log());
+    // The order outlives the gateway.
+    gateway.kill();
+    let gateway = setup.start();
+    let said = order(&gateway, &["bypass", "--status"]).await.1;
+    assert!(said.contains("release") && said.contains("restored: 1"), "{said}");
+    let refused = controller.request(&agent, requests::get(&[SSID], 0), PATIENCE).await;
+    assert!(matches!(refused, Err(RequestError::Error(_))), "{refused:?}");
+    assert!(order(&gateway, &["restore", "--all"]).await.0);
+    fleet.inform_now(0);
+    controller.request(&agent, requests::get(&[SSID], 0), PATIENCE).await.unwrap();
     fleet.stop().await;
     controller.stop().await;
     acs.stop().await;

@@ -144,9 +144,12 @@ impl Agent {
             let executed = format!("{object}{leaf}");
             let models = Models { cpe: &shadow.cpe, local: &self.local.tree().model };
             let may = access.may(Rights::EXECUTE, Sort::CommandEvent, &executed, models);
+            let by = (&controller, msg_id.as_str());
+            let owned = may.then(|| self.judge_operation(env, shadow, by, &executed, out)).flatten();
             let done = match (may, arguments::check(command.path, &request.input_args)) {
                 (false, _) => Err(Refusal::new(ErrorCode::PERMISSION_DENIED, FORBIDDEN)),
                 (true, Err(refusal)) => Err(refusal),
+                (true, Ok(_)) if let Some(refusal) = owned => Err(refusal),
                 (true, Ok(args)) => {
                     let command_key = request.command_key.as_str();
                     let call = Call {

@@ -5,15 +5,16 @@ use crate::cwmp::rpc::{EventStruct, ParameterValueStruct, SetParameterValues};
 use crate::datamodel::ValueType;
 use crate::transport::http::{Algorithm, Authorization, Challenge, Credentials};
 
-const BASE: &str = "http://gateway.example:7548/cr/";
-const URL: &str = "Device.ManagementServer.ConnectionRequestURL";
+pub(super) const BASE: &str = "http://gateway.example:7548/cr/";
+pub(super) const URL: &str = "Device.ManagementServer.ConnectionRequestURL";
 
-struct Line {
+pub(super) struct Line {
     device: Device,
-    bench: Bench,
+    pub bench: Bench,
     now: u64,
     number: u64,
-    stored: Vec<Entry>,
+    agent: Arc<AgentConfig>,
+    pub stored: Vec<Entry>,
     authenticated: bool,
 }
 
@@ -24,17 +25,31 @@ fn configs() -> (Arc<AgentConfig>, Arc<ProxyConfig>) {
 
 impl Line {
     fn new() -> Self {
+        Self::of(configs().0)
+    }
+
+    pub fn with(agent: AgentConfig) -> Self {
+        Self::of(Arc::new(agent))
+    }
+
+    fn of(agent: Arc<AgentConfig>) -> Self {
         let bench = Bench::new(MODEL);
-        let (agent, proxy) = configs();
-        let device = Device::restore(&bench.id(), agent, proxy, &[]).unwrap();
-        let mut it = Self { device, bench, now: 1_000, number: 0, stored: Vec::new(), authenticated: false };
+        let device = Device::restore(&bench.id(), Arc::clone(&agent), configs().1, &[]).unwrap();
+        let (stored, authenticated) = (Vec::new(), false);
+        let mut it = Self { device, bench, now: 1_000, number: 0, agent, stored, authenticated };
         for _ in 0..2 {
             it.session(None);
         }
         it
     }
 
-    fn tell(&mut self, input: Input) -> Vec<Output> {
+    /// The gateway dies and comes back.
+    pub fn restart(&mut self) {
+        let restored = Device::restore(&self.bench.id(), Arc::clone(&self.agent), configs().1, &self.stored);
+        self.device = restored.unwrap();
+    }
+
+    pub fn tell(&mut self, input: Input) -> Vec<Output> {
         self.now += 1;
         let env = Env { now: self.now, wall: WallTime(1_700_000_000_000 + self.now), seed: self.now };
         let mut out = Vec::new();
@@ -57,7 +72,7 @@ impl Line {
         kept
     }
 
-    fn post(&mut self, body: Bytes) -> Vec<Output> {
+    pub fn post(&mut self, body: Bytes) -> Vec<Output> {
         self.number += 1;
         let session = self.device.session.as_ref().map_or(SessionId(self.number), |session| session.id);
         self.tell(Input::Post(Post {
@@ -72,7 +87,7 @@ impl Line {
         }))
     }
 
-    fn acs_says(&mut self, message: Option<Owned>) -> Vec<Output> {
+    pub fn acs_says(&mut self, message: Option<Owned>) -> Vec<Output> {
         let body = message.map_or_else(Bytes::new, |message| write(NAMESPACE, Some("1"), message));
         let status = if body.is_empty() { 204 } else { 200 };
         let session = self.device.session.as_ref().expect("a session is open").id;
@@ -81,7 +96,7 @@ impl Line {
     }
 
     /// The CPE informs; returns what the ACS gets.
-    fn informs(&mut self, code: &'static str) -> Bytes {
+    pub fn informs(&mut self, code: &'static str) -> Bytes {
         to_acs(&self.says_inform(code)).expect("an Inform goes to the ACS")
     }
 
@@ -91,12 +106,12 @@ impl Line {
         self.post(write(NAMESPACE, Some("1"), Owned::Request(Request::Inform(inform))))
     }
 
-    fn is_informed(&mut self) {
+    pub fn is_informed(&mut self) {
         self.acs_says(Some(Owned::Response(Response::InformResponse(InformResponse { max_envelopes: 1 }))));
     }
 
     /// A session in which the ACS asks this. Returns what the ACS gets for it.
-    fn session(&mut self, rpc: Option<Request<'static>>) -> Option<Bytes> {
+    pub fn session(&mut self, rpc: Option<Request<'static>>) -> Option<Bytes> {
         self.informs("2 PERIODIC");
         self.is_informed();
         let mut post = Bytes::new();
@@ -112,14 +127,19 @@ impl Line {
             seen = to_acs(&out);
         }
         let mut out = self.acs_says(None);
-        while let Some(request) = ours(&out) {
+        self.work_off(&mut out);
+        seen
+    }
+
+    /// The CPE does what the gateway asks of it, until its session ends.
+    pub fn work_off(&mut self, out: &mut Vec<Output>) {
+        while let Some(request) = ours(out) {
             let answer = self.bench.handle(&request).map_or_else(Owned::Fault, Owned::Response);
-            out = self.post(write(NAMESPACE, Some("dragoman-1"), answer));
+            *out = self.post(write(NAMESPACE, Some("dragoman-1"), answer));
         }
         self.now += 3_000;
         self.tell(Input::Tick);
         self.bench.close();
-        seen
     }
 
     fn call(&mut self, claim: Option<Authorization>, trusted: bool) -> (CallAnswer, Vec<Output>) {

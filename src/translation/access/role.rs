@@ -8,7 +8,7 @@ use crate::datamodel::supported::{Secured, secured};
 use crate::identity::EndpointId;
 use crate::policy::{Ownership, OwnershipRule, Writer};
 
-use super::super::local::is_own;
+use super::super::local::{is_local, is_own};
 use super::permission::Permission;
 use super::rights::Rights;
 
