@@ -16,7 +16,9 @@ use dragoman::identity::{DeviceId, EndpointId};
 use dragoman::mtp::AgentSide;
 use dragoman::observe::Metrics;
 use dragoman::proxy::ProxyConfig;
-use dragoman::runtime::{Alarms, Clock, Firmwares, Fittings, Fleet, FleetConfig, Mtp, Mtps, Routes};
+use dragoman::runtime::{
+    Alarms, Bypasses, Clock, Firmwares, Fittings, Fleet, FleetConfig, Mtp, Mtps, Routes,
+};
 use dragoman::store::{Embedded, EmbeddedConfig, Store};
 use dragoman::usp::Shown;
 use dragoman::usp::message::{self, Message, MessageBody, Request, Response};
@@ -147,6 +149,7 @@ async fn fleet(store: Arc<Embedded>) -> (Fleet<Embedded>, mpsc::UnboundedReceive
         stage: None,
         collector: dragoman::collector::Collector::new(std::sync::Arc::default(), None),
         alarms: Alarms::default(),
+        bypasses: Bypasses::open(Arc::clone(&store)).await.expect("readable"),
         firmwares: Arc::new(Firmwares::open(Arc::clone(&store)).await.expect("readable")),
         store,
         mtps,

@@ -189,7 +189,7 @@ impl Device {
         let turn = relayed.leg.from_acs(said);
         let inform = if relayed.leg.is_informed() { relayed.inform.take() } else { None };
         let last = matches!(said, AcsSaid::Empty);
-        if turn == Turn::Acs && relayed.leg.awaits_inform() {
+        if turn == Turn::Acs && relayed.leg.wants_inform() {
             out.push(Output::InformAgain(session.id));
         }
         let text = inform.as_ref().map(|_| answering::text_of(&reply));

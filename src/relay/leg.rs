@@ -141,7 +141,7 @@ impl Leg {
     }
 
     /// Whether the CPE is to repeat its Inform in this session: what it got was none that opens or refuses it.
-    pub fn awaits_inform(&self) -> bool {
+    pub fn wants_inform(&self) -> bool {
         self.has_only_informed()
     }
 

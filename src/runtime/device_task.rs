@@ -258,12 +258,8 @@ impl<'s, S: Store> DeviceTask<'s, S> {
                 let firmwares = Arc::clone(&config.firmwares);
                 tokio::spawn(async move { firmwares.learn(id, firmware).await });
             }
-            Output::AcsCallAnswer { call, answer } => {
-                if let Some(waiting) = self.calls.remove(&call) {
-                    // Who hung up does not want to know.
-                    let _ = waiting.send(answer);
-                }
-            }
+            // Who hung up does not want to know.
+            Output::AcsCallAnswer { call, answer } => _ = self.calls.remove(&call).map(|it| it.send(answer)),
             Output::Wake { url, credentials } => self.wake_cpe(url, credentials),
             Output::Reconnect(key) => config.mtps.reconnect(self.endpoint, key),
             Output::Meet(ways) => {

@@ -148,7 +148,7 @@ mod tests {
         mut answer: impl FnMut(&[Item]) -> Result<(), u32>,
     ) -> (Vec<Attended>, usize) {
         let (mut cpe, mut local, access) = (Instantiated::default(), Fixed::default(), Access::for_us());
-        let mut view = View { cpe: &mut cpe, local: &mut local, access: &access, wall: WallTime(0) };
+        let mut view = View::new(&mut cpe, &mut local, &access, WallTime(0));
         for rpcs in 0.. {
             match plan.next(&mut view) {
                 Step::Done(_) => return (plan.attended.clone(), rpcs),
