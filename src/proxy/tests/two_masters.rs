@@ -193,17 +193,16 @@ impl Masters {
         let response = Response::InformResponse(InformResponse { max_envelopes: 1 });
         let reply = self.acs_says(Some(Owned::Response(response))).unwrap_err();
         assert_eq!(reply.status, 200);
-        let mut post = Bytes::new();
+        self.post(Bytes::new()).expect("it is the ACS's turn");
         for request in rpcs {
-            self.post(post).expect("it is the ACS's turn");
             let reply = self.acs_says(Some(Owned::Request(request.clone()))).unwrap_err();
             let received = read(&reply.body, None).unwrap();
             assert_eq!(received.id.as_deref(), Some("acs"), "the ACS's own RPC comes next");
             let answer = self.bench.handle(&request).map_or_else(Owned::Fault, Owned::Response);
-            post = write(NAMESPACE, Some("acs"), answer);
-            self.acs_hears(&request, &post.clone());
+            let said = write(NAMESPACE, Some("acs"), answer);
+            let seen = self.post(said.clone()).expect("the answer goes to the ACS");
+            self.acs_hears(&request, &said, &seen);
         }
-        self.post(post).expect("it is the ACS's turn");
         let mut reply = self.acs_says(None).unwrap_err();
         while let Ok(received) = read(&reply.body, None) {
             let Owned::Request(request) = received.message else { panic!("{reply:?}") };
@@ -243,8 +242,9 @@ impl Masters {
         }
     }
 
-    fn acs_hears(&mut self, request: &Request<'_>, answer: &Bytes) {
-        match (request, read(answer, None).unwrap().message) {
+    /// The ACS gets this where the CPE has said that.
+    fn acs_hears(&mut self, request: &Request<'_>, said: &Bytes, seen: &Bytes) {
+        match (request, read(seen, None).unwrap().message) {
             (Request::SetParameterAttributes(set), Owned::Response(_)) => {
                 let one = &set.parameter_list[0];
                 let name = PARAMETERS.into_iter().find(|name| *name == one.name).unwrap();
@@ -256,7 +256,13 @@ impl Masters {
                 self.acs.seen.insert(one.name.to_string(), one.value.to_string());
                 self.acs.awaits.remove(&*one.name);
             }
-            (_, Owned::Response(_)) => {}
+            (_, Owned::Response(Response::GetParameterAttributesResponse(answer))) => {
+                self.restated += usize::from(seen != said);
+                assert_eq!(answer.parameter_list.len(), PARAMETERS.len());
+                for one in answer.parameter_list.iter() {
+                    assert_eq!(one.notification, self.acs.attribute(&one.name), "{}", one.name);
+                }
+            }
             (request, other) => panic!("{}: {other:?}", request.name()),
         }
     }
@@ -269,41 +275,8 @@ impl Masters {
 
     /// The ACS reads all attributes: they are as it set them.
     fn acs_reads_attributes(&mut self) {
-        self.sessions += 1;
-        let mut inform = self.bench.open();
-        let event = EventStruct { event_code: "2 PERIODIC".into(), command_key: "".into() };
-        inform.event.0.insert(0, event);
-        let said = write(NAMESPACE, Some("1"), Owned::Request(Request::Inform(inform.clone())));
-        let seen = self.post(said).expect("an Inform goes to the ACS");
-        self.acs_is_informed(&inform, &seen);
-        let response = Response::InformResponse(InformResponse { max_envelopes: 1 });
-        self.acs_says(Some(Owned::Response(response))).unwrap_err();
-        self.post(Bytes::new()).unwrap();
-        let names = PARAMETERS.into_iter().map(Into::into).collect();
-        let request =
-            Request::GetParameterAttributes(GetParameterAttributes { parameter_names: Array(names) });
-        self.acs_says(Some(Owned::Request(request.clone()))).unwrap_err();
-        let own = self.bench.handle(&request).unwrap();
-        let body = write(NAMESPACE, Some("acs"), Owned::Response(own));
-        let seen = self.post(body.clone()).expect("the answer goes to the ACS");
-        self.restated += usize::from(seen != body);
-        let Owned::Response(Response::GetParameterAttributesResponse(answer)) =
-            read(&seen, None).unwrap().message
-        else {
-            panic!("no attributes")
-        };
-        assert_eq!(answer.parameter_list.len(), PARAMETERS.len());
-        for one in answer.parameter_list.iter() {
-            assert_eq!(one.notification, self.acs.attribute(&one.name), "{}", one.name);
-        }
-        let mut reply = self.acs_says(None).unwrap_err();
-        while let Ok(received) = read(&reply.body, None) {
-            let Owned::Request(request) = received.message else { panic!("{reply:?}") };
-            let answer = self.bench.handle(&request).map_or_else(Owned::Fault, Owned::Response);
-            reply = self.post(write(NAMESPACE, received.id.as_deref(), answer)).unwrap_err();
-        }
-        self.bench.close();
-        self.forget_overwritten();
+        let parameter_names = Array(PARAMETERS.into_iter().map(Into::into).collect());
+        self.session(vec![Request::GetParameterAttributes(GetParameterAttributes { parameter_names })]);
     }
 
     fn ask(&mut self, request: message::Request) -> String {
