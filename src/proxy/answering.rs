@@ -49,6 +49,7 @@ impl Device {
         let wanted = self.config.answer_alone && self.config.acs_calls.is_some() && !self.bypass.is_on();
         let free = self.calls.waiting.is_none() && self.agent.attributes().owed().next().is_none();
         let Some(held) = relayed.inform.as_ref().filter(|_| wanted && free) else { return false };
+        // Nobody but the gateway calls the CPE, whether or not it is known that the CPE has taken the call.
         let called = *call != Call::None;
         if owed(&held.inform, &|name, value| self.shown(name, value), called, self.acknowledged.as_ref())
             .is_some()

@@ -191,7 +191,7 @@ impl Device {
         let Some(session) = self.session.as_mut().filter(|session| session.call == Call::UnderWay) else {
             return;
         };
-        session.call = if taken { Call::Taken } else { Call::None };
+        session.call = if taken { Call::Taken } else { Call::Tried };
         if let Phase::Relayed(relayed) = &mut session.phase
             && std::mem::take(&mut relayed.undecided)
         {

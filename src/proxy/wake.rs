@@ -15,7 +15,9 @@ pub enum Call {
     Taken,
     /// One is under way: its end will tell.
     UnderWay,
-    /// None is known to be the reason.
+    /// One was sent, but is not known to be the reason: the CPE did not take it, or took it long ago.
+    Tried,
+    /// None was sent.
     None,
 }
 
@@ -63,7 +65,8 @@ impl Wake {
         match (&self.heard, &self.state) {
             (Heard::Taken { at }, _) if now <= at + TAKEN_MS => Call::Taken,
             (Heard::Nothing | Heard::Taken { .. }, State::Sent { .. }) => Call::UnderWay,
-            _ => Call::None,
+            (Heard::Nothing, State::Quiet | State::Due { .. }) => Call::None,
+            _ => Call::Tried,
         }
     }
 
@@ -140,18 +143,18 @@ mod tests {
         };
         let mut taken = called(true);
         assert_eq!(taken.call(20), Call::Taken);
-        assert_eq!(taken.call(10 + TAKEN_MS + 1), Call::None, "that long after it something else called");
+        assert_eq!(taken.call(10 + TAKEN_MS + 1), Call::Tried, "that long after it something else called");
         taken.take_due(110);
         taken.done(120, false, &WAITS);
         assert_eq!(taken.call(130), Call::Taken, "who opens its session takes no other call");
         taken.opened();
         assert_eq!(taken.call(140), Call::None, "one call is good for one session");
         let mut busy = called(false);
-        assert_eq!(busy.call(20), Call::None);
+        assert_eq!(busy.call(20), Call::Tried);
         busy.take_due(110);
-        assert_eq!(busy.call(115), Call::None);
+        assert_eq!(busy.call(115), Call::Tried);
         busy.done(120, true, &WAITS);
-        assert_eq!(busy.call(130), Call::None, "it was busy: another may have called it first");
+        assert_eq!(busy.call(130), Call::Tried, "it was busy: another may have called it first");
     }
 
     #[test]

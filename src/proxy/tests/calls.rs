@@ -345,3 +345,12 @@ fn rfc7616_a_body_that_may_have_to_change_is_not_offered_a_digest_over_it() {
     let offered = reply.expect("the challenge passes").headers.get("www-authenticate");
     assert_eq!(offered.unwrap(), "Digest realm=\"acs\", nonce=\"n\", qop=\"auth\"");
 }
+
+#[test]
+fn a_cpe_that_was_busy_at_the_first_try_is_still_ours_since_nobody_else_calls_it() {
+    let mut line = Line::new();
+    line.authenticated = true;
+    wanted(&mut line, "q1");
+    line.tell(Input::Woken(Err("busy (503)".into())));
+    assert!(to_acs(&line.says_inform("6 CONNECTION REQUEST")).is_none());
+}
