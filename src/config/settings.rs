@@ -458,7 +458,7 @@ pub(super) fn retry(first: Option<Seconds>, most: Option<Seconds>) -> (u64, u64)
 
 /// Largest answer of an ACS that is relayed.
 const MAX_ACS_BODY: usize = 32 << 20;
-/// DUALSTACK's bound on a silent hold.
+/// CPEs give up a session that stays silent for much longer.
 const MAX_PARK_MS: u64 = 25_000;
 const MAX_SHARED: usize = 64;
 const MIN_TOKEN: usize = 16;

@@ -16,7 +16,7 @@ pub struct ProxyConfig {
     /// Whether what cannot be decoded is refused rather than relayed: where a CPE may only be the device that its
     /// credentials are for, it must not tell the ACS what the gateway cannot read.
     pub refuse_opaque: bool,
-    /// How long a session is held open after USP work for more of it (DUALSTACK: at most 25 s). 0 is never.
+    /// How long a session is held open after USP work for more of it (at most 25 s). 0 is never.
     pub park_ms: u64,
     /// How long the InformResponse waits for durable notifications to be committed.
     pub commit_wait_ms: u64,
