@@ -19,7 +19,7 @@ use super::io::{AcsReply, Output, Post, Reply};
 use super::outcome::Outcome;
 use super::own_transfers::{Own, is_transfer_end};
 use super::session::{HeldInform, InformedBy, Ours, Phase, Session, empty, refuse};
-use super::virtualised::{Addresses, attributes_for_acs, has_change, spare_bodies};
+use super::virtualised::{Addresses, attributes_for_acs, has_change, is_address, spare_bodies};
 use super::wake::Call;
 
 impl Device {
@@ -57,7 +57,7 @@ impl Device {
         } else {
             let body = post.body.clone();
             let heard = decoded(&body, post.content_type(), |envelope| {
-                addresses = Addresses::of(&envelope.message);
+                addresses = Addresses::of(&envelope.message, self.address_for_acs());
                 own = Own::of(&envelope.message, envelope.header.id.as_deref());
                 let ours = !self.is_of_another(&envelope.message);
                 ours.then(|| self.heard_cpe(env, envelope, watched, out))
@@ -81,7 +81,6 @@ impl Device {
         if said == Some(CpeSaid::Inform) {
             self.bypass.unspliced = !splices;
         }
-        addresses.replace_by(self.address_for_acs().filter(|_| splices));
         let Some(session) = &mut self.session else { return };
         if said != Some(CpeSaid::Empty) {
             session.bodies.count(said.is_some());
@@ -243,8 +242,7 @@ impl Device {
     }
 
     pub(super) fn informed(&mut self, env: &Env, inform: &Inform<'_>, out: &mut Vec<Output>) {
-        let is_url = |name: &str| name.ends_with(".ManagementServer.ConnectionRequestURL");
-        let url = inform.parameter_list.iter().find(|parameter| is_url(&parameter.name));
+        let url = inform.parameter_list.iter().find(|parameter| is_address(&parameter.name));
         self.learn_url(url.map(|parameter| parameter.value.as_ref()), out);
         let first_contact = std::mem::take(&mut self.first_contact);
         self.tell(env, agent::Input::Informed { inform, first_contact }, out);

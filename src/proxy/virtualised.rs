@@ -89,18 +89,16 @@ pub(super) struct Addresses {
 }
 
 impl Addresses {
-    pub fn of(message: &Message<'_>) -> Self {
+    /// Looks for them only where the ACS is told something instead.
+    pub fn of(message: &Message<'_>, instead: Option<String>) -> Self {
         let list = match message {
+            _ if instead.is_none() => return Self::default(),
             Message::Request(Request::Inform(inform)) => &inform.parameter_list,
             Message::Response(Response::GetParameterValuesResponse(response)) => &response.parameter_list,
             _ => return Self::default(),
         };
         let stated = list.iter().filter(|it| is_address(&it.name) && !it.value.is_empty());
-        Self { spans: stated.map(|it| it.value_span.clone()).collect(), instead: None }
-    }
-
-    pub fn replace_by(&mut self, instead: Option<String>) {
-        self.instead = instead;
+        Self { spans: stated.map(|it| it.value_span.clone()).collect(), instead }
     }
 
     fn edits(&self) -> impl Iterator<Item = Edit> {
@@ -111,7 +109,7 @@ impl Addresses {
 
     /// The body with the address that the ACS is told; `None`: as it is.
     pub fn replaced(&self, post: &Post) -> Option<Bytes> {
-        if self.instead.is_none() || self.spans.is_empty() {
+        if self.spans.is_empty() {
             return None;
         }
         edited(post, |_| Ok(self.edits().collect()))
