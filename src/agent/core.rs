@@ -14,7 +14,6 @@ use crate::policy::{Action, Writer};
 use crate::translation::{
     Access, Discovery, Mapping, Outcome, Plan, Sample, Step, Unmapped, View, watched_params,
 };
-use crate::usp::ErrorCode;
 use crate::usp::message::{self, Message};
 
 use super::attributes::Attention;
@@ -29,6 +28,7 @@ use super::io::{Env, Input, Output, Rpc, RpcId, Shadow};
 use super::local::{LocalAgent, Operation};
 use super::outbox::Outbox;
 use super::queue::{Job, Queue, Work};
+use super::settling::{self, is_write};
 use super::silence::Silence;
 use super::stored::{RestoreError, Stored};
 use super::trigger::{self, Trigger};
@@ -246,6 +246,8 @@ impl Agent {
                         Ok((request, twins)) => {
                             job.twins = twins;
                             job.written = sets(&request);
+                            job.writes = is_write(&request);
+                            job.unsettled = job.unsettled.take().filter(|_| !job.writes);
                             request
                         }
                         Err(unmapped) => {
@@ -336,8 +338,11 @@ impl Agent {
         let mapping = self.mapping();
         let Some(job) = self.queue.of(rpc) else { return };
         job.rpc = None;
+        let settled = settling::settled(job, response);
+        // What it stands for: the answer that was lost, where that is now known.
+        let stands_for = settled.as_ref().unwrap_or(response);
         let asked_for = job.asked_for.take();
-        let changed = asked_for.map_or_else(Vec::new, |it| conflicts::written(shadow, &it, response));
+        let changed = asked_for.map_or_else(Vec::new, |it| conflicts::written(shadow, &it, stands_for));
         let asker = job.asker.as_ref().map(|it| (it.controller.clone(), conflicts::by_message_of(it)));
         // What is done with an answer is decided when the plan is asked for more.
         let access = Access::for_us();
@@ -348,7 +353,7 @@ impl Agent {
         }
         let twins = std::mem::take(&mut job.twins);
         let written = std::mem::take(&mut job.written);
-        if let Response::SetParameterValuesResponse(_) = response {
+        if let Response::SetParameterValuesResponse(_) = stands_for {
             follow_twins(env, shadow, twins);
             self.written(written, out);
         }
@@ -500,28 +505,11 @@ impl Agent {
         }
     }
 
-    fn lost(&mut self, env: &Env, shadow: &Shadow, rpc: RpcId, out: &mut Vec<Output>) {
-        let Some(job) = self.queue.of(rpc) else { return };
-        job.rpc = None;
-        if job.plan.is_repeatable() {
-            // It only read: the next session asks again from where it stood.
-            return job.plan.repeat();
-        }
-        if let Some(job) = self.queue.pop() {
-            let why = "the session broke before the device answered: outcome unknown";
-            self.finish(env, shadow, job, Outcome::error(ErrorCode::INTERNAL_ERROR, why), None, out);
-        }
-    }
-
     fn tick(&mut self, env: &Env, shadow: &mut Shadow, out: &mut Vec<Output>) {
         for job in self.queue.take_overdue(env.now) {
-            let seen = match self.last_seen {
-                Some(at) => format!("last heard of {} s ago", env.wall.0.saturating_sub(at.0) / 1_000),
-                None => "not heard of since the gateway woke its agent".to_owned(),
-            };
-            let why = format!("the device could not be reached in time ({seen})");
+            let error = self.overdue(env, &job);
             if matches!(job.work, Work::Asked | Work::Trigger { .. }) {
-                self.finish(env, shadow, job, Outcome::error(ErrorCode::REQUEST_DENIED, why), None, out);
+                self.finish(env, shadow, job, error, None, out);
             }
         }
         if !self.is_silent() {

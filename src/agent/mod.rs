@@ -25,6 +25,7 @@ mod operation;
 mod outbox;
 mod queue;
 mod quick;
+mod settling;
 mod silence;
 mod stored;
 mod threshold;

@@ -8,6 +8,7 @@ use crate::translation::{Denied, Plan};
 
 use super::exchange::Way;
 use super::io::RpcId;
+use super::settling::Unsettled;
 
 /// A request on its way.
 pub(super) struct Job {
@@ -24,6 +25,10 @@ pub(super) struct Job {
     pub written: Vec<ParameterValueStruct<'static>>,
     /// What the RPC under way asks for, in TR-181 terms, where writes are judged.
     pub asked_for: Option<Request<'static>>,
+    /// Whether the RPC under way changes the CPE.
+    pub writes: bool,
+    /// The answer to such an RPC was lost: whether the CPE has carried it out is being read back.
+    pub unsettled: Option<Unsettled>,
     /// What was refused since another master owns it.
     pub denied: Vec<Denied>,
     pub work: Work,
@@ -40,6 +45,8 @@ impl Job {
             twins: Vec::new(),
             written: Vec::new(),
             asked_for: None,
+            writes: false,
+            unsettled: None,
             denied: Vec::new(),
             work,
         }

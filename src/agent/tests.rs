@@ -34,6 +34,7 @@ mod onboarding;
 mod ownership;
 mod quick;
 mod sessions;
+mod settling;
 mod silence;
 mod sisters;
 mod stories;

@@ -108,6 +108,19 @@ impl ValueType {
         }
     }
 
+    /// Whether two texts are one value of this type.
+    pub fn same(self, one: &str, other: &str) -> bool {
+        let is_true = |text: &str| matches!(text, "1" | "true");
+        match self {
+            _ if one == other => true,
+            Self::Boolean => self.accepts(one) && self.accepts(other) && is_true(one) == is_true(other),
+            Self::HexBinary => one.eq_ignore_ascii_case(other),
+            Self::Decimal => one.parse::<f64>().is_ok_and(|one| other.parse() == Ok(one)),
+            _ if self.is_number() => one.parse::<i128>().is_ok_and(|one| other.parse() == Ok(one)),
+            _ => false,
+        }
+    }
+
     /// Whether values are compared as numbers.
     pub fn is_number(self) -> bool {
         matches!(self, Self::Int | Self::UnsignedInt | Self::Long | Self::UnsignedLong | Self::Decimal)
@@ -132,6 +145,17 @@ const XSD: [(&str, ValueType); 11] = [
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_value_in_two_writings_is_one_value_of_its_type_only() {
+        assert!(ValueType::Boolean.same("1", "true") && ValueType::Boolean.same("false", "0"));
+        assert!(!ValueType::Boolean.same("1", "0") && !ValueType::Boolean.same("off", "0"));
+        assert!(ValueType::UnsignedInt.same("007", "7") && !ValueType::String.same("007", "7"));
+        assert!(ValueType::UnsignedLong.same("+18446744073709551615", "18446744073709551615"));
+        assert!(!ValueType::UnsignedLong.same("18446744073709551615", "18446744073709551614"));
+        assert!(ValueType::HexBinary.same("0aFF", "0Aff") && ValueType::Decimal.same("1.50", "1.5"));
+        assert!(!ValueType::String.same("A", "a"));
+    }
 
     #[test]
     fn every_type_is_read_under_its_own_name_in_any_case_and_with_any_prefix() {

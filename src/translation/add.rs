@@ -1,11 +1,11 @@
 //! Add (TR-369 6.1.3.1): AddObject, then SetParameterValues for the settings, then a look at what the CPE
 //! made of it. What fails is undone by DeleteObject.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::cwmp::rpc::{
-    AddObject, Array, DeleteObject, Fault, GetParameterNames, ParameterValueStruct, Request, Response,
-    SetParameterValues,
+    AddObject, Array, DeleteObject, Fault, GetParameterNames, GetParameterNamesResponse,
+    ParameterValueStruct, Request, Response, SetParameterValues,
 };
 use crate::datamodel::supported::standard;
 use crate::datamodel::{ValueType, path};
@@ -16,7 +16,7 @@ use super::access::{Rights, Sort};
 use super::fault;
 use super::get::is_hidden;
 use super::local::{Refusal, is_local};
-use super::plan::{Outcome, Plan, Step, View};
+use super::plan::{NOT_TAKEN, Outcome, Plan, Step, View};
 use super::reading::Reading;
 use super::resolve;
 
@@ -44,7 +44,15 @@ struct Creation {
 
 enum Stage {
     Waiting,
-    Adding,
+    /// The table's instances are read, so that a lost answer can be told from none.
+    Counting,
+    Adding {
+        before: BTreeSet<u32>,
+    },
+    /// The answer of AddObject was lost: which instance is new is looked up.
+    Seeking {
+        before: BTreeSet<u32>,
+    },
     /// Names of the settings under way, by index.
     Setting {
         instance: String,
@@ -164,13 +172,17 @@ impl Add {
         }
         let creation = &mut self.creations[at];
         match &mut creation.stage {
-            Stage::Waiting => {
-                let request = AddObject {
-                    object_name: creation.table.clone().into(),
-                    parameter_key: self.key.clone().into(),
-                };
-                creation.stage = Stage::Adding;
-                Some(Request::AddObject(request))
+            Stage::Waiting | Stage::Counting | Stage::Seeking { .. } => {
+                if matches!(creation.stage, Stage::Waiting) {
+                    creation.stage = Stage::Counting;
+                }
+                let parameter_path = creation.table.clone().into();
+                Some(Request::GetParameterNames(GetParameterNames { parameter_path, next_level: true }))
+            }
+            Stage::Adding { .. } => {
+                let object_name = creation.table.clone().into();
+                let parameter_key = self.key.clone().into();
+                Some(Request::AddObject(AddObject { object_name, parameter_key }))
             }
             Stage::Setting { instance, settings } if !settings.is_empty() => {
                 let wanted = &self.requests[creation.request].param_settings;
@@ -197,7 +209,7 @@ impl Add {
                     None
                 }
             },
-            Stage::Adding | Stage::Undoing(_) | Stage::Done { .. } | Stage::Failed(_) => None,
+            Stage::Undoing(_) | Stage::Done { .. } | Stage::Failed(_) => None,
         }
     }
 
@@ -246,6 +258,13 @@ impl Add {
         // R-ADD.6: keys that may not be read are not told.
         keys.retain(|name, _| view.may(Rights::READ, Sort::Param, &format!("{instance}{name}")));
         keys
+    }
+
+    /// The CPE has added this instance.
+    fn added(&mut self, number: u32) {
+        let instance = format!("{}{number}.", self.creations[self.at].table);
+        let settings = self.settings(self.at);
+        self.creations[self.at].stage = Stage::Setting { instance, settings };
     }
 
     /// The settings could not be made: those to blame are dropped if they may be, else all is undone.
@@ -334,6 +353,23 @@ impl Plan for Add {
         self.requests.iter().all(|request| is_local(&request.obj_path))
     }
 
+    /// What is set of an instance of our own, and what is undone, does no harm twice; what was added is sought.
+    fn is_repeatable(&self) -> bool {
+        true
+    }
+
+    fn repeat(&mut self) {
+        if !self.undo.is_empty() {
+            return;
+        }
+        let Some(creation) = self.creations.get_mut(self.at) else { return };
+        match &mut creation.stage {
+            Stage::Adding { before } => creation.stage = Stage::Seeking { before: std::mem::take(before) },
+            Stage::Reading { reading, .. } => reading.repeat(),
+            _ => {}
+        }
+    }
+
     fn answered(&mut self, view: &mut View<'_>, response: &Response<'_>) {
         if let Response::DeleteObjectResponse(_) = response {
             if let Some(instance) = self.undo.pop_front() {
@@ -343,10 +379,24 @@ impl Plan for Add {
         }
         let Some(creation) = self.creations.get_mut(self.at) else { return };
         match (std::mem::replace(&mut creation.stage, Stage::Waiting), response) {
-            (Stage::Adding, Response::AddObjectResponse(response)) => {
-                let instance = format!("{}{}.", creation.table, response.instance_number);
-                let settings = self.settings(self.at);
-                self.creations[self.at].stage = Stage::Setting { instance, settings };
+            (Stage::Counting, Response::GetParameterNamesResponse(names)) => {
+                creation.stage = Stage::Adding { before: numbers(&creation.table, names) };
+            }
+            (Stage::Adding { .. }, Response::AddObjectResponse(response)) => {
+                self.added(response.instance_number);
+            }
+            (Stage::Seeking { before }, Response::GetParameterNamesResponse(names)) => {
+                let now = numbers(&creation.table, names);
+                // What the ACS has added in between was seen and is known.
+                let known = |number: &u32| view.cpe.has_object(&format!("{}{number}.", creation.table));
+                let new: Vec<u32> = now.difference(&before).copied().filter(|it| !known(it)).collect();
+                match new[..] {
+                    [number] => self.added(number),
+                    _ => {
+                        let refusal = Refusal::new(ErrorCode::INTERNAL_ERROR, NOT_TAKEN);
+                        creation.stage = Stage::Failed(Failure::new(creation.table.clone(), refusal));
+                    }
+                }
             }
             (Stage::Setting { instance, .. }, Response::SetParameterValuesResponse(_)) => {
                 creation.stage = Stage::Learning { instance };
@@ -383,6 +433,11 @@ impl Plan for Add {
         }
         let Some(creation) = self.creations.get_mut(self.at) else { return };
         match std::mem::replace(&mut creation.stage, Stage::Waiting) {
+            // An empty table is no table to some; else what is known of it has to do.
+            Stage::Counting => {
+                let before = view.cpe.instances(&creation.table).into_iter().collect();
+                creation.stage = Stage::Adding { before };
+            }
             Stage::Setting { instance, settings } => self.refuse_settings(instance, &settings, fault),
             // It is there all the same: what it has is learnt later.
             Stage::Learning { instance } => {
@@ -404,6 +459,12 @@ impl Plan for Add {
             }
         }
     }
+}
+
+/// The instances of a table that the CPE names.
+fn numbers(table: &str, names: &GetParameterNamesResponse<'_>) -> BTreeSet<u32> {
+    let names = names.parameter_list.iter();
+    names.filter_map(|info| info.name.strip_prefix(table)?.strip_suffix('.')?.parse().ok()).collect()
 }
 
 fn failure(refusal: &Refusal) -> add_resp::created_object_result::operation_status::OperStatus {

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::cwmp::rpc::{DeleteObject, Fault, Request, Response};
+use crate::cwmp::rpc::{DeleteObject, Fault, GetParameterNames, Request, Response};
 use crate::datamodel::path;
 use crate::usp::ErrorCode;
 use crate::usp::message::{self, delete_resp};
@@ -11,7 +11,7 @@ use super::access::{Rights, Sort};
 use super::fault;
 use super::get::is_hidden;
 use super::local::{Refusal, is_local};
-use super::plan::{Outcome, Plan, Step, View};
+use super::plan::{NOT_TAKEN, Outcome, Plan, Step, View};
 use super::resolve;
 
 /// A Delete on its way.
@@ -21,6 +21,8 @@ pub struct Delete {
     prepared: bool,
     /// What is still to be deleted: the request's index and the instance.
     waiting: VecDeque<(usize, String)>,
+    /// Whether the first of these is gone is not known, and is being looked up.
+    settling: bool,
     failed: Option<message::Error>,
     key: String,
 }
@@ -46,6 +48,7 @@ impl Delete {
             requested: requested.collect(),
             prepared: false,
             waiting: VecDeque::new(),
+            settling: false,
             failed: None,
             key,
         }
@@ -73,6 +76,17 @@ impl Delete {
         }
     }
 
+    /// The first that waits is there still.
+    fn left(&mut self, refusal: Refusal) {
+        let Some((index, instance)) = self.waiting.pop_front() else { return };
+        if !self.allow_partial {
+            self.failed = failure(vec![(instance.as_str(), &refusal)]);
+        }
+        if let Ok(affected) = &mut self.requested[index].result {
+            affected.left.push((instance, refusal));
+        }
+    }
+
     fn outcome(&self, view: &View<'_>) -> Outcome {
         if let Some(error) = &self.failed {
             return Outcome::Error(error.clone());
@@ -92,6 +106,11 @@ impl Plan for Delete {
         while self.failed.is_none()
             && let Some((index, instance)) = self.waiting.front()
         {
+            if self.settling {
+                let parameter_path = instance.clone().into();
+                let names = GetParameterNames { parameter_path, next_level: true };
+                return Step::Call(Request::GetParameterNames(names));
+            }
             if !view.is_own(instance) {
                 let parameter_key = self.key.clone().into();
                 let request = DeleteObject { object_name: instance.clone().into(), parameter_key };
@@ -110,23 +129,31 @@ impl Plan for Delete {
         self.requested.iter().all(|requested| is_local(&requested.path))
     }
 
-    fn answered(&mut self, view: &mut View<'_>, _: &Response<'_>) {
-        self.done(view);
+    fn is_repeatable(&self) -> bool {
+        true
+    }
+
+    /// Deleting it again could meet another object that has got its number.
+    fn repeat(&mut self) {
+        self.settling = true;
+    }
+
+    fn answered(&mut self, view: &mut View<'_>, response: &Response<'_>) {
+        match (std::mem::take(&mut self.settling), response) {
+            (true, Response::GetParameterNamesResponse(names)) if !names.parameter_list.is_empty() => {
+                self.left(Refusal::new(ErrorCode::INTERNAL_ERROR, NOT_TAKEN));
+            }
+            _ => self.done(view),
+        }
     }
 
     fn faulted(&mut self, view: &mut View<'_>, fault: &Fault<'_>) {
+        self.settling = false;
         if fault.fault_code == GONE {
             // What is not there cannot be deleted any more: the index was behind.
             return self.done(view);
         }
-        let Some((index, instance)) = self.waiting.pop_front() else { return };
-        let refusal = Refusal::new(ErrorCode::DELETE_FAILURE, fault::text(fault));
-        if !self.allow_partial {
-            self.failed = failure(vec![(instance.as_str(), &refusal)]);
-        }
-        if let Ok(affected) = &mut self.requested[index].result {
-            affected.left.push((instance, refusal));
-        }
+        self.left(Refusal::new(ErrorCode::DELETE_FAILURE, fault::text(fault)));
     }
 }
 

@@ -146,6 +146,10 @@ impl Outcome {
     }
 }
 
+/// What a controller is told of a write whose answer was lost and that is not to be seen on the device.
+pub(super) const NOT_TAKEN: &str =
+    "the session broke before the device answered, and it shows no effect since: outcome unknown";
+
 /// A USP request on its way through CWMP.
 pub trait Plan: Send {
     fn next(&mut self, view: &mut View<'_>) -> Step;
@@ -160,11 +164,12 @@ pub trait Plan: Send {
     fn ends_session(&self) -> bool {
         false
     }
-    /// Whether the last RPC may be sent again if its answer is lost: it only reads.
+    /// Whether the plan can go on in a later session if the answer to the last RPC is lost: it asks again, or,
+    /// where carrying the RPC out twice could do harm, reads back what has become of it.
     fn is_repeatable(&self) -> bool {
         false
     }
-    /// Goes back to before the last RPC, whose answer was lost.
+    /// The answer to the last RPC was lost, or it was not sent: goes back to where [`Plan::is_repeatable`] says.
     fn repeat(&mut self) {}
     /// Paths that are left for a later run; only discovery leaves any.
     fn left(&self) -> Vec<String> {

@@ -14,7 +14,8 @@ use super::access::{Rights, Sort};
 use super::fault;
 use super::get::is_hidden;
 use super::local::is_local;
-use super::plan::{Outcome, Plan, Step, View};
+use super::plan::{NOT_TAKEN, Outcome, Plan, Step, View};
+use super::reading::Reading;
 use super::resolve::{self, Unresolved};
 
 /// A Set on its way.
@@ -23,6 +24,8 @@ pub struct Set {
     objects: Vec<Update>,
     /// Which objects the RPC under way is for.
     asked: Vec<usize>,
+    /// Whether the device took the last SetParameterValues is not known, and is being read back.
+    settling: Option<Reading>,
     prepared: bool,
     /// Set when an allow_partial=false message has failed as a whole.
     failure: Option<message::Error>,
@@ -73,6 +76,7 @@ impl Set {
             allow_partial: request.allow_partial,
             objects: updates.collect(),
             asked: Vec::new(),
+            settling: None,
             prepared: false,
             failure: None,
             key,
@@ -133,6 +137,21 @@ impl Set {
         });
     }
 
+    /// What was read back decides: a CPE takes a SetParameterValues as a whole, or not at all (TR-069 A.3.2.1).
+    fn settle(&mut self, view: &mut View<'_>) {
+        let Some(reading) = self.settling.take() else { return };
+        let asked = std::mem::take(&mut self.asked);
+        let took = asked.iter().all(|index| self.objects[*index].is_as_wanted(view, &reading));
+        for index in asked {
+            let update = &mut self.objects[index];
+            match took {
+                true => update.keep(view),
+                false => update.fail_all(ErrorCode::INTERNAL_ERROR, NOT_TAKEN),
+            }
+        }
+        self.fail_whole();
+    }
+
     fn outcome(&self, view: &View<'_>) -> Outcome {
         match &self.failure {
             Some(error) => Outcome::Error(error.clone()),
@@ -152,6 +171,12 @@ impl Plan for Set {
             self.prepared = true;
             self.prepare(view);
         }
+        if let Some(reading) = &mut self.settling {
+            if let Some(request) = reading.next() {
+                return Step::Call(request);
+            }
+            self.settle(view);
+        }
         if self.failure.is_none()
             && let Some(request) = self.call(view)
         {
@@ -164,7 +189,27 @@ impl Plan for Set {
         self.objects.iter().all(|update| is_local(&update.request.obj_path))
     }
 
+    /// A value that reads back otherwise than it was written tells nothing.
+    fn is_repeatable(&self) -> bool {
+        let read_back = |index: &usize| self.objects[*index].is_read_back();
+        self.settling.is_some() || self.asked.iter().all(read_back)
+    }
+
+    fn repeat(&mut self) {
+        match &mut self.settling {
+            Some(reading) => reading.repeat(),
+            None => {
+                let writes = self.asked.iter().flat_map(|index| &self.objects[*index].writes);
+                let names = writes.map(|(name, _)| name.clone()).filter(|name| !is_local(name)).collect();
+                self.settling = Some(Reading::of(names));
+            }
+        }
+    }
+
     fn answered(&mut self, view: &mut View<'_>, response: &Response<'_>) {
+        if let Some(reading) = &mut self.settling {
+            return reading.answered(view, response);
+        }
         let accepted = matches!(response, Response::SetParameterValuesResponse(_));
         for index in std::mem::take(&mut self.asked) {
             let update = &mut self.objects[index];
@@ -178,6 +223,9 @@ impl Plan for Set {
     }
 
     fn faulted(&mut self, view: &mut View<'_>, fault: &Fault<'_>) {
+        if let Some(reading) = &mut self.settling {
+            return reading.faulted(view, fault);
+        }
         let asked = std::mem::take(&mut self.asked);
         for blamed in fault.set_parameter_values_fault.iter().filter(|it| it.fault_code == NO_SUCH_NAME) {
             view.cpe.forget_param(&blamed.parameter_name);
@@ -298,6 +346,23 @@ impl Update {
                 self.fail(name, setting, fault::code(blamed.fault_code), &why);
             }
         }
+    }
+
+    /// Whether the CPE tells the values that it was given: of a password it tells nothing.
+    fn is_read_back(&self) -> bool {
+        let tells = |name: &str| supported::standard(name).is_none_or(|row| row.secured().is_none());
+        self.writes.iter().all(|(name, _)| is_local(name) || tells(name))
+    }
+
+    fn is_as_wanted(&self, view: &View<'_>, reading: &Reading) -> bool {
+        let mut of_cpe = self.writes.iter().filter(|(name, _)| !view.is_own(name));
+        of_cpe.all(|(name, setting)| {
+            let known = view.cpe.param(name);
+            let is = known.and_then(|known| known.value.as_ref()).map(|value| value.text.as_str());
+            let wanted = self.request.param_settings[*setting].value.as_str();
+            let of_type = known.and_then(|known| value_type(name, known)).unwrap_or(ValueType::String);
+            reading.refusal(name).is_none() && is.is_some_and(|is| of_type.same(is, wanted))
+        })
     }
 
     fn keep(&mut self, view: &mut View<'_>) {
