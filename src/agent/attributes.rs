@@ -29,8 +29,6 @@ pub(super) struct Attention {
     unwritten: bool,
     /// The newest commit of what the ACS is owed.
     owed: Option<Token>,
-    /// What USP wrote of parameters whose attributes are not known yet.
-    written: Vec<(CompactString, Owed)>,
 }
 
 impl Attention {
@@ -52,7 +50,7 @@ impl Attention {
 
     /// Whether nothing of the CPE is otherwise than the ACS had it.
     pub fn has_given_back(&self) -> bool {
-        self.attributes.is_given_back() && self.written.is_empty()
+        self.attributes.is_given_back()
     }
 
     /// A commit has come to its end. Returns whether attributes can be set now.
@@ -93,12 +91,10 @@ impl Agent {
         if total || self.attention.settled || asked || off || self.booting {
             return;
         }
-        if self.is_silent() {
-            self.attention.written.clear();
-        }
         let wanted = self.watched(shadow);
-        let written = self.attention.written.iter().map(|(name, _)| name);
-        let unknown = self.attention.attributes.unknown(wanted.iter().chain(written));
+        let written = self.attention.attributes.unjudged();
+        let mut unknown = self.attention.attributes.unknown(wanted.iter().chain(written));
+        unknown.extend(self.attention.attributes.doubtful().cloned());
         if !unknown.is_empty() {
             return self.push_own(env, Box::new(Attend::read(unknown)), Work::Attributes);
         }
@@ -156,15 +152,15 @@ impl Agent {
         let attributes = &mut self.attention.attributes;
         for one in attended {
             match one {
-                Attended::Read(name, notification) => attributes.learn(name, *notification),
+                Attended::Read(name, notification) => {
+                    let urgency = attributes.learn(name, *notification);
+                    self.attention.urgent |= urgency == Some(Urgency::Now);
+                }
                 Attended::Set(name, notification) => attributes.set(name, *notification),
                 Attended::Refused(name) => attributes.refuse(name),
-            }
-        }
-        for (name, owed) in std::mem::take(&mut self.attention.written) {
-            match self.attention.attributes.unknown([&name]).is_empty() {
-                true => _ = self.owe(&name, owed),
-                false => self.attention.written.push((name, owed)),
+                Attended::PutOff(_) => {
+                    (self.attention.settled, self.attention.urgent) = (true, false);
+                }
             }
         }
         if !attended.is_empty() {
@@ -180,13 +176,10 @@ impl Agent {
         let mut owes = false;
         for parameter in written {
             let owed = Owed { value: parameter.value.into_owned(), value_type: parameter.value_type };
-            let name = CompactString::from(&*parameter.name);
-            if self.attention.attributes.unknown([&name]).is_empty() {
-                owes |= self.owe(&name, owed);
-            } else if self.attention.written.len() < MAX_WATCHED {
-                self.attention.settled = false;
-                self.attention.written.push((name, owed));
-            }
+            let urgency = self.attention.attributes.written(&parameter.name, owed);
+            self.attention.urgent |= urgency == Some(Urgency::Now);
+            self.attention.settled &= urgency != Some(Urgency::Unknown);
+            owes |= urgency.is_some();
         }
         if owes {
             self.attention.owed = Some(self.keep_attributes(out));
@@ -198,10 +191,35 @@ impl Agent {
         self.attention.owed.filter(|token| token.0 > self.settled)
     }
 
-    fn owe(&mut self, name: &str, owed: Owed) -> bool {
-        let urgency = self.attention.attributes.written(name, owed);
-        self.attention.urgent |= urgency == Some(Urgency::Now);
-        urgency.is_some()
+    /// The ACS is about to set attributes: that this may have been done is written down before the CPE is asked.
+    pub fn acs_asks(&mut self, request: &Request<'_>, out: &mut Vec<Output>) {
+        let asked = |attributes: &mut Attributes, name: &str, notification: u8| {
+            attributes.asked_by_acs(name, notification)
+        };
+        self.note_asked(request, asked, out);
+    }
+
+    /// The CPE has answered that with a fault.
+    pub fn acs_is_refused(&mut self, request: &Request<'_>, out: &mut Vec<Output>) {
+        self.note_asked(request, |attributes, name, _| attributes.refused_to_acs(name), out);
+    }
+
+    fn note_asked(
+        &mut self,
+        request: &Request<'_>,
+        note: impl Fn(&mut Attributes, &str, u8) -> bool,
+        out: &mut Vec<Output>,
+    ) {
+        let Request::SetParameterAttributes(set) = request else { return };
+        let mut meant = false;
+        for one in set.parameter_list.iter().filter(|one| one.notification_change) {
+            let notification = u8::try_from(one.notification).unwrap_or(0);
+            meant |= note(&mut self.attention.attributes, &one.name, notification);
+        }
+        if meant {
+            self.attention.settled = false;
+            self.keep_attributes(out);
+        }
     }
 
     /// What the ACS changes of attributes, and of what it is owed.
@@ -222,6 +240,18 @@ impl Agent {
                     changed |= self.attention.attributes.set_by_acs(&one.name, notification);
                 }
                 self.attention.settled &= !changed;
+            }
+            (_, Response::GetParameterAttributesResponse(response)) => {
+                // With nothing of ours on the CPE what it says is what the ACS has set, whatever is written here.
+                let passes = self.is_silent() && self.attention.has_given_back();
+                let attributes = &mut self.attention.attributes;
+                for one in response.parameter_list.iter() {
+                    let notification = u8::try_from(one.notification).unwrap_or(0);
+                    changed |= match passes {
+                        true => attributes.set_by_acs(&one.name, notification),
+                        false => attributes.overhear(&one.name, notification),
+                    };
+                }
             }
             (Request::SetParameterValues(set), Response::SetParameterValuesResponse(_)) => {
                 for one in set.parameter_list.iter() {
@@ -255,7 +285,7 @@ impl Agent {
     /// The ACS has acknowledged an Inform: what it was told of is told.
     pub fn acs_was_told<'p>(
         &mut self,
-        parameters: impl Iterator<Item = (&'p str, &'p str)>,
+        parameters: impl Iterator<Item = (&'p str, &'p str)> + Clone,
         changed: bool,
         told: &[CompactString],
         out: &mut Vec<Output>,

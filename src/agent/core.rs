@@ -42,6 +42,8 @@ pub struct Agent {
     pub(super) stored: Stored,
     pub(super) local: LocalAgent,
     pub(super) outbox: Outbox,
+    /// What the next commit makes durable as well.
+    pub(super) together: Vec<Change>,
     pub(super) exchange: Exchange,
     pub(super) operations: Vec<Operation>,
     /// The event that ended an operation may have come while nobody was there to note it.
@@ -114,6 +116,7 @@ impl Agent {
             stored,
             local,
             outbox: Outbox::restore(entries),
+            together: Vec::new(),
             exchange: Exchange::default(),
             recheck: operations.iter().any(|operation| operation.started && operation.is_diagnostic()),
             operations,
@@ -215,16 +218,23 @@ impl Agent {
 
     /// The next RPC when it is USP's turn; finished requests are answered on the way.
     pub fn next_rpc(&mut self, env: &Env, shadow: &mut Shadow, out: &mut Vec<Output>) -> Option<Rpc> {
-        let rpc = self.work(env, shadow, out);
+        self.plan_own_work(env, shadow, out);
+        let rpc = self.work(env, shadow, Turn::Is, out);
         self.settle_exchange(env, shadow, out);
         rpc
     }
 
-    fn work(&mut self, env: &Env, shadow: &mut Shadow, out: &mut Vec<Output>) -> Option<Rpc> {
-        self.plan_own_work(env, shadow, out);
+    pub(super) fn work(
+        &mut self,
+        env: &Env,
+        shadow: &mut Shadow,
+        turn: Turn,
+        out: &mut Vec<Output>,
+    ) -> Option<Rpc> {
         let (mapping, judged) = (self.mapping(), self.judges());
         while let Some(job) = self.queue.front() {
-            if job.work == Work::Discovery && self.booting {
+            let stays = turn == Turn::IsOver && (!job.begun || job.rpc.is_some());
+            if stays || (job.work == Work::Discovery && self.booting) {
                 return None;
             }
             let asker = job.asker.as_ref().map(|asker| &asker.controller);
@@ -232,9 +242,16 @@ impl Agent {
             self.local.show_moment(self.stored.up_seconds(env.wall));
             let access = asker.map_or_else(Access::for_us, |asker| self.local.access_of(asker));
             let mut view = View::new(&mut shadow.cpe, &mut self.local, &access, env.wall);
-            let step = job.plan.next(&mut view);
+            let step = match job.waiting.take() {
+                Some(request) => Step::Call(request),
+                None => job.plan.next(&mut view),
+            };
             job.denied.extend(view.take_denied());
             match step {
+                Step::Call(request) if turn == Turn::IsOver => {
+                    job.waiting = Some(request);
+                    return None;
+                }
                 Step::Call(request) => {
                     job.asked_for = judged.then(|| request.clone()).filter(|_| job.asker.is_some());
                     let mapping = mapping.filter(|_| !job.work.is_in_cpe_words());
@@ -243,10 +260,12 @@ impl Agent {
                         None => Ok((request, Vec::new())),
                     };
                     let request = match said {
-                        Ok((request, twins)) => {
+                        Ok((mut request, twins)) => {
+                            put_key(&mut request, &self.parameter_key);
                             job.twins = twins;
                             job.written = sets(&request);
                             job.writes = is_write(&request);
+                            job.has_written |= job.writes;
                             job.unsettled = job.unsettled.take().filter(|_| !job.writes);
                             request
                         }
@@ -257,7 +276,7 @@ impl Agent {
                     };
                     self.next += 1;
                     let id = RpcId(self.next);
-                    job.rpc = Some(id);
+                    (job.rpc, job.begun) = (Some(id), true);
                     let asked = job.asker.is_some();
                     return Some(Rpc { id, request, ends_session: job.plan.ends_session(), asked });
                 }
@@ -281,22 +300,10 @@ impl Agent {
         None
     }
 
-    /// The RPC that ends the session has been answered: its request is through, and nothing may follow it now.
+    /// Nothing more is sent in this session: a request that is through is answered, and what it still wants of the
+    /// device it gets in the next one.
     pub fn conclude(&mut self, env: &Env, shadow: &mut Shadow, out: &mut Vec<Output>) {
-        let Some(job) = self.queue.front().filter(|job| job.rpc.is_none() && job.plan.ends_session()) else {
-            return;
-        };
-        let access = Access::for_us();
-        let mut view = View::new(&mut shadow.cpe, &mut self.local, &access, env.wall);
-        match job.plan.next(&mut view) {
-            Step::Done(outcome) => {
-                if let Some(job) = self.queue.pop() {
-                    self.finish(env, shadow, job, outcome, None, out);
-                }
-            }
-            // It wants more of the device: in the next session.
-            Step::Call(_) => job.plan.repeat(),
-        }
+        self.work(env, shadow, Turn::IsOver, out);
         self.settle_exchange(env, shadow, out);
         self.flush_local(out);
     }
@@ -538,7 +545,8 @@ impl Agent {
         if changes.is_empty() { None } else { Some(self.persist(changes, out)) }
     }
 
-    pub(super) fn persist(&mut self, changes: Vec<Change>, out: &mut Vec<Output>) -> Token {
+    pub(super) fn persist(&mut self, mut changes: Vec<Change>, out: &mut Vec<Output>) -> Token {
+        changes.append(&mut self.together);
         self.next += 1;
         let token = Token(self.next);
         out.push(Output::Persist { token, changes });
@@ -555,6 +563,13 @@ pub(super) fn rules_of(root: &str) -> u64 {
     mapping_of(root).map_or(0, Mapping::version)
 }
 
+/// Whether it is USP's turn in the device's session.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    Is,
+    IsOver,
+}
+
 /// A request as the CPE understands it, and what else changes when it is carried out.
 type Said = (Request<'static>, Vec<ParameterValueStruct<'static>>);
 
@@ -569,6 +584,16 @@ fn say(mapping: &Mapping, request: Request<'static>) -> Result<Said, Unmapped> {
         _ => Vec::new(),
     };
     Ok((request, twins))
+}
+
+/// The ParameterKey that the ACS has set last, as of now: its own session may just have set another.
+fn put_key(request: &mut Request<'static>, key: &str) {
+    match request {
+        Request::SetParameterValues(set) => set.parameter_key = key.to_owned().into(),
+        Request::AddObject(add) => add.parameter_key = key.to_owned().into(),
+        Request::DeleteObject(delete) => delete.parameter_key = key.to_owned().into(),
+        _ => {}
+    }
 }
 
 /// What a request sets of the CPE.

@@ -78,7 +78,6 @@ impl Agent {
         };
         let mut wants_answer = true;
         let mut command_key = String::new();
-        let key = self.parameter_key.clone();
         let plan: Box<dyn Plan> = match request {
             Request::Get(request) => {
                 let way = self.exchange.way();
@@ -92,15 +91,15 @@ impl Agent {
             }
             Request::Set(request) => {
                 let paths: Vec<String> = request.update_objs.iter().map(|it| it.obj_path.clone()).collect();
-                Box::new(Searched::new(paths.iter().map(String::as_str), Set::new(request, key)))
+                Box::new(Searched::new(paths.iter().map(String::as_str), Set::new(request)))
             }
             Request::Add(request) => {
                 let paths: Vec<String> = request.create_objs.iter().map(|it| it.obj_path.clone()).collect();
-                Box::new(Searched::new(paths.iter().map(String::as_str), Add::new(request, key)))
+                Box::new(Searched::new(paths.iter().map(String::as_str), Add::new(request)))
             }
             Request::Delete(request) => {
                 let paths = request.obj_paths.clone();
-                Box::new(Searched::new(paths.iter().map(String::as_str), Delete::new(request, key)))
+                Box::new(Searched::new(paths.iter().map(String::as_str), Delete::new(request)))
             }
             Request::Operate(request) => {
                 wants_answer = request.send_resp;

@@ -138,17 +138,18 @@ impl Agent {
             self.make_room(&mut changes, out);
             let expires = (subscription.notif_expiration > 0)
                 .then(|| WallTime(env.wall.0 + subscription.notif_expiration.saturating_mul(1_000)));
-            let waiting = Waiting::new(msg_id, controller.clone(), message.clone());
+            let waiting = Waiting::new(msg_id.clone(), controller.clone(), message.clone());
             let mut waiting = Waiting { expires, ..waiting };
             waiting.schedule(env.now, self.local.retry_of(&controller), env.seed);
             changes.extend(self.outbox.keep(waiting));
-            kept.push((controller, message));
+            kept.push((msg_id, controller, message));
         }
         if changes.is_empty() {
             return;
         }
         let token = self.persist(changes, out);
-        for (controller, message) in kept {
+        self.outbox.kept_by(token, kept.iter().map(|(msg_id, ..)| msg_id.as_str()));
+        for (_, controller, message) in kept {
             self.say(&controller, message, Way::Either, Some(token));
         }
     }
@@ -187,7 +188,12 @@ impl Agent {
     pub(super) fn retry_notifications(&mut self, env: &Env, out: &mut Vec<Output>) {
         let mut again = Vec::new();
         let mut expired = Vec::new();
+        let settled = self.settled;
         for waiting in self.outbox.due(env.now) {
+            if waiting.after.is_some_and(|token| token.0 > settled) {
+                waiting.again_at = env.now + COMMIT_MS;
+                continue;
+            }
             if waiting.expires.is_some_and(|at| at <= env.wall) {
                 expired.push(waiting.msg_id.clone());
                 continue;
@@ -247,5 +253,7 @@ pub(super) fn encode(
     Message::request(msg_id, message::Request::Notify(notify)).encode()
 }
 
+/// How long a notification that is due waits for its commit before it is looked at again.
+const COMMIT_MS: u64 = 1_000;
 /// Notifications that may wait for their controllers, per device.
 const MAX_OUTBOX: usize = 1_000;

@@ -22,8 +22,11 @@ impl Agent {
         let retry = self.local.retry_of(controller);
         let mut again = Vec::new();
         // What has only just been said comes again when its time is there (R-NOT.1).
-        let rested =
-            |waiting: &&mut Waiting| waiting.durable && waiting.sent_at + retry.minimum * 1_000 <= env.now;
+        let settled = self.settled;
+        let rested = |waiting: &&mut Waiting| {
+            let kept = waiting.durable && waiting.after.is_none_or(|token| token.0 <= settled);
+            kept && waiting.sent_at + retry.minimum * 1_000 <= env.now
+        };
         for waiting in self.outbox.of(controller).filter(rested) {
             waiting.attempts = 0;
             waiting.schedule(env.now, retry, env.seed);

@@ -174,7 +174,7 @@ impl Agent {
             .filter_map(|it| Some((it.instance, Diagnostic::of(&it.command)?, it.input_args.clone())))
             .collect();
         for (instance, diagnostic, args) in waiting {
-            let plan = diagnostic.start(&args, self.parameter_key.clone());
+            let plan = diagnostic.start(&args);
             self.push_own(env, Box::new(plan), Work::Start(instance));
         }
         self.plan_orders(env);
@@ -262,11 +262,14 @@ impl Agent {
             command_key: operation.command_key.clone(),
             operation_resp: Some(resp.clone()),
         };
-        // The notification is durable before the operation is forgotten: commits keep their order.
+        // It is forgotten by the commit that makes its notification durable: a restart tells one end of it.
+        self.together.push(Change::delete(Kind::Operation, instance.to_string()));
         self.operation_complete(env, shadow, &complete, out);
         self.tell_transfer(env, shadow, &operation, &resp, out);
         self.local.remove_request(instance);
-        self.persist(vec![Change::delete(Kind::Operation, instance.to_string())], out);
+        if !self.together.is_empty() {
+            self.persist(Vec::new(), out);
+        }
         if operation.upgrade.is_some() {
             self.forget_upgrade(&operation, out);
         }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::datamodel::WallTime;
-use crate::durable::{Change, Entry, Kind};
+use crate::durable::{Change, Entry, Kind, Token};
 use crate::identity::EndpointId;
 use crate::usp::Retry;
 
@@ -20,6 +20,8 @@ pub(super) struct Waiting {
     pub expires: Option<WallTime>,
     /// An OnBoardRequest is made anew after a restart; all others survive it.
     pub durable: bool,
+    /// The commit that makes it durable: before that it is not told, lest something else be told after a restart.
+    pub after: Option<Token>,
     pub attempts: u32,
     /// When it was sent last, in monotonic milliseconds.
     pub sent_at: u64,
@@ -96,6 +98,12 @@ impl Outbox {
         self.waiting.retain(|waiting| waiting.durable || !unneeded(&waiting.controller));
     }
 
+    /// This commit makes these durable.
+    pub fn kept_by<'m>(&mut self, token: Token, msg_ids: impl Iterator<Item = &'m str> + Clone) {
+        let kept = self.waiting.iter_mut().rev();
+        kept.filter(|it| msg_ids.clone().any(|id| id == it.msg_id)).for_each(|it| it.after = Some(token));
+    }
+
     /// What is to be sent again now.
     pub fn due(&mut self, now: u64) -> impl Iterator<Item = &mut Waiting> {
         self.waiting.iter_mut().filter(move |waiting| waiting.again_at <= now)
@@ -116,6 +124,7 @@ impl Waiting {
             message,
             expires: None,
             durable: true,
+            after: None,
             attempts: 0,
             sent_at: 0,
             again_at: 0,

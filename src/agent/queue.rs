@@ -16,6 +16,12 @@ pub(super) struct Job {
     pub asker: Option<Asker>,
     pub plan: Box<dyn Plan>,
     pub deadline: u64,
+    /// Whether an RPC was sent for it.
+    pub begun: bool,
+    /// Whether one of them changes the CPE.
+    pub has_written: bool,
+    /// What it wants next of the device, where the session was over before that could be sent.
+    pub waiting: Option<Request<'static>>,
     /// The RPC under way.
     pub rpc: Option<RpcId>,
     /// What else changes when the SetParameterValues under way is taken: the CPE has one parameter for it
@@ -41,6 +47,9 @@ impl Job {
             asker,
             plan,
             deadline,
+            begun: false,
+            has_written: false,
+            waiting: None,
             rpc: None,
             twins: Vec::new(),
             written: Vec::new(),

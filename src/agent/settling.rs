@@ -50,6 +50,18 @@ pub(super) fn settled(job: &mut Job, response: &Response<'_>) -> Option<Response
     Some(Response::SetParameterValuesResponse(SetParameterValuesResponse { status: 0 }))
 }
 
+/// What is said of a request that has changed the CPE, or may have, and is not carried on.
+pub(super) fn cut_short(job: &Job) -> Option<Outcome> {
+    let why = match (&job.unsettled, job.has_written) {
+        (Some(_), _) => {
+            "the session broke before the device answered, and it was not asked since: outcome unknown"
+        }
+        (None, true) => "it was carried out in part before it was cut short: outcome unknown",
+        (None, false) => return None,
+    };
+    Some(Outcome::error(ErrorCode::INTERNAL_ERROR, why))
+}
+
 /// Whether a request changes the CPE, so that it must not be carried out twice unasked.
 pub(super) fn is_write(request: &Request<'static>) -> bool {
     let adds = matches!(request, Request::AddObject(_) | Request::DeleteObject(_));
@@ -75,10 +87,8 @@ impl Agent {
 
     /// What is said of a request whose time is up.
     pub(super) fn overdue(&self, env: &Env, job: &Job) -> Outcome {
-        if job.unsettled.is_some() {
-            let why = "the session broke before the device answered, and it has not called again since: outcome \
-                       unknown";
-            return Outcome::error(ErrorCode::INTERNAL_ERROR, why);
+        if let Some(unknown) = cut_short(job) {
+            return unknown;
         }
         let seen = match self.last_seen {
             Some(at) => format!("last heard of {} s ago", env.wall.0.saturating_sub(at.0) / 1_000),

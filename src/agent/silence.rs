@@ -5,9 +5,10 @@ use crate::identity::EndpointId;
 use crate::translation::Outcome;
 use crate::usp::ErrorCode;
 
-use super::core::Agent;
+use super::core::{Agent, Turn};
 use super::io::{Env, Output, Shadow};
 use super::queue::Work;
+use super::settling::cut_short;
 
 /// How silent it is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -29,9 +30,11 @@ impl Agent {
         }
         self.silence = silence;
         if self.is_silent() {
+            self.work(env, shadow, Turn::IsOver, out);
             for job in self.queue.take_unbegun() {
                 if matches!(job.work, Work::Asked | Work::Trigger { .. }) {
-                    let outcome = Outcome::error(ErrorCode::REQUEST_DENIED, SILENT);
+                    let refused = || Outcome::error(ErrorCode::REQUEST_DENIED, SILENT);
+                    let outcome = cut_short(&job).unwrap_or_else(refused);
                     self.finish(env, shadow, job, outcome, None, out);
                 }
             }

@@ -74,7 +74,7 @@ impl Agent {
         out: &mut Vec<Output>,
     ) {
         let paths: Vec<String> = request.update_objs.iter().map(|it| it.obj_path.clone()).collect();
-        let set = Set::new(request, self.parameter_key.clone());
+        let set = Set::new(request);
         let plan = Box::new(Searched::new(paths.iter().map(String::as_str), set));
         let asker = Asker::silent(controller.clone());
         let work = Work::Trigger { subscription, depth };

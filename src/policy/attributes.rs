@@ -16,6 +16,9 @@ use crate::datamodel::ValueType;
 pub struct Attributes {
     format: u32,
     known: BTreeMap<CompactString, Watch>,
+    /// What USP has written of parameters that are not known yet: whether the ACS is owed it is not known either.
+    #[serde(default)]
+    unjudged: BTreeMap<CompactString, Owed>,
     /// What stood in the last Informs that told of no change, and as the ACS saw it last: a digest of each value.
     #[serde(default)]
     usual: BTreeMap<CompactString, u64>,
@@ -28,6 +31,12 @@ struct Watch {
     acs: u8,
     /// What the CPE has; `None` if that is not certain.
     cpe: Option<u8>,
+    /// The ACS has asked the CPE for this, and its answer is not known.
+    #[serde(default)]
+    asked: Option<u8>,
+    /// Nobody needs it any more, but the CPE may still tell of a change from before.
+    #[serde(default)]
+    trails: bool,
     /// The most that the CPE takes of us (it answered 9009 to more).
     most: u8,
     /// USP has written it, and the ACS, which watches it, has not been told.
@@ -40,6 +49,24 @@ struct Watch {
 pub struct Owed {
     pub value: String,
     pub value_type: Option<ValueType>,
+}
+
+impl Watch {
+    /// The CPE has this. Returns whether that settles what the ACS has set: if it is what it asked for, the CPE has
+    /// taken that, or it makes no difference.
+    fn is_read(&mut self, notification: Option<u8>) -> bool {
+        let Some(asked) = self.asked.take() else { return false };
+        if notification == Some(asked) {
+            self.acs = asked;
+        }
+        self.cpe = notification;
+        true
+    }
+
+    /// What the ACS has set, or may have.
+    fn at_most(&self) -> u8 {
+        if self.acs == OFF { self.asked.unwrap_or(OFF) } else { self.acs }
+    }
 }
 
 impl Attributes {
@@ -62,17 +89,34 @@ impl Attributes {
     }
 
     /// The CPE said what a parameter has before USP has touched it: that is the ACS's. `None`: it has no
-    /// attributes to give.
-    pub fn learn(&mut self, name: &str, notification: Option<u8>) {
+    /// attributes to give. Returns how urgently the ACS wants to know what USP has written of it before.
+    pub fn learn(&mut self, name: &str, notification: Option<u8>) -> Option<Urgency> {
         let acs = notification.unwrap_or(0);
         let most = if notification.is_some() { ACTIVE } else { OFF };
-        let watch = Watch { acs, cpe: Some(acs), most, owed: None };
-        self.known.entry(name.into()).or_insert(watch);
+        let watch = Watch { acs, cpe: Some(acs), asked: None, trails: false, most, owed: None };
+        self.known.entry(name.into()).or_insert(watch).is_read(notification);
+        self.unjudged.remove(name).and_then(|owed| self.written(name, owed))
+    }
+
+    /// Parameters that are to be read so that it is known whether the ACS is owed what USP wrote.
+    pub fn unjudged(&self) -> impl Iterator<Item = &CompactString> {
+        self.unjudged.keys()
+    }
+
+    /// The CPE said what a parameter has, whoever asked. Returns whether that settles what the ACS has set.
+    pub fn overhear(&mut self, name: &str, notification: u8) -> bool {
+        self.known.get_mut(name).is_some_and(|watch| watch.is_read(Some(notification)))
+    }
+
+    /// Parameters of which it is not known whether the ACS has set what it asked for.
+    pub fn doubtful(&self) -> impl Iterator<Item = &CompactString> {
+        self.known.iter().filter_map(|(name, watch)| watch.asked.map(|_| name))
     }
 
     /// What has to be set so that the CPE tells of what is wanted, and of nothing that nobody wants any more.
     pub fn due(&self, wanted: &BTreeSet<CompactString>) -> Vec<(CompactString, u8)> {
-        let due = self.known.iter().filter_map(|(name, watch)| {
+        let settled = self.known.iter().filter(|(_, watch)| watch.asked.is_none());
+        let due = settled.filter_map(|(name, watch)| {
             let need = if wanted.contains(name) { ACTIVE.min(watch.most) } else { OFF };
             let target = joined(watch.acs, need);
             (watch.cpe != Some(target)).then(|| (name.clone(), target))
@@ -98,6 +142,7 @@ impl Attributes {
     pub fn set(&mut self, name: &str, notification: u8) {
         if let Some(watch) = self.known.get_mut(name) {
             watch.cpe = Some(notification);
+            watch.trails = notification == OFF;
         }
     }
 
@@ -109,25 +154,41 @@ impl Attributes {
         }
     }
 
-    /// The ACS has set an attribute, of a parameter or of all below a partial path. Returns whether anything
-    /// that is known here is another now.
+    /// The ACS is about to ask the CPE for an attribute, of a parameter or of all below a partial path. Until the
+    /// answer is known it may have been set or not. Returns whether anything that is known here is meant.
+    pub fn asked_by_acs(&mut self, name: &str, notification: u8) -> bool {
+        self.meant(name).map(|watch| watch.asked = Some(notification)).count() > 0
+    }
+
+    /// The CPE has refused what the ACS asked for. Returns whether anything that is known here was meant.
+    pub fn refused_to_acs(&mut self, name: &str) -> bool {
+        self.meant(name).map(|watch| watch.asked = None).count() > 0
+    }
+
+    /// The ACS has set an attribute. Returns whether anything that is known here is another now.
     pub fn set_by_acs(&mut self, name: &str, notification: u8) -> bool {
         let mut changed = false;
-        for (known, watch) in &mut self.known {
-            let meant =
-                **known == *name || (name.ends_with('.') && known.starts_with(name)) || name.is_empty();
-            if meant {
-                changed |= watch.acs != notification || watch.cpe != Some(notification);
-                (watch.acs, watch.cpe) = (notification, Some(notification));
-            }
+        for watch in self.meant(name) {
+            let asked = watch.asked.take();
+            changed |= asked.is_some() || watch.acs != notification || watch.cpe != Some(notification);
+            watch.trails |= watch.acs == OFF && watch.cpe != Some(OFF);
+            (watch.acs, watch.cpe) = (notification, Some(notification));
         }
         changed
+    }
+
+    /// The parameters that a name, or a partial path, of the ACS's means.
+    fn meant<'m>(&'m mut self, name: &'m str) -> impl Iterator<Item = &'m mut Watch> {
+        let meant = move |known: &str| {
+            known == name || (name.ends_with('.') && known.starts_with(name)) || name.is_empty()
+        };
+        self.known.iter_mut().filter(move |(known, _)| meant(known)).map(|(_, watch)| watch)
     }
 
     /// A factory reset: the CPE has forgotten what anybody set.
     pub fn reset(&mut self) {
         for watch in self.known.values_mut() {
-            (watch.acs, watch.cpe, watch.most) = (OFF, None, ACTIVE);
+            (watch.acs, watch.cpe, watch.asked, watch.most) = (OFF, None, None, ACTIVE);
         }
     }
 
@@ -143,10 +204,10 @@ impl Attributes {
     /// that not all of them stand in every Inform. Returns whether anything is new in it.
     pub fn stated<'p>(
         &mut self,
-        parameters: impl Iterator<Item = (&'p str, &'p str)>,
+        parameters: impl Iterator<Item = (&'p str, &'p str)> + Clone,
         changed: bool,
     ) -> bool {
-        let mut new = false;
+        let mut new = self.stops_trailing(parameters.clone());
         let mut room = if changed { 0 } else { MAX_USUAL.saturating_sub(self.usual.len()) };
         for (name, value) in parameters {
             let digest = digest(value);
@@ -163,6 +224,16 @@ impl Attributes {
         new
     }
 
+    /// An Inform without a parameter shows that the CPE has nothing left to tell of it.
+    fn stops_trailing<'p>(&mut self, parameters: impl Iterator<Item = (&'p str, &'p str)> + Clone) -> bool {
+        let mut stopped = false;
+        for (known, watch) in self.known.iter_mut().filter(|(_, watch)| watch.trails) {
+            watch.trails = parameters.clone().any(|(name, _)| *known == name);
+            stopped |= !watch.trails;
+        }
+        stopped
+    }
+
     /// Whether a parameter stands in every Inform, and is as the ACS saw it last.
     pub fn is_usual(&self, name: &str, value: &str) -> bool {
         self.usual.get(name) == Some(&digest(value))
@@ -170,12 +241,13 @@ impl Attributes {
 
     /// Whether the CPE has what the ACS had set, and the ACS is owed nothing.
     pub fn is_given_back(&self) -> bool {
-        self.known.values().all(|watch| watch.cpe == Some(watch.acs) && watch.owed.is_none())
+        let given_back = |watch: &Watch| watch.cpe == Some(watch.acs) && watch.asked.is_none();
+        self.known.values().all(|watch| given_back(watch) && watch.owed.is_none()) && self.unjudged.is_empty()
     }
 
     /// Whether an Inform tells of this parameter for USP's sake alone.
     pub fn is_for_usp_alone(&self, name: &str) -> bool {
-        let alone = |watch: &Watch| watch.acs == OFF && watch.cpe != Some(OFF);
+        let alone = |watch: &Watch| watch.at_most() == OFF && (watch.cpe != Some(OFF) || watch.trails);
         self.known.get(name).is_some_and(alone) && !self.usual.contains_key(name) && !is_forced(name)
     }
 
@@ -189,10 +261,15 @@ impl Attributes {
         self.known.values().any(|watch| watch.cpe != Some(watch.acs))
     }
 
-    /// USP has written this parameter. Returns how urgently the ACS wants to know: it is owed a value change.
+    /// USP has written this parameter. Returns how urgently the ACS wants to know: it is owed a value change. `None`: it
+    /// is not, or there are too many to keep.
     pub fn written(&mut self, name: &str, owed: Owed) -> Option<Urgency> {
-        let watch = self.known.get_mut(name)?;
-        let urgency = match watch.acs {
+        let room = self.known.len() + self.unjudged.len() < MAX_KNOWN;
+        let Some(watch) = self.known.get_mut(name) else {
+            room.then(|| self.unjudged.insert(name.into(), owed));
+            return room.then_some(Urgency::Unknown);
+        };
+        let urgency = match watch.at_most() {
             ACTIVE => Urgency::Now,
             PASSIVE | PASSIVE_LIGHT | PASSIVE_AND_ACTIVE_LIGHT => Urgency::Next,
             _ => return None,
@@ -213,11 +290,12 @@ impl Attributes {
 
     /// The ACS has been told of it, or has written it itself. Returns whether it was owed.
     pub fn told(&mut self, name: &str) -> bool {
-        self.known.get_mut(name).is_some_and(|watch| watch.owed.take().is_some())
+        let unjudged = self.unjudged.remove(name).is_some();
+        unjudged || self.known.get_mut(name).is_some_and(|watch| watch.owed.take().is_some())
     }
 
     pub fn is_empty(&self) -> bool {
-        self.known.is_empty()
+        self.known.is_empty() && self.unjudged.is_empty()
     }
 }
 
@@ -228,6 +306,8 @@ pub enum Urgency {
     Next,
     /// At once, in a session for its sake.
     Now,
+    /// The parameter is to be read first: the ACS may not want to know at all.
+    Unknown,
 }
 
 /// The attribute that serves the ACS, who set `acs`, and USP, who needs `need`. The values are no order: what is

@@ -10,6 +10,7 @@ use crate::cwmp::rpc::{
     RequestDownloadResponse, Response, TransferCompleteResponse,
 };
 use crate::cwmp::soap::{self, Envelope, Header, Message};
+use crate::durable::{Change, Kind, Token};
 use crate::relay::{AcsSaid, CpeSaid, Turn};
 use crate::transport::http::Headers;
 
@@ -18,7 +19,7 @@ use super::device::{Device, decoded, name_of};
 use super::io::{AcsReply, Output, Post, Reply};
 use super::outcome::Outcome;
 use super::own_transfers::{Own, is_transfer_end};
-use super::session::{HeldInform, InformedBy, Ours, Phase, Session, empty, refuse};
+use super::session::{Held, HeldInform, InformedBy, Ours, Phase, Session, empty, refuse};
 use super::virtualised::{Addresses, attributes_for_acs, has_change, is_address, spare_bodies};
 use super::wake::Call;
 
@@ -167,7 +168,14 @@ impl Device {
                 }
                 CpeSaid::Response
             }
-            Message::Fault(_) => CpeSaid::Response,
+            Message::Fault(_) => {
+                if let Some(request) = &watched {
+                    let mut said = Vec::new();
+                    self.agent.acs_is_refused(request, &mut said);
+                    self.pass_on(env, &mut said, out);
+                }
+                CpeSaid::Response
+            }
         }
     }
 
@@ -200,8 +208,8 @@ impl Device {
         if let (Some(HeldInform { inform, told, .. }), Some(text)) = (inform, text) {
             self.remember_acknowledged(&inform, &text, out);
             self.acs_was_told(env, &inform, &told, out);
-            let durable = self.inform_accepted(env, &inform, out);
-            self.pass_when_durable(env, passed, durable, out);
+            let after = self.inform_accepted(env, &inform, out);
+            self.pass_when_durable(env, passed, after, out);
         } else if turn == Turn::Ours {
             self.begin_ours(env, passed, out);
         } else if let Turn::Refused(refusal) = turn {
@@ -210,11 +218,25 @@ impl Device {
         } else {
             relayed.lingers = last && relayed.leg.may_ask_yet();
             let lingers = relayed.lingers;
-            self.reply(passed, out);
+            self.pass_when_durable_what_it_asks(env, passed, out);
             if last && !lingers {
                 self.end_session(env, Outcome::Complete, out);
             }
         }
+    }
+
+    /// An RPC of the ACS's passes when it is on disk that it may have been carried out, where that counts.
+    fn pass_when_durable_what_it_asks(&mut self, env: &Env, passed: Reply, out: &mut Vec<Output>) {
+        let mut said = Vec::new();
+        if let Some(Session { phase: Phase::Relayed(relayed), .. }) = &self.session
+            && let Some(request) = &relayed.acs_request
+        {
+            self.agent.acs_asks(request, &mut said);
+        }
+        let from = out.len();
+        self.pass_on(env, &mut said, out);
+        let after = last_commit(&out[from..], |_| true);
+        self.pass_when_durable(env, passed, after, out);
     }
 
     fn acs_was_told(
@@ -231,14 +253,12 @@ impl Device {
     }
 
     /// The ACS has acknowledged the Inform: its sender is who it says, and it takes effect with us.
-    /// Returns whether a durable notification came of it.
-    fn inform_accepted(&mut self, env: &Env, inform: &Inform<'_>, out: &mut Vec<Output>) -> bool {
+    /// Returns the commit of the durable notifications that came of it.
+    fn inform_accepted(&mut self, env: &Env, inform: &Inform<'_>, out: &mut Vec<Output>) -> Option<Token> {
         let from = out.len();
         self.informed(env, inform, out);
         self.note_passed(env, out);
-        out[from..]
-            .iter()
-            .any(|output| matches!(output, Output::Persist { changes, .. } if changes.iter().any(is_outbox)))
+        last_commit(&out[from..], is_outbox)
     }
 
     pub(super) fn informed(&mut self, env: &Env, inform: &Inform<'_>, out: &mut Vec<Output>) {
@@ -256,13 +276,13 @@ impl Device {
         &mut self,
         env: &Env,
         reply: Reply,
-        durable: bool,
+        after: Option<Token>,
         out: &mut Vec<Output>,
     ) {
         let until = env.now + self.config.commit_wait_ms;
-        match &mut self.session {
-            Some(Session { phase: Phase::Relayed(relayed), .. }) if durable => {
-                relayed.held = Some((reply, until))
+        match (&mut self.session, after) {
+            (Some(Session { phase: Phase::Relayed(relayed), .. }), Some(after)) => {
+                relayed.held = Some(Held { reply, after, until });
             }
             _ => self.reply(reply, out),
         }
@@ -494,8 +514,16 @@ fn is_watched(request: &Request<'_>) -> bool {
     )
 }
 
-fn is_outbox(change: &crate::durable::Change) -> bool {
-    matches!(change, crate::durable::Change::Put(entry) if entry.kind == crate::durable::Kind::Outbox)
+/// The last commit that makes a change of this kind durable.
+pub(super) fn last_commit(out: &[Output], is: impl Fn(&Change) -> bool) -> Option<Token> {
+    out.iter().rev().find_map(|output| match output {
+        Output::Persist { token, changes } if changes.iter().any(&is) => Some(*token),
+        _ => None,
+    })
+}
+
+fn is_outbox(change: &Change) -> bool {
+    matches!(change, Change::Put(entry) if entry.kind == Kind::Outbox)
 }
 
 /// The answer of the gateway where it is the ACS itself.

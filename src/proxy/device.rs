@@ -130,7 +130,7 @@ impl Device {
     fn session_deadline(&self, session: &Session) -> u64 {
         let idle = session.last_at + self.config.session_idle_ms;
         match &session.phase {
-            Phase::Relayed(relayed) => relayed.held.as_ref().map_or(idle, |(_, until)| *until),
+            Phase::Relayed(relayed) => relayed.held.as_ref().map_or(idle, |held| held.until),
             Phase::Ours(ours) => ours.parked_until.unwrap_or(idle),
         }
     }
@@ -203,14 +203,14 @@ impl Device {
         if token.0 < OWN_TOKENS {
             self.tell(env, agent::Input::Persisted(token), out);
         }
-        self.release_held(out);
+        self.release_held(Some(token), out);
     }
 
     fn store_failed(&mut self, env: &Env, token: Token, out: &mut Vec<Output>) {
         if token.0 < OWN_TOKENS {
             self.tell(env, agent::Input::StoreFailed(token), out);
         }
-        self.release_held(out);
+        self.release_held(Some(token), out);
     }
 
     fn tick(&mut self, env: &Env, out: &mut Vec<Output>) {
@@ -222,8 +222,8 @@ impl Device {
         }
         match &session.phase {
             Phase::Relayed(relayed) if relayed.held.is_some() => {
-                out.push(Output::Log("a commit took too long; the InformResponse goes without it".into()));
-                self.release_held(out);
+                out.push(Output::Log("a commit took too long; the ACS's answer goes without it".into()));
+                self.release_held(None, out);
             }
             Phase::Ours(Ours { parked_until: Some(_), .. }) => self.finish(env, out),
             _ => {
@@ -356,11 +356,12 @@ impl Device {
         }
     }
 
-    fn release_held(&mut self, out: &mut Vec<Output>) {
+    /// The answer that waits for this commit goes; `None`: whatever it waits for.
+    fn release_held(&mut self, token: Option<Token>, out: &mut Vec<Output>) {
         if let Some(Session { phase: Phase::Relayed(relayed), .. }) = &mut self.session
-            && let Some((reply, _)) = relayed.held.take()
+            && let Some(held) = relayed.held.take_if(|held| token.is_none_or(|token| held.after == token))
         {
-            self.reply(reply, out);
+            self.reply(held.reply, out);
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::agent::{self, Env, Transferred, is_own_key};
 use crate::cwmp::rpc::{EventStruct, Request, Response, TransferComplete, TransferCompleteResponse};
 use crate::cwmp::soap::{self, Header, Limits, Message};
 
+use super::arbiter::last_commit;
 use super::device::Device;
 use super::io::{Output, Post};
 use super::session::{Phase, Session};
@@ -121,11 +122,11 @@ impl Device {
     ) {
         let from = out.len();
         self.tell(env, agent::Input::Transferred(transferred), out);
-        let durable = out[from..].iter().any(|output| matches!(output, Output::Persist { .. }));
+        let after = last_commit(&out[from..], |_| true);
         let header = Header { id: id.map(Into::into), ..Header::default() };
         let response = Response::TransferCompleteResponse(TransferCompleteResponse {});
         let reply = self.soap_reply(header, Message::Response(response));
-        self.pass_when_durable(env, reply, durable, out);
+        self.pass_when_durable(env, reply, after, out);
     }
 
     /// Whether the ACS has acknowledged this session's Inform, so that its sender is who it says.

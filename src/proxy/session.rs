@@ -7,6 +7,7 @@ use compact_str::CompactString;
 
 use crate::agent::RpcId;
 use crate::cwmp::rpc::{Inform, Request};
+use crate::durable::Token;
 use crate::relay::Leg;
 use crate::transport::client::Client;
 use crate::transport::http::Headers;
@@ -59,8 +60,17 @@ pub(super) struct Relayed {
     pub lingers: bool,
     /// The ACS has failed, and whether we may answer for it hangs on a connection request under way.
     pub undecided: bool,
-    /// An InformResponse that waits until durable notifications are committed, and until when at most.
-    pub held: Option<(Reply, u64)>,
+    /// An answer that waits for a commit.
+    pub held: Option<Held>,
+}
+
+/// An answer to the CPE that waits until it is on disk what lets the CPE forget something.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub reply: Reply,
+    /// The commit that it waits for, and until when at most.
+    pub after: Token,
+    pub until: u64,
 }
 
 /// An Inform whose effect waits.

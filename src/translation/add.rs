@@ -16,7 +16,7 @@ use super::access::{Rights, Sort};
 use super::fault;
 use super::get::is_hidden;
 use super::local::{Refusal, is_local};
-use super::plan::{NOT_TAKEN, Outcome, Plan, Step, View};
+use super::plan::{NO_KEY, NOT_TAKEN, Outcome, Plan, Step, View};
 use super::reading::Reading;
 use super::resolve;
 
@@ -31,7 +31,6 @@ pub struct Add {
     /// Set when a message without allow_partial has failed: everything is undone, then it is told.
     failed: Option<message::Error>,
     undo: VecDeque<String>,
-    key: String,
 }
 
 /// One object to be created: a table that a request's path names.
@@ -86,8 +85,7 @@ impl Failure {
 }
 
 impl Add {
-    /// `key` is the ParameterKey to write: the ACS's last, so that it sees no other.
-    pub fn new(request: message::Add, key: String) -> Self {
+    pub fn new(request: message::Add) -> Self {
         Self {
             allow_partial: request.allow_partial,
             requests: request.create_objs,
@@ -96,7 +94,6 @@ impl Add {
             at: 0,
             failed: None,
             undo: VecDeque::new(),
-            key,
         }
     }
 
@@ -181,7 +178,7 @@ impl Add {
             }
             Stage::Adding { .. } => {
                 let object_name = creation.table.clone().into();
-                let parameter_key = self.key.clone().into();
+                let parameter_key = NO_KEY;
                 Some(Request::AddObject(AddObject { object_name, parameter_key }))
             }
             Stage::Setting { instance, settings } if !settings.is_empty() => {
@@ -193,7 +190,7 @@ impl Add {
                     ParameterValueStruct::new(name, setting.value.clone(), value_type)
                 });
                 let parameter_list = Array(list.collect());
-                let parameter_key = self.key.clone().into();
+                let parameter_key = NO_KEY;
                 Some(Request::SetParameterValues(SetParameterValues { parameter_list, parameter_key }))
             }
             Stage::Setting { instance, .. } | Stage::Learning { instance } => {
@@ -325,7 +322,7 @@ impl Plan for Add {
                     self.undo.pop_front();
                     continue;
                 }
-                let parameter_key = self.key.clone().into();
+                let parameter_key = NO_KEY;
                 let request = DeleteObject { object_name: instance.into(), parameter_key };
                 return Step::Call(Request::DeleteObject(request));
             }

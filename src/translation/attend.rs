@@ -21,6 +21,8 @@ pub enum Attended {
     Set(CompactString, u8),
     /// It would not be set.
     Refused(CompactString),
+    /// The CPE could not do it now: it is asked again in a later session.
+    PutOff(CompactString),
 }
 
 /// One parameter that is asked about (`None`) or set.
@@ -102,6 +104,9 @@ impl Plan for Attend {
             asked.extend(std::mem::take(&mut self.waiting).into_iter().flatten());
             return self.blame(asked);
         }
+        if matches!(fault.fault_code, INTERNAL_ERROR | RESOURCES_EXCEEDED) && asked.len() == 1 {
+            return self.attended.extend(asked.into_iter().map(|(name, _)| Attended::PutOff(name)));
+        }
         if asked.len() > 1 {
             let second = asked.split_off(asked.len() / 2);
             self.waiting.push_front(second);
@@ -133,6 +138,8 @@ const MAX_NAMES: usize = 64;
 /// Faults of one run that are looked into; a CPE with more is left alone with what is left.
 const MAX_FAULTS: usize = 24;
 /// Of TR-069 A.5.1.
+const INTERNAL_ERROR: u32 = 9002;
+const RESOURCES_EXCEEDED: u32 = 9004;
 const METHOD_NOT_SUPPORTED: u32 = 9000;
 const REQUEST_DENIED: u32 = 9001;
 

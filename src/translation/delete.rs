@@ -11,7 +11,7 @@ use super::access::{Rights, Sort};
 use super::fault;
 use super::get::is_hidden;
 use super::local::{Refusal, is_local};
-use super::plan::{NOT_TAKEN, Outcome, Plan, Step, View};
+use super::plan::{NO_KEY, NOT_TAKEN, Outcome, Plan, Step, View};
 use super::resolve;
 
 /// A Delete on its way.
@@ -24,7 +24,6 @@ pub struct Delete {
     /// Whether the first of these is gone is not known, and is being looked up.
     settling: bool,
     failed: Option<message::Error>,
-    key: String,
 }
 
 struct Requested {
@@ -39,8 +38,7 @@ struct Affected {
 }
 
 impl Delete {
-    /// `key` is the ParameterKey to write: the ACS's last, so that it sees no other.
-    pub fn new(request: message::Delete, key: String) -> Self {
+    pub fn new(request: message::Delete) -> Self {
         let requested = request.obj_paths.into_iter();
         let requested = requested.map(|path| Requested { path, result: Ok(Affected::default()) });
         Self {
@@ -50,7 +48,6 @@ impl Delete {
             waiting: VecDeque::new(),
             settling: false,
             failed: None,
-            key,
         }
     }
 
@@ -112,8 +109,8 @@ impl Plan for Delete {
                 return Step::Call(Request::GetParameterNames(names));
             }
             if !view.is_own(instance) {
-                let parameter_key = self.key.clone().into();
-                let request = DeleteObject { object_name: instance.clone().into(), parameter_key };
+                let object_name = instance.clone().into();
+                let request = DeleteObject { object_name, parameter_key: NO_KEY };
                 return Step::Call(Request::DeleteObject(request));
             }
             view.local.delete(instance);

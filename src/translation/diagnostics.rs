@@ -9,7 +9,7 @@ use crate::usp::ErrorCode;
 
 use super::fault;
 use super::local::Refusal;
-use super::plan::{Outcome, Plan, Step, View};
+use super::plan::{NO_KEY, Outcome, Plan, Step, View};
 use super::reading::Reading;
 
 /// A diagnostic of the data model.
@@ -79,8 +79,8 @@ impl Diagnostic {
         }
     }
 
-    /// Starts it on the CPE. `key` is the ParameterKey to write: the ACS's last, so that it sees no other.
-    pub fn start(&'static self, args: &BTreeMap<String, String>, key: String) -> DiagnosticStart {
+    /// Starts it on the CPE.
+    pub fn start(&'static self, args: &BTreeMap<String, String>) -> DiagnosticStart {
         let mut list: Vec<(String, String, ValueType)> = self
             .inputs
             .iter()
@@ -89,7 +89,7 @@ impl Diagnostic {
             })
             .collect();
         list.push((format!("{}DiagnosticsState", self.object), "Requested".into(), ValueType::String));
-        DiagnosticStart { list, key, asked: false, result: None }
+        DiagnosticStart { list, asked: false, result: None }
     }
 
     /// Reads what came of it; silent while the CPE is at it.
@@ -101,7 +101,6 @@ impl Diagnostic {
 /// The start of a diagnostic on its way.
 pub struct DiagnosticStart {
     list: Vec<(String, String, ValueType)>,
-    key: String,
     asked: bool,
     result: Option<Outcome>,
 }
@@ -123,7 +122,7 @@ impl Plan for DiagnosticStart {
             ParameterValueStruct::new(name.clone(), value.clone(), *value_type)
         });
         let parameter_list = Array(list.collect());
-        let parameter_key = self.key.clone().into();
+        let parameter_key = NO_KEY;
         Step::Call(Request::SetParameterValues(SetParameterValues { parameter_list, parameter_key }))
     }
 

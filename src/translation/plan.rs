@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use crate::cwmp::rpc::{Fault, Request, Response};
+use crate::cwmp::rpc::{Fault, Request, Response, Text};
 use crate::datamodel::{Firmware, Instantiated, WallTime};
 use crate::policy::OwnershipRule;
 use crate::usp::{ErrorCode, message};
@@ -145,6 +145,10 @@ impl Outcome {
         Self::Error(message::Error { err_code: code.0, err_msg: why.into(), param_errs: Vec::new() })
     }
 }
+
+/// The ParameterKey of a plan's RPC: the agent puts the ACS's last in as the RPC leaves, so that the ACS never sees
+/// another.
+pub(super) const NO_KEY: Text<'static> = Text::Borrowed("");
 
 /// What a controller is told of a write whose answer was lost and that is not to be seen on the device.
 pub(super) const NOT_TAKEN: &str =

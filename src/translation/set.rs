@@ -14,7 +14,7 @@ use super::access::{Rights, Sort};
 use super::fault;
 use super::get::is_hidden;
 use super::local::is_local;
-use super::plan::{NOT_TAKEN, Outcome, Plan, Step, View};
+use super::plan::{NO_KEY, NOT_TAKEN, Outcome, Plan, Step, View};
 use super::reading::Reading;
 use super::resolve::{self, Unresolved};
 
@@ -29,7 +29,6 @@ pub struct Set {
     prepared: bool,
     /// Set when an allow_partial=false message has failed as a whole.
     failure: Option<message::Error>,
-    key: String,
 }
 
 /// The answer's results for one instance that was changed, without what may not be read (R-SET.3).
@@ -63,8 +62,7 @@ enum State {
 }
 
 impl Set {
-    /// `key` is the ParameterKey to write: the ACS's last, so that it sees no other.
-    pub fn new(request: message::Set, key: String) -> Self {
+    pub fn new(request: message::Set) -> Self {
         let updates = request.update_objs.into_iter().map(|request| Update {
             request,
             writes: Vec::new(),
@@ -79,7 +77,6 @@ impl Set {
             settling: None,
             prepared: false,
             failure: None,
-            key,
         }
     }
 
@@ -104,7 +101,7 @@ impl Set {
             return if asked.is_empty() { None } else { self.call(view) };
         }
         self.asked = asked;
-        let parameter_key = self.key.clone().into();
+        let parameter_key = NO_KEY;
         Some(Request::SetParameterValues(SetParameterValues { parameter_list: Array(list), parameter_key }))
     }
 
