@@ -14,13 +14,13 @@ use crate::collector::Collector;
 use crate::config::{FirmwareSettings, Settings};
 use crate::connection_request;
 use crate::durable::{Kind, Range};
-use crate::file_server::{FileServer, Stage};
+use crate::file_server::{FileServer, ServerConfig, Stage};
 use crate::identity::EndpointId;
 use crate::mtp::AgentSide;
 use crate::mtp::mqtt::{Mqtt, MqttConfig};
 use crate::mtp::stomp::{Stomp, StompConfig};
 use crate::mtp::websocket::{Listener, ListenerConfig, WebSocket, WebSocketConfig};
-use crate::net::TlsClient;
+use crate::net::{At, Sockets, TlsClient};
 use crate::observe::Metrics;
 use crate::policy::Egress;
 use crate::proxy::Input;
@@ -30,6 +30,11 @@ use crate::runtime::{
 };
 use crate::southbound::Door;
 use crate::store::{Embedded, Store};
+
+mod succession;
+
+use succession::GOODBYE;
+pub use succession::{Birth, Left};
 
 /// A running gateway.
 pub struct Gateway {
@@ -42,109 +47,162 @@ pub struct Gateway {
     /// Where CPEs load firmware, if anywhere.
     pub files: Option<SocketAddr>,
     fleet: Fleet<Embedded>,
+    doorman: Arc<Doorman<Embedded>>,
     health: Arc<Health>,
+    downloads: Option<At>,
+    /// Nothing is accepted any more.
+    closing: CancellationToken,
+    /// Nobody is woken by the clock any more.
+    alarms: CancellationToken,
+    /// Connections of CPEs and of the ACS end.
     door: CancellationToken,
     mtps: CancellationToken,
+    /// What operators ask, and CPEs load, ends.
+    last: CancellationToken,
 }
 
 impl Gateway {
     /// Builds and starts all parts. Devices in the store have their agents on the MTPs when this returns.
     pub async fn start(settings: Settings) -> anyhow::Result<Self> {
-        let (door, mtps_stop) = (CancellationToken::new(), CancellationToken::new());
+        Self::begin(settings, Birth::Alone(Sockets::default())).await
+    }
+
+    /// As [`Gateway::start`], in the place of another gateway. What can fail fails before that one has stopped anything.
+    pub async fn begin(mut settings: Settings, birth: Birth) -> anyhow::Result<Self> {
+        let [closing, alarms_stop, door, mtps_stop, last] = std::array::from_fn(|_| CancellationToken::new());
         let metrics = Arc::new(Metrics::default());
         let health = Arc::new(Health::default());
-        let store = Arc::new(Embedded::open(&settings.store)?);
-        let mut settings = settings;
+        let store = Arc::new(match birth.is_alone() {
+            true => Embedded::open(&settings.store)?,
+            false => Embedded::open_beside(&settings.store)?,
+        });
         if let Some(authority) = &settings.authority {
             authority.keep()?;
         }
-        number_rows(&mut settings.agent, store.as_ref()).await?;
-        let (alarms, clock) = (Alarms::default(), Clock::start());
-        let mtps = Mtps::new(routes(&settings), Arc::clone(&metrics));
-        let keys = keys(&settings);
-        let collector = Collector::new(Arc::clone(&settings.agent.egress), settings.egress_tls.clone());
+        let sockets = birth.sockets().clone();
+        Self::listen(&mut settings, &sockets, &closing).await?;
         let (egress, tls) = (Arc::clone(&settings.agent.egress), settings.egress_tls.clone());
-        let (stage, files) = stage(settings.firmware, egress, tls, &mtps_stop).await?.unzip();
-        let fleet = Fleet::new(FleetConfig {
-            stage: stage.clone(),
-            agent: Arc::new(settings.agent),
-            proxy: Arc::new(settings.proxy),
-            acs: settings.acs,
-            store: Arc::clone(&store),
-            bypasses: Bypasses::open(Arc::clone(&store)).await?,
-            firmwares: Arc::new(Firmwares::open(Arc::clone(&store)).await?),
-            mtps: mtps.clone(),
-            metrics: Arc::clone(&metrics),
-            clock,
-            routes: Arc::new(Routes::default()),
-            alarms: alarms.clone(),
-            rest_after_ms: u64::try_from(settings.rest_after.as_millis()).unwrap_or(u64::MAX),
-            connection_request: crate::connection_request::Limits::default(),
-            keyring: settings.keyring,
-            collector,
-        });
-        let parts = Parts {
-            mqtt: settings.mqtt,
-            stomp: settings.stomp,
-            websocket: settings.websocket,
-            keys,
-            tls: settings.egress_tls,
-            listener: settings.listener,
-        };
-        let listening = fit(parts, &fleet, &metrics, &mtps_stop, &mtps).await?;
-        wake_stored(&store, &fleet, &mtps).await?;
-        if let Some(stage) = stage {
-            tokio::spawn(tend(stage, Arc::clone(&store), door.clone()));
+        let (stage, server) = stage(settings.firmware.take(), egress, tls)?.unzip();
+        let mut before = birth.begin().await?;
+        sockets.close_others();
+        let (alarms, clock) = (Alarms::default(), Clock::start());
+        let (fleet, parts) = fleet(&mut settings, &store, &metrics, stage.clone(), (clock, &alarms)).await?;
+        if let Some(before) = &mut before {
+            before.is_followed_by(&fleet);
         }
-        tokio::spawn(alarms.run(Arc::clone(&store), fleet.clone(), clock, door.clone()));
-        let listen = settings.door.listen;
+        let mtps = parts.mtps.clone();
+        let websocket = fit(parts, &fleet, &metrics, &mtps_stop).await?;
+        wake_stored(&store, &fleet, &mtps).await?;
+        let downloads = server.as_ref().map(|server| server.listen.clone());
+        let files = downloads.as_ref().map(At::address);
+        if let (Some(stage), Some(server)) = (stage, server) {
+            let opened = FileServer::open(server, stage.clone(), last.clone()).await;
+            opened.context("failed to listen for CPEs that load firmware")?;
+            tokio::spawn(tend(stage, Arc::clone(&store), alarms_stop.clone()));
+        }
+        tokio::spawn(alarms.run(Arc::clone(&store), fleet.clone(), clock, alarms_stop.clone()));
+        let doorman = Doorman::new(fleet.clone());
         let opened =
-            Door::open(settings.door, Doorman::new(fleet.clone()), Arc::clone(&metrics), door.clone()).await;
-        let opened = opened.with_context(|| format!("failed to listen for CPEs on {listen}"))?;
+            Door::open(settings.door, Arc::clone(&doorman), Arc::clone(&metrics), door.clone()).await;
+        let cwmp = opened.context("failed to listen for CPEs")?.address;
         if let Some(config) = settings.calls {
-            let at = config.listen;
             let opened = connection_request::open(config, AcsCalls::new(fleet.clone()), door.clone()).await;
-            opened.with_context(|| format!("failed to listen for the ACS's connection requests on {at}"))?;
+            opened.context("failed to listen for the ACS's connection requests")?;
         }
         let admin = match settings.admin {
             Some(config) => {
-                let (address, control) = (config.listen, Control::new(fleet.clone(), &config));
+                let (at, control) = (config.listen.clone(), Control::new(fleet.clone(), &config));
                 let served = (metrics, Arc::clone(&health), Arc::new(control));
-                let serving = admin::serve(address, served, mtps_stop.clone()).await;
-                Some(serving.with_context(|| format!("failed to listen for operators on {address}"))?)
+                let serving = admin::serve(at, served, last.clone()).await;
+                Some(serving.context("failed to listen for operators")?)
             }
             None => None,
         };
         health.set_ready(true);
-        let (cwmp, websocket) = (opened.address, listening);
-        Ok(Self { cwmp, admin, websocket, files, fleet, health, door, mtps: mtps_stop })
+        if let Some(before) = before {
+            tokio::spawn(before.attend(Arc::clone(&doorman), fleet.clone()));
+        }
+        let (alarms, mtps) = (alarms_stop, mtps_stop);
+        Ok(Self {
+            cwmp,
+            admin,
+            websocket,
+            files,
+            fleet,
+            doorman,
+            health,
+            downloads,
+            closing,
+            alarms,
+            door,
+            mtps,
+            last,
+        })
     }
 
-    /// Takes no new sessions, lets those that are open come to their end for a while, tells the MTPs.
+    /// Takes no new sessions, lets those that are open come to their end for a while, tells the MTPs. Until then CPEs
+    /// may go on over further connections.
     pub async fn stop(self) {
         self.health.set_ready(false);
-        self.door.cancel();
+        self.alarms.cancel();
         self.fleet.shutdown(DRAIN).await;
+        self.closing.cancel();
+        self.door.cancel();
         self.mtps.cancel();
+        self.last.cancel();
         // The MTPs say goodbye on their own; this is how long they have for it.
         tokio::time::sleep(GOODBYE).await;
     }
 }
 
-/// The stage of firmware images and its server, which CPEs reach from now on.
-async fn stage(
+/// All devices, and what their MTPs are made of.
+async fn fleet(
+    settings: &mut Settings,
+    store: &Arc<Embedded>,
+    metrics: &Arc<Metrics>,
+    stage: Option<Stage>,
+    (clock, alarms): (Clock, &Alarms),
+) -> anyhow::Result<(Fleet<Embedded>, Parts)> {
+    number_rows(&mut settings.agent, store.as_ref()).await?;
+    let mtps = Mtps::new(routes(settings), Arc::clone(metrics));
+    let parts = Parts {
+        keys: keys(settings),
+        mqtt: std::mem::take(&mut settings.mqtt),
+        stomp: std::mem::take(&mut settings.stomp),
+        websocket: std::mem::take(&mut settings.websocket),
+        tls: settings.egress_tls.clone(),
+        listener: settings.listener.take(),
+        mtps: mtps.clone(),
+    };
+    let fleet = Fleet::new(FleetConfig {
+        stage,
+        collector: Collector::new(Arc::clone(&settings.agent.egress), settings.egress_tls.clone()),
+        agent: Arc::new(std::mem::take(&mut settings.agent)),
+        proxy: Arc::new(std::mem::take(&mut settings.proxy)),
+        acs: settings.acs.clone(),
+        store: Arc::clone(store),
+        bypasses: Bypasses::open(Arc::clone(store)).await?,
+        firmwares: Arc::new(Firmwares::open(Arc::clone(store)).await?),
+        mtps,
+        metrics: Arc::clone(metrics),
+        clock,
+        routes: Arc::new(Routes::default()),
+        alarms: alarms.clone(),
+        rest_after_ms: u64::try_from(settings.rest_after.as_millis()).unwrap_or(u64::MAX),
+        connection_request: connection_request::Limits::default(),
+        keyring: settings.keyring.take(),
+    });
+    Ok((fleet, parts))
+}
+
+/// The stage of firmware images, and how CPEs reach it.
+fn stage(
     settings: Option<FirmwareSettings>,
     egress: Arc<Egress>,
     tls: Option<TlsClient>,
-    stop: &CancellationToken,
-) -> anyhow::Result<Option<(Stage, SocketAddr)>> {
+) -> anyhow::Result<Option<(Stage, ServerConfig)>> {
     let Some(FirmwareSettings { stage, server }) = settings else { return Ok(None) };
-    let listen = server.listen;
-    let stage = Stage::open(stage, egress, tls)?;
-    let opened = FileServer::open(server, stage.clone(), stop.clone()).await;
-    let files =
-        opened.with_context(|| format!("failed to listen for CPEs that load firmware on {listen}"))?;
-    Ok(Some((stage, files.address)))
+    Ok(Some((Stage::open(stage, egress, tls)?, server)))
 }
 
 /// Tells the stage which images stored devices need, and lets it give up others from then on.
@@ -207,6 +265,7 @@ struct Parts {
     keys: Vec<LinkKey>,
     tls: Option<TlsClient>,
     listener: Option<ListenerConfig>,
+    mtps: Mtps,
 }
 
 /// Starts the MTPs and puts them in place; returns where the listener listens.
@@ -215,7 +274,6 @@ async fn fit(
     fleet: &Fleet<Embedded>,
     metrics: &Arc<Metrics>,
     stop: &CancellationToken,
-    mtps: &Mtps,
 ) -> anyhow::Result<Option<SocketAddr>> {
     let side: Arc<dyn AgentSide> = Arc::new(fleet.clone());
     let base = || (Arc::clone(&side), Arc::clone(metrics), stop.clone());
@@ -228,7 +286,7 @@ async fn fit(
     };
     let listener = match parts.listener {
         Some(config) => {
-            let (at, (side, metrics, stop)) = (config.listen, base());
+            let (at, (side, metrics, stop)) = (config.listen.clone(), base());
             let opened = Listener::open(config, side, metrics, stop).await;
             Some(opened.with_context(|| format!("failed to listen for controllers on {at}"))?)
         }
@@ -248,7 +306,7 @@ async fn fit(
     });
     let started = parts.keys.into_iter().zip(mqtt.chain(stomp).chain(websocket)).collect();
     let (listener, address) = listener.unzip();
-    mtps.fill(Fittings { mtps: started, listener, workshop: Some(workshop) });
+    parts.mtps.fill(Fittings { mtps: started, listener, workshop: Some(workshop) });
     Ok(address)
 }
 
@@ -283,4 +341,3 @@ async fn wake_stored(store: &Embedded, fleet: &Fleet<Embedded>, mtps: &Mtps) -> 
 
 /// How long open sessions have to end.
 const DRAIN: Duration = Duration::from_secs(10);
-const GOODBYE: Duration = Duration::from_millis(300);

@@ -22,6 +22,7 @@ pub mod telemetry;
 pub mod collector;
 pub mod connection_request;
 pub mod file_server;
+pub mod handover;
 pub mod mtp;
 pub mod net;
 pub mod observe;

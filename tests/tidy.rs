@@ -22,6 +22,7 @@ const LAYERS: [(u8, &[&str]); 7] = [
             "connection_request",
             "collector",
             "file_server",
+            "handover",
             "mtp",
             "payload_security",
             "store",

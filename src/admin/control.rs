@@ -13,7 +13,7 @@ use crate::store::Embedded;
 /// Where operators reach the gateway, and what they must show.
 #[derive(Clone)]
 pub struct AdminConfig {
-    pub listen: std::net::SocketAddr,
+    pub listen: crate::net::At,
     /// The token, if there is one.
     pub token: Option<Arc<str>>,
 }
@@ -31,7 +31,7 @@ pub(super) type Answer = (StatusCode, String);
 
 impl Control {
     pub fn new(fleet: Fleet<Embedded>, config: &AdminConfig) -> Self {
-        Self { fleet, token: config.token.clone(), loopback: config.listen.ip().is_loopback() }
+        Self { fleet, token: config.token.clone(), loopback: config.listen.address().ip().is_loopback() }
     }
 
     /// Whether a path is about orders.

@@ -17,7 +17,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio_util::sync::CancellationToken;
 
 use super::control::Control;
-use crate::net::{Opening, listen};
+use crate::net::{At, Opening, listen};
 use crate::observe::Metrics;
 
 /// Whether the gateway takes work.
@@ -34,11 +34,11 @@ impl Health {
 
 /// Serves until `stop`. Returns the address that was bound.
 pub async fn serve(
-    address: SocketAddr,
+    at: At,
     (metrics, health, control): (Arc<Metrics>, Arc<Health>, Arc<Control>),
     stop: CancellationToken,
 ) -> io::Result<SocketAddr> {
-    let (bound, mut incoming) = listen(address, Opening::default()).await?;
+    let (bound, mut incoming) = listen(at, Opening::default()).await?;
     tokio::spawn(async move {
         loop {
             let accepted = tokio::select! {

@@ -324,6 +324,15 @@ impl Agent {
         told.chain([self.queue.next_deadline()]).chain(own).flatten().min()
     }
 
+    /// Whether another process may go on from the store: what is left is durable, or begins anew after any restart.
+    pub fn may_move(&self) -> bool {
+        self.queue.is_empty()
+            && self.bulk.is_empty()
+            && self.exchange.is_said()
+            && self.meeting.is_none()
+            && self.upgrading.is_idle()
+    }
+
     /// Whether nothing would be lost if this were rebuilt from the store.
     pub fn is_idle(&self) -> bool {
         let told = self.is_silent() || (self.outbox.is_empty() && self.bulk.is_empty());

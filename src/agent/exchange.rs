@@ -52,10 +52,12 @@ pub(super) enum Way {
 
 impl Exchange {
     pub fn is_idle(&self) -> bool {
-        self.said.is_empty()
-            && self.gate.is_empty()
-            && self.heard.is_empty()
-            && self.sessions.values().all(Session::is_idle)
+        self.is_said() && self.sessions.values().all(Session::is_idle)
+    }
+
+    /// Whether all that was heard is answered, as far as it goes out at once.
+    pub fn is_said(&self) -> bool {
+        self.said.is_empty() && self.gate.is_empty() && self.heard.is_empty()
     }
 
     /// The way for answers to the message that is being handled.

@@ -15,7 +15,9 @@ mod meeting;
 mod output;
 mod sandbox;
 mod serve;
+mod service;
 mod sim;
+mod upgrade;
 mod usp;
 
 /// Dual-stack proxy between TR-069 devices, their ACS and USP (TR-369) controllers.
@@ -33,6 +35,8 @@ struct Arguments {
 enum Command {
     /// Run the gateway until SIGTERM or Ctrl-C.
     Serve(serve::ServeArgs),
+    /// Start this binary in the place of the gateway that runs: see docs/upgrade.md.
+    Upgrade(upgrade::UpgradeArgs),
     /// See it work: gateway, ACS, CPEs and a USP controller in one process.
     Sandbox(sandbox::SandboxArgs),
     /// Show or check a configuration.
@@ -62,6 +66,7 @@ pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match arguments.command {
         Command::Serve(arguments) => run(serve::serve(arguments)),
+        Command::Upgrade(arguments) => run(upgrade::upgrade(arguments)),
         Command::Sandbox(arguments) => run(sandbox::run(arguments)),
         Command::Config(command) => config::run(&command),
         Command::Conflicts(arguments) => conflicts::run(&arguments),

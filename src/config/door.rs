@@ -47,7 +47,7 @@ pub(super) fn door(cwmp: file::Cwmp) -> Result<DoorConfig, Refusal> {
         Some(authentication) => Some(authentication_of(authentication)?),
         None => None,
     };
-    let (listen, binding) = (cwmp.listen, binding.unwrap_or_default());
+    let (listen, binding) = (cwmp.listen.into(), binding.unwrap_or_default());
     Ok(DoorConfig { listen, tls, auth, front, binding, require_certificate, limits })
 }
 
@@ -96,7 +96,7 @@ pub(super) fn connection_requests(
     }
     let base = format!("http://{}{}", url.authority(), url.target);
     let trusted = table.trusted.as_ref().map(|Trusted(networks)| networks.clone()).unwrap_or_default();
-    let (listen, prefix, secret) = (table.listen, url.target.clone(), secret(key)?);
+    let (listen, prefix, secret) = (table.listen.into(), url.target.clone(), secret(key)?);
     let door = Some(connection_request::DoorConfig { listen, prefix, trusted, secret });
     Ok(Calls { door, base: Some(base), answer_alone: table.answer_own_calls.unwrap_or(true) })
 }

@@ -86,7 +86,7 @@ pub(super) fn listener(server: &file::WebSocketServer) -> Result<Listener, Refus
     let anchors = server.tls.as_ref().and_then(|tls| tls.client_ca.as_deref()).map(Anchors::load);
     let anchors = anchors.transpose().or_else(|error| refuse("websocket_server.tls.client_ca", error))?;
     let most = server.max_connections.unwrap_or(DEFAULT_CONNECTIONS);
-    let listen = server.listen;
+    let listen = server.listen.into();
     let server = ListenerConfig { listen, tls, anchors, unauthenticated, path, ping, max_connections: most };
     Ok(Listener { server, shown })
 }

@@ -213,6 +213,10 @@ mqtt = { broker = "main", topic = "usp/controller" }
 # listen = "127.0.0.1:9090"          # /metrics, /healthz, /readyz; /bypass and its like (docs/bypass.md), for which
 # token_file = "admin-token"         # this token is needed as Bearer; without it they are taken on loopback only
 
+# [upgrade]                          # docs/upgrade.md
+# socket = "upgrade.sock"            # where the next process takes over; only this process's user gets in
+# drain_seconds = 60                 # how long sessions have to end in the process that leaves
+
 [log]
 # filter = "info"                    # such as "info,dragoman::mtp=debug"
 # format = "text"                    # or "json"

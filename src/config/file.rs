@@ -40,8 +40,17 @@ pub(super) struct File {
     pub firmware: Option<Firmware>,
     pub websocket_server: Option<WebSocketServer>,
     pub admin: Option<Admin>,
+    pub upgrade: Option<Upgrade>,
     #[serde(default)]
     pub log: Log,
+}
+
+/// Where the next process takes over.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Upgrade {
+    pub socket: PathBuf,
+    pub drain_seconds: Option<Seconds>,
 }
 
 /// Where controllers may send agents.

@@ -45,7 +45,7 @@ pub(super) fn firmware(firmware: &file::Firmware) -> Result<FirmwareSettings, Re
         link_time: firmware.link_seconds.unwrap_or(Seconds::of(86_400)).0,
     };
     let server = ServerConfig {
-        listen: firmware.listen,
+        listen: firmware.listen.into(),
         tls,
         downloads,
         bytes_per_second: firmware.bytes_per_second,

@@ -20,5 +20,5 @@ mod values;
 pub use error::ConfigError;
 pub use example::EXAMPLE;
 pub use firmware::FirmwareSettings;
-pub use settings::{Settings, admin_token};
+pub use settings::{Settings, UpgradeSettings, admin_token};
 pub use values::{Broker, StompBroker};

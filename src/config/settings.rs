@@ -53,8 +53,19 @@ pub struct Settings {
     pub firmware: Option<FirmwareSettings>,
     pub rest_after: Duration,
     pub admin: Option<AdminConfig>,
+    /// Without it no other process can take over.
+    pub upgrade: Option<UpgradeSettings>,
     pub log_filter: String,
     pub log_format: LogFormat,
+}
+
+/// How another process takes over.
+#[derive(Debug, Clone)]
+pub struct UpgradeSettings {
+    /// Where the two meet.
+    pub socket: PathBuf,
+    /// How long open sessions have to end.
+    pub drain: Duration,
 }
 
 impl Settings {
@@ -138,6 +149,7 @@ impl Settings {
             firmware,
             rest_after: device.rest_after_seconds.unwrap_or(Seconds::of(30)).0,
             admin,
+            upgrade: file.upgrade.map(upgrade),
             log_filter: file.log.filter.unwrap_or_else(|| "info".into()),
             log_format: log_format(file.log.format),
         })
@@ -227,10 +239,15 @@ pub(super) fn client_tls(
     }
 }
 
+fn upgrade(upgrade: file::Upgrade) -> UpgradeSettings {
+    let drain = upgrade.drain_seconds.unwrap_or(Seconds::of(60)).0;
+    UpgradeSettings { socket: upgrade.socket, drain }
+}
+
 fn admin(admin: &file::Admin) -> Result<AdminConfig, Refusal> {
     let token = admin.token_file.as_deref().map(admin_token).transpose();
     let token = token.or_else(|error| refuse("admin.token_file", error))?;
-    Ok(AdminConfig { listen: admin.listen, token: token.map(Into::into) })
+    Ok(AdminConfig { listen: admin.listen.into(), token: token.map(Into::into) })
 }
 
 /// The token in a file: what operators show to give orders.

@@ -17,14 +17,14 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio_util::sync::CancellationToken;
 
 use crate::identity::EndpointId;
-use crate::net::{Networks, Opening, listen};
+use crate::net::{At, Networks, Opening, listen};
 use crate::proxy::CallAnswer;
 use crate::transport::http::{Algorithm, Authorization, Challenge, Nonces, Use};
 
 /// Where the ACS's connection requests come, and from where they need no proof.
 #[derive(Debug, Clone)]
 pub struct DoorConfig {
-    pub listen: SocketAddr,
+    pub listen: At,
     /// What stands before the agent's endpoint ID in the path of a request, the last `/` included.
     pub prefix: String,
     /// Whence requests are taken without proof for CPEs whose credentials are not known.

@@ -26,7 +26,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::datamodel::WallTime;
-use crate::net::{HttpUrl, Incoming, Opening, TlsServer};
+use crate::net::{At, HttpUrl, Incoming, Opening, TlsServer};
 
 use super::pace::Pace;
 use super::range::{Wanted, wanted};
@@ -35,7 +35,7 @@ use super::stage::Stage;
 /// Where CPEs load from, and how much at a time.
 #[derive(Clone)]
 pub struct ServerConfig {
-    pub listen: SocketAddr,
+    pub listen: At,
     pub tls: Option<TlsServer>,
     /// Images that are loaded at a time; further CPEs are told to come again.
     pub downloads: usize,

@@ -161,7 +161,7 @@ impl Stage {
     async fn fetch_once(&self, fetch: &Fetch) -> Result<Staged, String> {
         let Ok(_turn) = self.0.fetching.acquire().await else { return Err("the gateway stops".into()) };
         let number = self.0.parts.fetch_add(1, Ordering::Relaxed);
-        let part = self.0.config.directory.join(format!("{number}.{PART}"));
+        let part = self.0.config.directory.join(format!("{}-{number}.{PART}", std::process::id()));
         let patience = self.0.config.fetch_time;
         let fetched = tokio::time::timeout(patience, self.fetch_to(fetch, &part)).await;
         let result = match fetched {
@@ -357,6 +357,7 @@ fn open(directory: &Path) -> io::Result<(Vec<u8>, HashMap<String, Image>)> {
         let entry = entry?;
         let path = entry.path();
         match path.extension().and_then(|extension| extension.to_str()) {
+            Some(PART) if is_fetched(&path) => {}
             Some(PART) => std::fs::remove_file(&path)?,
             Some(IMAGE) => {
                 let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
@@ -366,6 +367,15 @@ fn open(directory: &Path) -> io::Result<(Vec<u8>, HashMap<String, Image>)> {
         }
     }
     Ok((secret(&directory.join(SECRET))?, images))
+}
+
+/// Whether the process that fetches this part is alive: the one that hands over to this one ends what it has begun.
+fn is_fetched(part: &Path) -> bool {
+    let name = part.file_stem().and_then(|name| name.to_str());
+    let process = name.and_then(|name| name.split('-').next());
+    let process =
+        process.and_then(|process| process.parse::<u32>().ok()).filter(|it| *it != std::process::id());
+    process.is_some_and(|process| Path::new("/proc").join(process.to_string()).exists())
 }
 
 /// Links that a CPE was given before a restart of the gateway stay good.

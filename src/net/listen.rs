@@ -11,11 +11,13 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use crate::transport::proxy_protocol::{self, Header, Progress, ProxyError};
 
 use super::networks::Networks;
+use super::sockets::{At, OpenSocket};
 use super::stream::Stream;
 use super::tls::TlsServer;
 
@@ -32,6 +34,7 @@ pub struct Incoming {
 /// A place among the connections that may be open.
 pub struct Place {
     _permit: Option<OwnedSemaphorePermit>,
+    _busy: Arc<()>,
 }
 
 /// Who is told of a connection that could not be opened.
@@ -79,19 +82,33 @@ pub enum OpenError {
     Slow(&'static str, Duration),
 }
 
-/// Binds and accepts until the returned receiver is dropped. The address is the one really bound.
+/// Binds, where that is still to be done, and accepts until the returned receiver is dropped, or until another process
+/// accepts there: what has been accepted is still handed out then. The address is the one really bound.
 pub async fn listen(
-    address: SocketAddr,
+    at: impl Into<At>,
     opening: Opening,
 ) -> io::Result<(SocketAddr, mpsc::Receiver<Incoming>)> {
-    let listener = TcpListener::bind(address).await?;
+    let at = at.into();
+    let (listener, closing, busy) = match at.open {
+        Some(OpenSocket { listener, closing, busy }) => {
+            listener.set_nonblocking(true)?;
+            (TcpListener::from_std(listener.try_clone()?)?, closing, busy)
+        }
+        None => (TcpListener::bind(at.address()).await?, CancellationToken::new(), Arc::default()),
+    };
     let bound = listener.local_addr()?;
     let (sender, receiver) = mpsc::channel(ACCEPTED);
-    tokio::spawn(accept_all(listener, opening, sender));
+    tokio::spawn(accept_all(listener, closing, busy, opening, sender));
     Ok((bound, receiver))
 }
 
-async fn accept_all(listener: TcpListener, opening: Opening, sender: mpsc::Sender<Incoming>) {
+async fn accept_all(
+    listener: TcpListener,
+    closing: CancellationToken,
+    busy: Arc<()>,
+    opening: Opening,
+    sender: mpsc::Sender<Incoming>,
+) {
     let mut places = Gate::new("open connections", opening.connections);
     let mut openings = Gate::new("connections being opened", opening.openings);
     let opening = Arc::new(opening);
@@ -99,8 +116,10 @@ async fn accept_all(listener: TcpListener, opening: Opening, sender: mpsc::Sende
         let accepted = tokio::select! {
             accepted = accept(&listener, &mut places, &mut openings) => accepted,
             () = sender.closed() => return,
+            () = closing.cancelled() => return,
         };
-        let Some((socket, peer, place, turn)) = accepted else { continue };
+        let Some((socket, peer, permit, turn)) = accepted else { continue };
+        let place = Place { _permit: Some(permit), _busy: Arc::clone(&busy) };
         let _ = socket.set_nodelay(true);
         let proxied = opening.proxies.contain(peer.ip());
         if !proxied && opening.tls.is_none() {
@@ -155,11 +174,11 @@ async fn accept(
     listener: &TcpListener,
     places: &mut Gate,
     openings: &mut Gate,
-) -> Option<(TcpStream, SocketAddr, Place, OwnedSemaphorePermit)> {
+) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit, OwnedSemaphorePermit)> {
     let place = places.enter().await?;
     let turn = openings.enter().await?;
     match listener.accept().await {
-        Ok((socket, peer)) => Some((socket, peer, Place { _permit: Some(place) }, turn)),
+        Ok((socket, peer)) => Some((socket, peer, place, turn)),
         Err(error) => {
             // Out of file descriptors, most likely: those who hold some will give them back.
             tracing::warn!(%error, "a connection could not be accepted");

@@ -123,6 +123,11 @@ impl Device {
         self.session.is_none() && self.agent.is_idle() && self.calls.waiting.is_none()
     }
 
+    /// Whether another process may go on from the store.
+    pub fn may_move(&self) -> bool {
+        self.session.is_none() && self.agent.may_move() && self.calls.waiting.is_none()
+    }
+
     pub fn is_in_session(&self) -> bool {
         self.session.is_some()
     }

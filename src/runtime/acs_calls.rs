@@ -28,6 +28,11 @@ impl<S: Store> CallHandler for AcsCalls<S> {
         trusted: bool,
     ) -> Option<CallAnswer> {
         let config = &self.0.shared.config;
+        if self.0.shared.beside().is_some_and(|beside| beside.holds(&agent)) {
+            // Its session is the other process's, and ends soon.
+            config.metrics.acs_call(agent.as_str(), CallAnswer::InSession.label());
+            return Some(CallAnswer::InSession);
+        }
         let (reply, answer) = oneshot::channel();
         let call = AcsCall { id: config.routes.number(), claim, trusted };
         let answer = match self.0.deliver(&agent, None, Letter::AcsCall { call, reply }) {

@@ -42,6 +42,8 @@ pub(super) struct DeviceTask<'s, S> {
     /// The firmware whose model the core has asked for.
     wanted: Option<FirmwareId>,
     leaving: bool,
+    /// Another process goes on with the device as soon as it can.
+    moving: bool,
     /// Something came of what was told: more is likely to follow. Who was only told that its MTP is up goes
     /// to rest at once.
     worked: bool,
@@ -83,6 +85,7 @@ impl<'s, S: Store> DeviceTask<'s, S> {
             out: Vec::new(),
             wanted: None,
             leaving: false,
+            moving: false,
             worked: false,
             tls: TlsSessions::new(endpoint, shared.config.keyring.clone()),
             answers: VecDeque::new(),
@@ -157,7 +160,8 @@ impl<'s, S: Store> DeviceTask<'s, S> {
     fn may_rest(&self, quiet: bool) -> bool {
         let settled = self.committing.is_none() && self.waiting.is_empty();
         let idle = self.device.is_idle() && quiet;
-        settled && (idle || (self.leaving && !self.device.is_in_session()))
+        let moves = self.moving && self.device.may_move();
+        settled && (idle || moves || (self.leaving && !self.device.is_in_session()))
     }
 
     /// Finishes the commits that are left.
@@ -194,6 +198,7 @@ impl<'s, S: Store> DeviceTask<'s, S> {
                 self.calls.insert(call.id, reply);
                 self.step(Input::AcsCall(call));
             }
+            Letter::Leave => self.moving = true,
             Letter::Shutdown => {
                 self.leaving = true;
                 self.step(Input::Shutdown);
@@ -245,7 +250,7 @@ impl<'s, S: Store> DeviceTask<'s, S> {
                     Some(keyring) => keyring.sign(record),
                     None => record,
                 };
-                config.mtps.send(self.endpoint, &controller, record);
+                self.shared.send(self.endpoint, &controller, record);
             }
             Output::Secure { controller, session_id, request } => {
                 let answer = self.tls.answer(&controller, session_id, request);

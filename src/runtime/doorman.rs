@@ -13,7 +13,7 @@ use crate::southbound::{ConnectionId, CpeHandler, CpeReply, CpeRequest};
 use crate::store::Store;
 use crate::transport::http::Headers;
 
-use super::fleet::Fleet;
+use super::fleet::{Fleet, Undeliverable};
 use super::mailbox::Letter;
 use super::routes::{Route, Routes};
 
@@ -45,12 +45,74 @@ impl<S: Store> Doorman<S> {
 
 impl<S: Store> CpeHandler for Doorman<S> {
     async fn request(&self, request: CpeRequest) -> CpeReply {
+        let Some(beside) = self.fleet.shared.beside() else { return known(self.answer(request).await) };
+        let is_there = match &request.device {
+            Some(device) if beside.leaving => !self.fleet.is_active(&device.endpoint_id()),
+            Some(device) => beside.holds(&device.endpoint_id()),
+            None => beside.goes_on_there(&request),
+        };
+        // The owner may have changed on the way.
+        let mut asked = None;
+        if is_there {
+            asked = beside.ask(&request).await;
+        }
+        if let Some(reply) = asked {
+            return reply;
+        }
+        if request.device.is_some() {
+            beside.begins_here(request.connection);
+        }
+        match self.answer(request.clone()).await {
+            Ok(reply) => reply,
+            Err(Unanswered) if request.device.is_some() && beside.leaving => {
+                beside.ask(&request).await.unwrap_or_else(|| known(Err(Unanswered)))
+            }
+            unanswered => known(unanswered),
+        }
+    }
+
+    fn knows(&self, cookie: &str) -> bool {
+        self.routes.knows(cookie)
+            || self.fleet.shared.beside().is_some_and(|beside| beside.knows(Some(cookie)))
+    }
+
+    fn informs(&self, body: &Bytes) -> Option<DeviceId> {
+        sniff_device_id(body)
+    }
+
+    fn half_closed(&self, connection: ConnectionId) {
+        if let Some(beside) = self.fleet.shared.beside() {
+            beside.half_closed(connection);
+        }
+        self.tell(connection, |route| Input::CpeHalfClosed { session: route.session });
+    }
+
+    fn gone(&self, connection: ConnectionId) {
+        if let Some(beside) = self.fleet.shared.beside() {
+            beside.gone(connection);
+        }
+        self.tell(connection, |route| Input::CpeGone { session: route.session, roams: route.roams });
+        self.routes.forget_connection(connection);
+    }
+}
+
+impl<S: Store> Doorman<S> {
+    pub(super) fn fleet(&self) -> &Fleet<S> {
+        &self.fleet
+    }
+
+    /// The answer to a POST that came to the other process; `None`: the device is not ours.
+    pub(super) async fn answer_for_other(&self, request: CpeRequest) -> Option<CpeReply> {
+        self.answer(request).await.ok()
+    }
+
+    async fn answer(&self, request: CpeRequest) -> Result<CpeReply, Unanswered> {
         let device = request.device.clone();
         if device.as_ref().is_some_and(|device| !device.is_usable()) {
-            return refusal(400, "the Inform lacks OUI or SerialNumber");
+            return Ok(refusal(400, "the Inform lacks OUI or SerialNumber"));
         }
         if device.is_some() && self.routes.is_draining() {
-            return refusal(503, "the gateway stops; try again later");
+            return Ok(refusal(503, "the gateway stops; try again later"));
         }
         let found = match &device {
             Some(device) => Some(self.open(&request, device)),
@@ -59,7 +121,7 @@ impl<S: Store> CpeHandler for Doorman<S> {
         let Some((cookie, route)) = found else {
             // No session: an Inform must come first. A stray empty POST after the end gets its 204 (S11).
             let blank = request.body.iter().all(u8::is_ascii_whitespace);
-            return refusal(if blank { 204 } else { 400 }, "no session: an Inform comes first");
+            return Ok(refusal(if blank { 204 } else { 400 }, "no session: an Inform comes first"));
         };
         let exchange = ExchangeId(self.routes.number());
         let mut headers = request.headers;
@@ -78,35 +140,21 @@ impl<S: Store> CpeHandler for Doorman<S> {
         };
         let (reply, answer) = oneshot::channel();
         let letter = Letter::Post { post, reply };
-        if let Err(reason) = self.fleet.deliver(&route.endpoint, device.as_ref(), letter) {
-            tracing::warn!(endpoint = %route.endpoint, %reason, "a POST was refused");
-            return refusal(503, "busy");
+        match self.fleet.deliver(&route.endpoint, device.as_ref(), letter) {
+            Ok(()) => {}
+            Err(Undeliverable::Elsewhere) => {
+                self.routes.close(route.session);
+                return Err(Unanswered);
+            }
+            Err(reason) => {
+                tracing::warn!(endpoint = %route.endpoint, %reason, "a POST was refused");
+                return Ok(refusal(503, "busy"));
+            }
         }
-        match answer.await {
-            Ok(reply) => to_cpe(reply, device.is_some().then_some(cookie)),
-            Err(_) => refusal(503, "the session has ended"),
-        }
+        let reply = answer.await.map_err(|_| Unanswered)?;
+        Ok(to_cpe(reply, device.is_some().then_some(cookie)))
     }
 
-    fn knows(&self, cookie: &str) -> bool {
-        self.routes.knows(cookie)
-    }
-
-    fn informs(&self, body: &Bytes) -> Option<DeviceId> {
-        sniff_device_id(body)
-    }
-
-    fn half_closed(&self, connection: ConnectionId) {
-        self.tell(connection, |route| Input::CpeHalfClosed { session: route.session });
-    }
-
-    fn gone(&self, connection: ConnectionId) {
-        self.tell(connection, |route| Input::CpeGone { session: route.session, roams: route.roams });
-        self.routes.forget_connection(connection);
-    }
-}
-
-impl<S: Store> Doorman<S> {
     fn tell(&self, connection: ConnectionId, input: impl FnOnce(&Route) -> Input) {
         self.routes.on(connection, |route| {
             if let Err(reason) = self.fleet.deliver(&route.endpoint, None, Letter::Input(input(route))) {
@@ -114,6 +162,13 @@ impl<S: Store> Doorman<S> {
             }
         });
     }
+}
+
+/// The device's task had no answer: the session has ended, or another process has the device.
+struct Unanswered;
+
+fn known(answer: Result<CpeReply, Unanswered>) -> CpeReply {
+    answer.unwrap_or_else(|Unanswered| refusal(503, "the session has ended"))
 }
 
 fn to_cpe(reply: Reply, cookie: Option<String>) -> CpeReply {

@@ -1,7 +1,7 @@
 //! The registry of active devices: finds a device's task or starts it from the store.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, RwLock};
 
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry as Slot;
@@ -18,6 +18,7 @@ use crate::store::Store;
 use crate::upstream::Acs;
 
 use super::alarms::Alarms;
+use super::beside::Beside;
 use super::bypasses::Bypasses;
 use super::clock::Clock;
 use super::device_task::DeviceTask;
@@ -64,9 +65,18 @@ pub(super) struct Shared<S> {
     active: DashMap<EndpointId, mpsc::Sender<Letter>>,
     tasks: AtomicUsize,
     reunions: mpsc::UnboundedSender<Reunion>,
+    /// Another process that has part of the fleet.
+    pub(super) beside: RwLock<Option<Arc<Beside>>>,
+    /// No device is woken here any more: they are the other process's.
+    leaving: AtomicBool,
 }
 
 impl<S> Shared<S> {
+    /// Who looks for a place in `active` after this finds it closed, and who did before is there to be seen.
+    pub(super) fn leaves(&self) {
+        self.leaving.store(true, Ordering::SeqCst);
+    }
+
     /// An agent at rest can reach a controller: it is woken if it has something to say.
     pub(super) fn reunite(&self, agent: &EndpointId, controller: &EndpointId) {
         let _ = self.reunions.send((agent.clone(), controller.clone()));
@@ -86,6 +96,8 @@ pub enum Undeliverable {
     Full,
     #[error("no such device")]
     Unknown,
+    #[error("another process has the device now")]
+    Elsewhere,
 }
 
 impl<S: Store> Fleet<S> {
@@ -93,7 +105,8 @@ impl<S: Store> Fleet<S> {
     pub fn new(config: FleetConfig<S>) -> Self {
         let (reunions, waiting) = mpsc::unbounded_channel();
         let (active, tasks) = (DashMap::new(), AtomicUsize::new(0));
-        let shared = Arc::new(Shared { config, active, tasks, reunions });
+        let (beside, leaving) = (RwLock::new(None), AtomicBool::new(false));
+        let shared = Arc::new(Shared { config, active, tasks, reunions, beside, leaving });
         tokio::spawn(reunions::run(waiting, Arc::downgrade(&shared)));
         Self { shared }
     }
@@ -113,11 +126,15 @@ impl<S: Store> Fleet<S> {
             let known = self.shared.active.get(endpoint).map(|slot| slot.clone());
             let mailbox = known.unwrap_or_else(|| match self.shared.active.entry(endpoint.clone()) {
                 Slot::Occupied(slot) => slot.get().clone(),
+                Slot::Vacant(_) if self.shared.leaving.load(Ordering::SeqCst) => closed(),
                 Slot::Vacant(slot) => slot.insert(self.start(endpoint.clone(), device.cloned())).clone(),
             });
             letter = match mailbox.try_send(letter) {
                 Ok(()) => return Ok(()),
                 Err(TrySendError::Full(_)) => return Err(Undeliverable::Full),
+                Err(TrySendError::Closed(_)) if self.shared.leaving.load(Ordering::SeqCst) => {
+                    return Err(Undeliverable::Elsewhere);
+                }
                 Err(TrySendError::Closed(letter)) => letter,
             };
             // The task went to rest between our look and our letter: make way for a new one.
@@ -175,15 +192,27 @@ impl<S: Store> Fleet<S> {
         let (fleet, weak) = (self.clone(), sender.downgrade());
         tokio::spawn(async move {
             let shared = &fleet.shared;
+            if let Some(release) = shared.beside().and_then(|beside| beside.release_of(&endpoint)) {
+                // Until then it is the other process's.
+                release.cancelled().await;
+            }
             let late = DeviceTask::run(shared, &endpoint, device.clone(), receiver, weak).await;
             shared.active.remove_if(&endpoint, |_, current| current.is_closed());
+            shared.tell_released(&endpoint).await;
             shared.tasks.fetch_sub(1, Ordering::Relaxed);
             for letter in late {
-                if let Err(reason) = fleet.deliver(&endpoint, device.as_ref(), letter) {
+                if let Letter::Record(record, shown) = letter {
+                    fleet.hand_over(&endpoint, record, shown);
+                } else if let Err(reason) = fleet.deliver(&endpoint, device.as_ref(), letter) {
                     tracing::warn!(%endpoint, %reason, "what came for a device was dropped");
                 }
             }
         });
         sender
     }
+}
+
+/// A mailbox that nobody looks into.
+fn closed() -> mpsc::Sender<Letter> {
+    mpsc::channel(1).0
 }

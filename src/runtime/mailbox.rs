@@ -17,6 +17,8 @@ pub enum Letter {
     Post { post: crate::proxy::Post, reply: oneshot::Sender<Reply> },
     /// A connection request of the ACS's, and where its answer is awaited.
     AcsCall { call: crate::proxy::AcsCall, reply: oneshot::Sender<crate::proxy::CallAnswer> },
+    /// Go to rest as soon as the open session has ended and requests are answered: another process goes on.
+    Leave,
     /// End the open session, settle what can be settled, and go to rest.
     Shutdown,
 }

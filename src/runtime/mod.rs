@@ -5,6 +5,7 @@
 
 mod acs_calls;
 mod alarms;
+mod beside;
 mod bypasses;
 mod clock;
 mod device_task;

@@ -10,12 +10,13 @@ use crate::proxy::Input;
 use crate::store::{Store, StoreError};
 use crate::usp::Shown;
 
-use super::fleet::Fleet;
+use super::fleet::{Fleet, Undeliverable};
 use super::mailbox::Letter;
 
 impl<S: Store> AgentSide for Fleet<S> {
     fn record(&self, agent: &EndpointId, record: Bytes, shown: Shown) {
         if !self.is_active(agent)
+            && !self.is_divided()
             && self.shared.config.bypasses.of(agent).is_none()
             && let Some(question) = Question::of(agent, &self.shared.config.agent, &record, &shown)
         {
@@ -28,7 +29,9 @@ impl<S: Store> AgentSide for Fleet<S> {
         if self.is_active(agent) {
             return self.tell_connected(agent, controller);
         }
-        self.shared.reunite(agent, controller);
+        if !self.shared.beside().is_some_and(|beside| beside.leaving || beside.holds(agent)) {
+            self.shared.reunite(agent, controller);
+        }
     }
 
     fn knows(&self, agent: &EndpointId) -> bool {
@@ -65,8 +68,12 @@ impl<S: Store> Fleet<S> {
         self.shared.config.store.peek(agent, wanted, Box::new(then));
     }
 
-    fn hand_over(&self, agent: &EndpointId, record: Bytes, shown: Shown) {
-        if let Err(reason) = self.deliver(agent, None, Letter::Record(record, shown)) {
+    pub(super) fn hand_over(&self, agent: &EndpointId, record: Bytes, shown: Shown) {
+        let beside = self.shared.beside().filter(|beside| beside.leaving);
+        let Err(reason) = self.deliver(agent, None, Letter::Record(record.clone(), shown)) else { return };
+        let passed_on =
+            reason == Undeliverable::Elsewhere && beside.is_some_and(|beside| beside.to_agent(agent, record));
+        if !passed_on {
             tracing::warn!(endpoint = %agent, %reason, "a USP record was dropped");
         }
     }

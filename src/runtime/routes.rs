@@ -113,6 +113,11 @@ impl Routes {
         self.draining.load(Ordering::Relaxed)
     }
 
+    /// The cookies of the sessions that are open.
+    pub(super) fn cookies(&self) -> Vec<String> {
+        self.cookies.iter().map(|session| session.key().clone()).collect()
+    }
+
     /// How many sessions are open.
     pub fn len(&self) -> usize {
         self.sessions.len()

@@ -18,7 +18,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio_util::sync::CancellationToken;
 
 use crate::identity::DeviceId;
-use crate::net::{CodingError, Incoming, OpenError, Opening, TlsServer, decode_body, listen, put};
+use crate::net::{At, CodingError, Incoming, OpenError, Opening, TlsServer, decode_body, listen, put};
 use crate::observe::Metrics;
 use crate::transport::client::Client;
 use crate::transport::http::Headers;
@@ -32,7 +32,7 @@ use super::watched::{Exchange, Watched};
 
 /// Where the door is and whom it lets in.
 pub struct DoorConfig {
-    pub listen: SocketAddr,
+    pub listen: At,
     pub tls: Option<TlsServer>,
     pub auth: Option<DoorAuth>,
     pub front: Front,

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use bytes::Bytes;
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, Row, TransactionBehavior, params};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::datamodel::WallTime;
@@ -53,7 +53,16 @@ struct Readers {
 impl Embedded {
     /// Opens the file, or makes it.
     pub fn open(config: &EmbeddedConfig) -> Result<Self, StoreError> {
-        let (connection, keys) = open_for_writing(config)?;
+        Self::open_for(config, false)
+    }
+
+    /// Opens the file of a gateway that runs and will hand over: each process writes what it owns.
+    pub fn open_beside(config: &EmbeddedConfig) -> Result<Self, StoreError> {
+        Self::open_for(config, true)
+    }
+
+    fn open_for(config: &EmbeddedConfig, beside: bool) -> Result<Self, StoreError> {
+        let (connection, keys) = open_for_writing(config, beside)?;
         let keys = Arc::new(keys);
         let (commits, receiver) = mpsc::channel(WAITING);
         let writer = std::thread::Builder::new()
@@ -175,7 +184,8 @@ fn write_all(mut connection: Connection, mut receiver: mpsc::Receiver<Commit>) {
 }
 
 fn write(connection: &mut Connection, group: &[Commit]) -> rusqlite::Result<()> {
-    let transaction = connection.transaction()?;
+    // The lock is taken first: another process may write too.
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     {
         let mut put = transaction.prepare_cached(PUT)?;
         let mut delete = transaction.prepare_cached(DELETE)?;

@@ -1,6 +1,7 @@
 //! Opens the file of the embedded store: its format, and the keys of its secrets.
 
 use std::path::Path;
+use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, params};
@@ -12,18 +13,27 @@ use super::embedded::EmbeddedConfig;
 use super::sealing::{KeyId, SealKeys};
 
 /// Opens the file for the one who writes, or makes it, with the keys that its secrets are sealed with.
-pub(super) fn open_for_writing(config: &EmbeddedConfig) -> Result<(Connection, SealKeys), StoreError> {
+///
+/// Beside another process that writes too until it has handed over, the keys must be those that it has.
+pub(super) fn open_for_writing(
+    config: &EmbeddedConfig,
+    beside: bool,
+) -> Result<(Connection, SealKeys), StoreError> {
     let file = &config.file;
     let name = || file.display().to_string();
     let failed = |error: rusqlite::Error| StoreError::Open { file: name(), why: error.to_string() };
     let mut connection = Connection::open(file).map_err(failed)?;
+    connection.busy_timeout(BUSY).map_err(failed)?;
     let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(failed)?;
     if found != 0 && found != FORMAT {
         return Err(StoreError::Format { file: name(), found, wanted: FORMAT });
     }
+    let refuse = |why: String| StoreError::Open { file: name(), why };
+    if beside && found == 0 {
+        return Err(refuse("it is not the store of the gateway that runs".into()));
+    }
     connection.execute_batch(SCHEMA).map_err(failed)?;
     let used = used_keys(&connection).map_err(failed)?;
-    let refuse = |why: String| StoreError::Open { file: name(), why };
     let keys = match &config.key_file {
         Some(file) => keys_of(file, &used).map_err(refuse)?,
         None => SealKeys::default(),
@@ -36,6 +46,11 @@ pub(super) fn open_for_writing(config: &EmbeddedConfig) -> Result<(Connection, S
     if let Some(current) = keys.current()
         && used != [current]
     {
+        if beside {
+            return Err(refuse(
+                "store.key_file has another key than the gateway that runs: that takes a restart".into(),
+            ));
+        }
         seal_all(&mut connection, &keys, current).map_err(failed)?;
     }
     Ok((connection, keys))
@@ -125,6 +140,8 @@ fn seal_all(connection: &mut Connection, keys: &SealKeys, current: KeyId) -> rus
     Ok(())
 }
 
+/// How long a write waits for that of another process: while one hands over to the next, two write.
+const BUSY: Duration = Duration::from_secs(30);
 pub(super) const FORMAT: i64 = 2;
 /// Values stand beside the index and not in it: where they do, each step of a search reads a whole value.
 const SCHEMA: &str = "

@@ -41,24 +41,25 @@ impl Setup {
     }
 
     pub fn start(&self) -> Gateway {
+        self.run(&["serve", "--config"])
+    }
+
+    /// Starts one in the place of the one that runs.
+    pub fn take_over(&self) -> Gateway {
+        self.run(&["serve", "--take-over", "--config"])
+    }
+
+    fn run(&self, more: &[&str]) -> Gateway {
         let log =
             std::fs::OpenOptions::new().create(true).append(true).open(self.folder.join("log")).unwrap();
-        let mut child = Command::new(BINARY)
-            .args(["serve", "--config"])
+        let child = Command::new(BINARY)
+            .args(more)
             .arg(&self.file)
             .stdout(Stdio::piped())
             .stderr(log)
             .spawn()
             .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let part = |name: &str| {
-            let found = line.split_whitespace().find_map(|part| part.strip_prefix(name));
-            found.and_then(|address| address.parse().ok()).unwrap_or_else(|| {
-                panic!("the gateway did not start: {line}\n{}", self.log());
-            })
-        };
-        Gateway { cwmp: part("cwmp="), admin: part("admin="), child }
+        Gateway::of(child).unwrap_or_else(|| panic!("the gateway did not start: {}", self.log()))
     }
 
     pub fn log(&self) -> String {
@@ -77,6 +78,38 @@ impl Drop for Setup {
 }
 
 impl Gateway {
+    /// Waits until it is ready; `None` if it ends before.
+    pub fn of(mut child: Child) -> Option<Self> {
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let part = |name: &str| {
+            let found = line.split_whitespace().find_map(|part| part.strip_prefix(name));
+            found.and_then(|address| address.parse().ok())
+        };
+        match part("cwmp=").zip(part("admin=")) {
+            Some((cwmp, admin)) => Some(Self { cwmp, admin, child }),
+            None => {
+                let _ = child.kill();
+                let _ = child.wait();
+                None
+            }
+        }
+    }
+
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
+    /// Its exit code, once it has ended by itself.
+    pub async fn ended(mut self) -> Option<i32> {
+        let started = Instant::now();
+        while !self.has_ended() {
+            assert!(started.elapsed() < Duration::from_secs(30), "the gateway does not end");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        self.child.wait().unwrap().code()
+    }
+
     /// As `kill -9`.
     pub fn kill(mut self) {
         self.child.kill().unwrap();

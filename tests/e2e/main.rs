@@ -31,5 +31,6 @@ mod stomp;
 mod survival;
 mod tls;
 mod two_masters;
+mod upgrade;
 mod usp;
 mod websocket;

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::identity::EndpointId;
 use crate::mtp::AgentSide;
 use crate::mtp::contract::farewell;
-use crate::net::{Anchors, Incoming, Opening, Stream, TlsServer, listen};
+use crate::net::{Anchors, At, Incoming, Opening, Stream, TlsServer, listen};
 use crate::observe::Metrics;
 use crate::usp::record::{Payload, Record};
 use crate::usp::{Shown, is_of_endpoint};
@@ -31,7 +31,7 @@ use super::wire::{
 
 /// The listener.
 pub struct ListenerConfig {
-    pub listen: SocketAddr,
+    pub listen: At,
     pub tls: Option<TlsServer>,
     /// Who vouches for client certificates: one that is shown must be the controller's (R-SEC.10a).
     pub anchors: Option<Anchors>,
@@ -82,7 +82,7 @@ impl Listener {
     ) -> std::io::Result<(Self, SocketAddr)> {
         let opening =
             Opening { tls: config.tls.clone(), connections: config.max_connections, ..Opening::default() };
-        let (address, mut incoming) = listen(config.listen, opening).await?;
+        let (address, mut incoming) = listen(config.listen.clone(), opening).await?;
         if config.unauthenticated {
             tracing::warn!(
                 %address,
