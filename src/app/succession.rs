@@ -52,7 +52,7 @@ impl Birth {
                 }
             },
         };
-        let mut released = BTreeSet::new();
+        let (mut released, mut early) = (BTreeSet::new(), Vec::new());
         loop {
             match met.heard.recv().await {
                 Some(Message::Held { mut devices, cookies }) => {
@@ -61,11 +61,13 @@ impl Birth {
                         devices = devices.len(),
                         "the gateway is taken over; so many devices follow"
                     );
-                    return Ok(Some(Predecessor { met, devices, cookies }));
+                    return Ok(Some(Predecessor { met, devices, cookies, early }));
                 }
                 Some(Message::Released(device)) => _ = released.insert(device),
                 Some(Message::Refused(why)) => bail!("the running gateway refuses: {why}"),
-                Some(_) => bail!("the running gateway is not understood"),
+                // What comes to the other one meanwhile is for devices that are here in a moment.
+                Some(message) if early.len() < EARLY => early.push(message),
+                Some(_) => bail!("the running gateway says too much at once"),
                 None => {
                     tracing::warn!("the gateway that was to hand over is gone: this one has its sockets");
                     return Ok(None);
@@ -80,6 +82,8 @@ pub(super) struct Predecessor {
     met: Met,
     devices: Vec<String>,
     cookies: Vec<String>,
+    /// What it said before that.
+    early: Vec<Message>,
 }
 
 impl Predecessor {
@@ -91,7 +95,13 @@ impl Predecessor {
     pub(super) async fn attend(mut self, doorman: Arc<Doorman<Embedded>>, fleet: Fleet<Embedded>) {
         let begun = Instant::now();
         self.met.link.say(Message::Serving).await;
-        while let Some(message) = self.met.heard.recv().await {
+        let mut early = std::mem::take(&mut self.early).into_iter();
+        loop {
+            let next = match early.next() {
+                None => self.met.heard.recv().await,
+                next => next,
+            };
+            let Some(message) = next else { break };
             if let Some(unexpected) = doorman.heard(message).await {
                 tracing::warn!(?unexpected, "the gateway before this one is not understood");
             }
@@ -204,6 +214,8 @@ impl Gateway {
 
 /// Time for MTPs to say goodbye.
 pub(super) const GOODBYE: Duration = Duration::from_millis(300);
+/// Messages that may come before it is said who owns what.
+const EARLY: usize = 65_536;
 /// How often it is looked whether all has ended.
 const STEP: Duration = Duration::from_millis(20);
 /// For devices to settle what can be settled when the time for draining is over.

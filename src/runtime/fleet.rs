@@ -203,7 +203,9 @@ impl<S: Store> Fleet<S> {
             for letter in late {
                 if let Letter::Record(record, shown) = letter {
                     fleet.hand_over(&endpoint, record, shown);
-                } else if let Err(reason) = fleet.deliver(&endpoint, device.as_ref(), letter) {
+                } else if let Err(reason) = fleet.deliver(&endpoint, device.as_ref(), letter)
+                    && reason != Undeliverable::Elsewhere
+                {
                     tracing::warn!(%endpoint, %reason, "what came for a device was dropped");
                 }
             }

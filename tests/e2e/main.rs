@@ -13,6 +13,7 @@ mod changing_ways;
 mod command_line;
 mod differential;
 mod door;
+mod fail_open;
 mod firmware;
 mod front;
 mod gateway;

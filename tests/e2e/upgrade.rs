@@ -6,14 +6,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use dragoman::sim::acs::{Acs, AcsConfig};
+use dragoman::cwmp::rpc::{GetParameterValues, Request};
+use dragoman::identity::EndpointId;
+use dragoman::sim::acs::{Acs, AcsConfig, Seen};
 use dragoman::sim::controller::requests;
+use dragoman::sim::cpe::{Fleet, FleetConfig, Model};
 use dragoman::transport::mqtt::Version;
 use dragoman::usp::message::Response;
 
 use super::gateway::{BINARY, Gateway, Setup, acs_and_mqtt};
 use super::mosquitto::{Mosquitto, free_port};
-use super::usp::{PATIENCE, SSID, controller, fleet, value};
+use super::usp::{PATIENCE, SSID, TR_181, controller, fleet, value};
 
 /// The `[upgrade]` table for a folder of the test's own.
 fn setup(acs: &Acs, broker: &Mosquitto, name: &str) -> Setup {
@@ -38,8 +41,11 @@ async fn three_upgrades_under_load_lose_refuse_and_repeat_nothing() {
     let setup = setup(&acs, &broker, "load");
     let mut gateway = setup.start();
     let controller = Arc::new(controller(broker.port, Version::V5).await);
-    let cpes = fleet(&gateway, 12).await;
-    assert!(controller.wait_for_agents(12, PATIENCE).await);
+    let parameter_names = vec!["Device.DeviceInfo.".into()];
+    let read = Request::GetParameterValues(GetParameterValues { parameter_names });
+    acs.on_every_session(vec![read.clone(), read.clone(), read]);
+    let cpes = cpes(&gateway).await;
+    assert!(controller.wait_for_agents(CPES, PATIENCE).await);
     let agents: Vec<_> = cpes.device_ids().iter().map(|device| device.endpoint_id()).collect();
     let (stop, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let workers: Vec<_> = agents
@@ -81,16 +87,46 @@ async fn three_upgrades_under_load_lose_refuse_and_repeat_nothing() {
     for worker in workers {
         worker.await.unwrap();
     }
+    cpes.stop().await;
+    let sessions = acs.cpes().iter().map(|cpe| ended_well(&acs, cpe)).sum::<usize>();
     let log = setup.log();
     for wrong in
         ["superseded", "cpe-gone", "timed-out", "acs-failed", "was refused", "was dropped", "broken off"]
     {
         assert!(!log.contains(wrong), "{wrong}: {log}");
     }
-    println!("{} requests over three upgrades", answered.load(Ordering::Relaxed));
-    cpes.stop().await;
+    println!("{sessions} sessions, {} requests over three upgrades", answered.load(Ordering::Relaxed));
+    assert!(sessions > 200, "there was hardly any load: {sessions}");
     gateway.kill();
     acs.stop().await;
+}
+
+const CPES: usize = 50;
+
+/// CPEs that call again and again.
+async fn cpes(gateway: &Gateway) -> Fleet {
+    let model = Arc::new(Model::parse(TR_181).unwrap());
+    let mut config = FleetConfig::new(gateway.url(), model, CPES);
+    (config.periodic_ms, config.start_spread_ms) = (Some(1_000), 500);
+    Fleet::start(config).await.unwrap()
+}
+
+/// How many sessions the ACS had with a CPE: each but the last came to its end, and none is a retry.
+fn ended_well(acs: &Acs, cpe: &EndpointId) -> usize {
+    let (mut open, mut sessions) = (false, 0);
+    for seen in acs.seen(cpe) {
+        match seen {
+            Seen::Inform { retry_count, .. } => {
+                assert_eq!(retry_count, 0, "{cpe}: a session has failed before this one");
+                assert!(!open, "{cpe}: a session was broken off");
+                (open, sessions) = (true, sessions + 1);
+            }
+            Seen::End => open = false,
+            Seen::Violation(what) => panic!("{cpe}: {what}"),
+            _ => {}
+        }
+    }
+    sessions
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -180,11 +216,7 @@ fn begun(setup: &Setup) -> Child {
 }
 
 /// Requests are answered; those that were with the dead one may be lost with it.
-async fn serves(
-    controller: &dragoman::sim::controller::Controller,
-    agent: &dragoman::identity::EndpointId,
-    setup: &Setup,
-) {
+async fn serves(controller: &dragoman::sim::controller::Controller, agent: &EndpointId, setup: &Setup) {
     let started = Instant::now();
     loop {
         let get = requests::get(&[SSID], 0);
