@@ -176,7 +176,7 @@ async fn serving(
     let stage = Stage::open(config, egress, None).unwrap();
     let image = stage.fetch(fetch(&origin.put("image", content.clone()))).await.unwrap().image;
     let server = ServerConfig {
-        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        listen: SocketAddr::from(([127, 0, 0, 1], 0)).into(),
         tls: None,
         downloads,
         bytes_per_second,

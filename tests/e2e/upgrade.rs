@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use dragoman::cwmp::rpc::{GetParameterValues, Request};
+use dragoman::cwmp::rpc::{Array, GetParameterValues, Request};
 use dragoman::identity::EndpointId;
 use dragoman::sim::acs::{Acs, AcsConfig, Seen};
 use dragoman::sim::controller::requests;
@@ -41,7 +41,7 @@ async fn three_upgrades_under_load_lose_refuse_and_repeat_nothing() {
     let setup = setup(&acs, &broker, "load");
     let mut gateway = setup.start();
     let controller = Arc::new(controller(broker.port, Version::V5).await);
-    let parameter_names = vec!["Device.DeviceInfo.".into()];
+    let parameter_names = Array(vec!["Device.DeviceInfo.".into()]);
     let read = Request::GetParameterValues(GetParameterValues { parameter_names });
     acs.on_every_session(vec![read.clone(), read.clone(), read]);
     let cpes = cpes(&gateway).await;
@@ -90,6 +90,8 @@ async fn three_upgrades_under_load_lose_refuse_and_repeat_nothing() {
     cpes.stop().await;
     let sessions = acs.cpes().iter().map(|cpe| ended_well(&acs, cpe)).sum::<usize>();
     let log = setup.log();
+    let written = log.matches("SetParameterValues").count();
+    assert_eq!(written, answered.load(Ordering::Relaxed) / 2, "a Set was carried out twice, or not at all");
     for wrong in
         ["superseded", "cpe-gone", "timed-out", "acs-failed", "was refused", "was dropped", "broken off"]
     {

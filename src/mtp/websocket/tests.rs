@@ -65,7 +65,7 @@ struct World {
 impl World {
     async fn new() -> Self {
         let config = ListenerConfig {
-            listen: ([127, 0, 0, 1], 0).into(),
+            listen: std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into(),
             tls: None,
             anchors: None,
             unauthenticated: true,

@@ -98,7 +98,7 @@ impl Rig {
             ..DoorLimits::default()
         };
         let mut config = DoorConfig {
-            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)).into(),
             tls: None,
             auth: None,
             front: Front::default(),

@@ -85,7 +85,7 @@ impl World {
         std::fs::write(file("server-key"), server.serialize_pem()).unwrap();
         let tls = TlsServer::new(&file("server"), &file("server-key"), Some(&file("root")), required);
         let config = ListenerConfig {
-            listen: ([127, 0, 0, 1], 0).into(),
+            listen: std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into(),
             tls: Some(tls.unwrap()),
             anchors: Some(Anchors::load(&file("root")).unwrap()),
             unauthenticated: !required,
@@ -194,7 +194,7 @@ impl World {
         let (us, agent) =
             (EndpointId::parse(CONTROLLER).unwrap(), EndpointId::parse("os::00256D-1").unwrap());
         let mtp = ControllerMtp::WebSocketServer {
-            listen: ([127, 0, 0, 1], 0).into(),
+            listen: std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into(),
             path: "/usp".into(),
             tls: Some(TlsServer::new(&file("own"), &file("own-key"), None, false).unwrap()),
         };
