@@ -10,7 +10,7 @@ use dragoman::cwmp::rpc::{Array, GetParameterValues, Request};
 use dragoman::identity::EndpointId;
 use dragoman::sim::acs::{Acs, AcsConfig, Seen};
 use dragoman::sim::controller::requests;
-use dragoman::sim::cpe::{Fleet, FleetConfig, Model};
+use dragoman::sim::cpe::{Fleet, FleetConfig, Model, Quirk, Quirks};
 use dragoman::transport::mqtt::Version;
 use dragoman::usp::message::Response;
 
@@ -21,7 +21,11 @@ use super::usp::{PATIENCE, SSID, TR_181, controller, fleet, value};
 /// The `[upgrade]` table for a folder of the test's own.
 fn setup(acs: &Acs, broker: &Mosquitto, name: &str) -> Setup {
     let socket = std::env::temp_dir().join(format!("dragoman-{name}-{}.sock", std::process::id()));
-    let more = format!("[upgrade]\nsocket = '{}'\ndrain_seconds = 20\n", socket.display());
+    // Without parking sessions are short, and the log has all RPCs of each.
+    let more = format!(
+        "[device]\npark_seconds = 0\n[upgrade]\nsocket = '{}'\ndrain_seconds = 20\n",
+        socket.display()
+    );
     Setup::new(free_port(), &format!("{}{more}", acs_and_mqtt(&acs.url(), broker.port, "")))
 }
 
@@ -44,9 +48,14 @@ async fn three_upgrades_under_load_lose_refuse_and_repeat_nothing() {
     let parameter_names = Array(vec!["Device.DeviceInfo.".into()]);
     let read = Request::GetParameterValues(GetParameterValues { parameter_names });
     acs.on_every_session(vec![read.clone(), read.clone(), read]);
-    let cpes = cpes(&gateway).await;
-    assert!(controller.wait_for_agents(CPES, PATIENCE).await);
-    let agents: Vec<_> = cpes.device_ids().iter().map(|device| device.endpoint_id()).collect();
+    // Half of the CPEs go on over another connection with each POST, so that most come to the process that has not
+    // got their session.
+    let (cpes, roaming) =
+        (cpes(&gateway, 1, &[]).await, cpes(&gateway, 1_001, &[Quirk::NewConnection]).await);
+    assert!(controller.wait_for_agents(2 * CPES, PATIENCE).await);
+    let agents: Vec<_> =
+        cpes.device_ids().iter().take(2).chain(roaming.device_ids().iter().take(2)).cloned().collect();
+    let agents: Vec<_> = agents.iter().map(|device| device.endpoint_id()).collect();
     let (stop, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let workers: Vec<_> = agents
         .iter()
@@ -88,6 +97,7 @@ async fn three_upgrades_under_load_lose_refuse_and_repeat_nothing() {
         worker.await.unwrap();
     }
     cpes.stop().await;
+    roaming.stop().await;
     let sessions = acs.cpes().iter().map(|cpe| ended_well(&acs, cpe)).sum::<usize>();
     let log = setup.log();
     let written = log.matches("SetParameterValues").count();
@@ -103,13 +113,14 @@ async fn three_upgrades_under_load_lose_refuse_and_repeat_nothing() {
     acs.stop().await;
 }
 
-const CPES: usize = 50;
+const CPES: usize = 25;
 
 /// CPEs that call again and again.
-async fn cpes(gateway: &Gateway) -> Fleet {
+async fn cpes(gateway: &Gateway, first_serial: u64, quirks: &[Quirk]) -> Fleet {
     let model = Arc::new(Model::parse(TR_181).unwrap());
     let mut config = FleetConfig::new(gateway.url(), model, CPES);
-    (config.periodic_ms, config.start_spread_ms) = (Some(1_000), 500);
+    (config.periodic_ms, config.start_spread_ms, config.first_serial) = (Some(1_000), 500, first_serial);
+    config.quirks = Quirks::of(quirks);
     Fleet::start(config).await.unwrap()
 }
 
