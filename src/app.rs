@@ -67,11 +67,11 @@ impl Gateway {
         Self::begin(settings, Birth::Alone(Sockets::default())).await
     }
 
-    /// As [`Gateway::start`], in the place of another gateway. What can fail fails before that one has stopped anything.
+    /// As [`Gateway::start`], in the place of another gateway. What can fail fails before that one has stopped
+    /// anything.
     pub async fn begin(mut settings: Settings, birth: Birth) -> anyhow::Result<Self> {
         let [closing, alarms_stop, door, mtps_stop, last] = std::array::from_fn(|_| CancellationToken::new());
-        let metrics = Arc::new(Metrics::default());
-        let health = Arc::new(Health::default());
+        let (metrics, health) = (Arc::new(Metrics::default()), Arc::new(Health::default()));
         let store = Arc::new(match birth.is_alone() {
             true => Embedded::open(&settings.store)?,
             false => Embedded::open_beside(&settings.store)?,

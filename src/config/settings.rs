@@ -92,8 +92,7 @@ impl Settings {
         let acs = file.acs.map(acs).transpose()?;
         let mut websocket: Vec<_> = file.controller.iter().filter_map(websocket).collect::<Result<_, _>>()?;
         let device = &file.device;
-        let roles = roles(&file.role)?;
-        let mut known = Known::default();
+        let (roles, mut known) = (roles(&file.role)?, Known::default());
         let credentials = certificates::credentials(&file.credential, &roles, &mut known)?;
         let mut controller =
             |(place, it)| controller(place, it, &roles, &mut known, (&file.mqtt, &file.stomp));

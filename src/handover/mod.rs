@@ -7,14 +7,16 @@
 //!    same file descriptions (SCM_RIGHTS), so that none is closed, bound anew or loses its queue.
 //! 2. The coming one opens the store and binds what its configuration names besides. Then it says `Ready`; up to here
 //!    the leaving one has gone on as if nothing were. It now stops to accept, and its MTPs end.
-//! 3. It names the devices that it still owns (`Held`): those in a session with their CPE or with a request under way.
-//!    All others are the coming one's from then on, which starts, accepts, and says `Serving`.
+//! 3. It names the devices that it still owns (`Held`): those in a session with their CPE or with a request under
+//!    way. All others are the coming one's from then on, which starts, accepts, and says `Serving`.
 //! 4. A held device is released, one by one, when its session has ended and its requests are answered, at the latest
-//!    when the time for draining is over. Until then the coming one starts no task for it: requests of controllers wait.
+//!    when the time for draining is over. Until then the coming one starts no task for it: requests of controllers
+//!    wait.
 //!    Since the leaving one has no MTP any more it says its answers to the coming one (`ToController`).
 //! 5. The leaving one ends when it owns nothing and nobody loads a file from it.
 //!
-//! Connections stay with the process that has accepted them, sessions with the one that owns the device, so that the two
+//! Connections stay with the process that has accepted them, sessions with the one that owns the device, so that
+//! the two
 //! can fall apart: a CPE that goes on over another connection, or begins a session anew. Its POST (`Post`) goes to the
 //! owner over the link, and the answer comes back.
 //!

@@ -194,7 +194,7 @@ impl World {
         let (us, agent) =
             (EndpointId::parse(CONTROLLER).unwrap(), EndpointId::parse("os::00256D-1").unwrap());
         let mtp = ControllerMtp::WebSocketServer {
-            listen: std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into(),
+            listen: std::net::SocketAddr::from(([127, 0, 0, 1], 0)),
             path: "/usp".into(),
             tls: Some(TlsServer::new(&file("own"), &file("own-key"), None, false).unwrap()),
         };
