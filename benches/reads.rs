@@ -148,6 +148,7 @@ async fn fleet(store: Arc<Embedded>) -> (Fleet<Embedded>, mpsc::UnboundedReceive
         keyring: None,
         stage: None,
         collector: dragoman::collector::Collector::new(std::sync::Arc::default(), None),
+        recorder: Default::default(),
         alarms: Alarms::default(),
         bypasses: Bypasses::open(Arc::clone(&store)).await.expect("readable"),
         firmwares: Arc::new(Firmwares::open(Arc::clone(&store)).await.expect("readable")),

@@ -21,7 +21,7 @@ use crate::mtp::mqtt::{Mqtt, MqttConfig};
 use crate::mtp::stomp::{Stomp, StompConfig};
 use crate::mtp::websocket::{Listener, ListenerConfig, WebSocket, WebSocketConfig};
 use crate::net::{At, Sockets, TlsClient};
-use crate::observe::Metrics;
+use crate::observe::{Metrics, Recorder};
 use crate::policy::Egress;
 use crate::proxy::Input;
 use crate::runtime::{
@@ -46,6 +46,7 @@ pub struct Gateway {
     pub websocket: Option<SocketAddr>,
     /// Where CPEs load firmware, if anywhere.
     pub files: Option<SocketAddr>,
+    recorder: Recorder,
     fleet: Fleet<Embedded>,
     doorman: Arc<Doorman<Embedded>>,
     health: Arc<Health>,
@@ -86,7 +87,9 @@ impl Gateway {
         let mut before = birth.begin().await?;
         sockets.close_others();
         let (alarms, clock) = (Alarms::default(), Clock::start());
-        let (fleet, parts) = fleet(&mut settings, &store, &metrics, stage.clone(), (clock, &alarms)).await?;
+        let recorder = Recorder::new(settings.capture.take());
+        let before_it = (stage.clone(), recorder.clone());
+        let (fleet, parts) = fleet(&mut settings, &store, &metrics, before_it, (clock, &alarms)).await?;
         if let Some(before) = &mut before {
             before.is_followed_by(&fleet);
         }
@@ -111,7 +114,8 @@ impl Gateway {
         }
         let admin = match settings.admin {
             Some(config) => {
-                let (at, control) = (config.listen.clone(), Control::new(fleet.clone(), &config));
+                let control = Control::new(fleet.clone(), recorder.clone(), &config);
+                let at = config.listen.clone();
                 let served = (metrics, Arc::clone(&health), Arc::new(control));
                 let serving = admin::serve(at, served, last.clone()).await;
                 Some(serving.context("failed to listen for operators")?)
@@ -128,6 +132,7 @@ impl Gateway {
             admin,
             websocket,
             files,
+            recorder,
             fleet,
             doorman,
             health,
@@ -150,6 +155,7 @@ impl Gateway {
         self.door.cancel();
         self.mtps.cancel();
         self.last.cancel();
+        self.recorder.leave();
         // The MTPs say goodbye on their own; this is how long they have for it.
         tokio::time::sleep(GOODBYE).await;
     }
@@ -160,7 +166,7 @@ async fn fleet(
     settings: &mut Settings,
     store: &Arc<Embedded>,
     metrics: &Arc<Metrics>,
-    stage: Option<Stage>,
+    (stage, recorder): (Option<Stage>, Recorder),
     (clock, alarms): (Clock, &Alarms),
 ) -> anyhow::Result<(Fleet<Embedded>, Parts)> {
     number_rows(&mut settings.agent, store.as_ref()).await?;
@@ -191,6 +197,7 @@ async fn fleet(
         rest_after_ms: u64::try_from(settings.rest_after.as_millis()).unwrap_or(u64::MAX),
         connection_request: connection_request::Limits::default(),
         keyring: settings.keyring.take(),
+        recorder,
     });
     Ok((fleet, parts))
 }

@@ -15,6 +15,7 @@ pub mod policy;
 pub mod translation;
 // 3 device cores
 pub mod agent;
+pub mod capture;
 pub mod proxy;
 pub mod relay;
 pub mod telemetry;

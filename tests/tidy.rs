@@ -11,7 +11,7 @@ const LAYERS: [(u8, &[&str]); 7] = [
     (0, &["identity", "datamodel", "durable"]),
     (1, &["cwmp", "transport", "usp"]),
     (2, &["translation", "policy"]),
-    (3, &["agent", "telemetry", "relay", "proxy"]),
+    (3, &["agent", "capture", "telemetry", "relay", "proxy"]),
     (
         4,
         &[
@@ -49,8 +49,18 @@ const SHELL_BASE: [&str; 2] = ["net", "observe"];
 /// Modules beside the layers, for the top alone.
 const BESIDE: [&str; 2] = ["sim", "conformance"];
 /// What `sim` may import.
-const SIM_MAY: [&str; 9] =
-    ["identity", "datamodel", "durable", "cwmp", "transport", "usp", "net", "payload_security", "sim"];
+const SIM_MAY: [&str; 10] = [
+    "identity",
+    "datamodel",
+    "durable",
+    "cwmp",
+    "transport",
+    "usp",
+    "capture",
+    "net",
+    "payload_security",
+    "sim",
+];
 /// What `conformance` may import.
 const CONFORMANCE_MAY: [&str; 10] = [
     "identity",

@@ -1,4 +1,4 @@
-//! What operators order by HTTP: bypass, release, restore. Who may order is who is on this machine, or has the token.
+//! What operators order by HTTP: bypass, release, restore, and captures. Who may order is who is on this machine, or has the token.
 
 use std::sync::Arc;
 
@@ -6,9 +6,12 @@ use hyper::header::{AUTHORIZATION, HeaderMap, ORIGIN};
 use hyper::{Method, StatusCode};
 
 use crate::identity::EndpointId;
+use crate::observe::Recorder;
 use crate::policy::BypassMode;
 use crate::runtime::{Fleet, OrderError};
 use crate::store::Embedded;
+
+use super::captures;
 
 /// Where operators reach the gateway, and what they must show.
 #[derive(Clone)]
@@ -21,6 +24,7 @@ pub struct AdminConfig {
 /// Carries out orders.
 pub struct Control {
     fleet: Fleet<Embedded>,
+    recorder: Recorder,
     token: Option<Arc<str>>,
     /// Only this machine reaches the listener.
     loopback: bool,
@@ -30,13 +34,13 @@ pub struct Control {
 pub(super) type Answer = (StatusCode, String);
 
 impl Control {
-    pub fn new(fleet: Fleet<Embedded>, config: &AdminConfig) -> Self {
-        Self { fleet, token: config.token.clone(), loopback: config.listen.address().ip().is_loopback() }
+    pub fn new(fleet: Fleet<Embedded>, recorder: Recorder, config: &AdminConfig) -> Self {
+        Self { fleet, recorder, token: config.token.clone(), loopback: config.listen.address().ip().is_loopback() }
     }
 
     /// Whether a path is about orders.
     pub(super) fn knows(path: &str) -> bool {
-        PATHS.contains(&path)
+        PATHS.contains(&path) || captures::knows(path)
     }
 
     pub(super) async fn answer(
@@ -48,6 +52,9 @@ impl Control {
     ) -> Answer {
         if let Err(refused) = admits(self.token.as_deref(), self.loopback, headers) {
             return refused;
+        }
+        if captures::knows(path) {
+            return captures::answer(&self.recorder, method, path, query);
         }
         let device = match target(query.or((method == Method::GET).then_some("device=all"))) {
             Ok(device) => device,

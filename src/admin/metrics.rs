@@ -88,7 +88,9 @@ async fn answer<B>(
         "/healthz" => text(StatusCode::OK, "alive\n".into()),
         "/readyz" if health.ready.load(Ordering::Relaxed) => text(StatusCode::OK, "ready\n".into()),
         "/readyz" => text(StatusCode::SERVICE_UNAVAILABLE, "starting or stopping\n".into()),
-        _ => text(StatusCode::NOT_FOUND, "there is /metrics, /healthz, /readyz and /bypass\n".into()),
+        _ => {
+            text(StatusCode::NOT_FOUND, "there is /metrics, /healthz, /readyz, /bypass and /capture\n".into())
+        }
     }
 }
 

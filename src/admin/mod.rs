@@ -2,6 +2,7 @@
 //!
 //! Layer 6.
 
+mod captures;
 mod control;
 mod metrics;
 

@@ -1,19 +1,16 @@
 //! `dragoman bypass|release|restore|emergency-bypass`: orders to the running gateway, over its admin listener.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
-use bytes::Bytes;
+use anyhow::bail;
 use clap::Args;
 use serde_json::Value;
 
-use crate::config::{Settings, admin_token};
 use crate::identity::EndpointId;
-use crate::net::{HttpClient, HttpLimits, HttpRequest, HttpUrl};
 
 use super::meeting::endpoint;
 use super::output;
+use super::running::{Gateway, Running};
 
 #[derive(Debug, Args)]
 pub(super) struct BypassArgs {
@@ -43,20 +40,6 @@ pub(super) struct OrderArgs {
     gateway: Running,
     #[command(flatten)]
     target: Target,
-}
-
-/// The running gateway.
-#[derive(Debug, Args)]
-struct Running {
-    /// Its configuration file, which says where its admin listener is.
-    #[arg(long, required_unless_present = "admin")]
-    config: Option<PathBuf>,
-    /// Its admin listener, if not that of the configuration.
-    #[arg(long, value_name = "HOST:PORT")]
-    admin: Option<String>,
-    /// The file with its token, if not that of the configuration.
-    #[arg(long)]
-    token_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -125,51 +108,10 @@ fn tell(state: &Value) -> anyhow::Result<()> {
     ))
 }
 
-/// Where orders go, and what proves them.
-struct Gateway {
-    url: HttpUrl,
-    token: Option<String>,
-}
-
-impl Running {
-    fn find(&self) -> anyhow::Result<Gateway> {
-        let configured = self.config.as_deref().map(Settings::read).transpose()?.and_then(|it| it.admin);
-        let at = match (&self.admin, &configured) {
-            (Some(at), _) => at.clone(),
-            (None, Some(admin)) => admin.listen.to_string(),
-            (None, None) => bail!("the configuration has no [admin] listener"),
-        };
-        let token = match &self.token_file {
-            Some(file) => Some(admin_token(file)?),
-            None => configured.and_then(|admin| admin.token.map(|token| token.to_string())),
-        };
-        let url =
-            HttpUrl::parse(&format!("http://{at}/")).with_context(|| format!("{at} is no HOST:PORT"))?;
-        Ok(Gateway { url, token })
-    }
-}
-
 impl Gateway {
     async fn order(&self, order: &str, target: &Target) -> anyhow::Result<Value> {
         self.ask("POST", format!("/{order}?device={}", target.text()?)).await
     }
-
-    async fn ask(&self, method: &'static str, target: String) -> anyhow::Result<Value> {
-        let limits = HttpLimits { connect: CONNECT, answer: ANSWER, body: MAX_BODY };
-        let mut client = HttpClient::connect(&self.url, None, limits).await?;
-        let token = self.token.iter().map(|token| ("Authorization".to_owned(), format!("Bearer {token}")));
-        let request = HttpRequest { method, target, headers: token.collect(), body: Bytes::new() };
-        let reply = client.send(request).await?;
-        let text = String::from_utf8_lossy(&reply.body);
-        if reply.status != 200 {
-            bail!("the gateway answers {}: {}", reply.status, text.trim());
-        }
-        serde_json::from_str(&text).context("the gateway's answer is not understood")
-    }
 }
 
 const POLL: Duration = Duration::from_secs(1);
-const CONNECT: Duration = Duration::from_secs(5);
-/// It reads the list of all devices.
-const ANSWER: Duration = Duration::from_secs(60);
-const MAX_BODY: usize = 64 << 20;

@@ -7,12 +7,14 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod bypass;
+mod capture;
 mod collecting;
 mod config;
 mod conflicts;
 mod conformance;
 mod meeting;
 mod output;
+mod running;
 mod sandbox;
 mod serve;
 mod service;
@@ -52,6 +54,9 @@ enum Command {
     Restore(bypass::OrderArgs),
     /// Touch and splice nothing any more, from this moment on; see docs/bypass.md for what is then seen.
     EmergencyBypass(bypass::OrderArgs),
+    /// Write to a file what passes of a device, for `sim cpe --replay` and `sim acs --replay`.
+    #[command(subcommand)]
+    Capture(capture::CaptureCommand),
     /// Run simulated CPEs, a stub ACS, or an MQTT broker.
     #[command(subcommand)]
     Sim(Box<sim::SimArgs>),
@@ -74,6 +79,7 @@ pub fn main() -> ExitCode {
         Command::Release(arguments) => run(bypass::release(arguments)),
         Command::Restore(arguments) => run(bypass::restore(arguments)),
         Command::EmergencyBypass(arguments) => run(bypass::emergency(arguments)),
+        Command::Capture(command) => run(capture::run(command)),
         Command::Sim(arguments) => run(sim::run(*arguments)),
         Command::Usp(arguments) => run(usp::run(*arguments)),
         Command::Conformance(arguments) => run(conformance::run(*arguments)),

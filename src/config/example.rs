@@ -210,12 +210,21 @@ mqtt = { broker = "main", topic = "usp/controller" }
 # client_certificate = "required"    # or "optional"
 
 # [admin]
-# listen = "127.0.0.1:9090"          # /metrics, /healthz, /readyz; /bypass and its like (docs/bypass.md), for which
+# listen = "127.0.0.1:9090"          # /metrics, /healthz, /readyz; /bypass, /capture and their like (docs/), for which
 # token_file = "admin-token"         # this token is needed as Bearer; without it they are taken on loopback only
 
 # [upgrade]                          # docs/upgrade.md
 # socket = "upgrade.sock"            # where the next process takes over; only this process's user gets in
 # drain_seconds = 60                 # how long sessions have to end in the process that leaves
+# [capture]                          # `dragoman capture` writes there what passes of single devices (docs/capture.md), for
+# directory = "captures"             # `dragoman sim --replay`. Passwords, keys and proofs are never in it, nor is
+# redact = ["Device.Hosts."]         # what is below these paths, in TR-181 or TR-098 terms
+# pseudonymise = false               # true: serial numbers, IP and MAC addresses are replaced by others
+# opaque = false                     # true: bodies that cannot be decoded are stored, with whatever is in them
+# max_bytes = 67108864               # of one capture; it ends then
+# max_total_bytes = 1073741824       # of all files there; no capture begins that could pass it
+# max_files = 100
+# max_minutes = 60                   # the longest that a capture runs
 
 [log]
 # filter = "info"                    # such as "info,dragoman::mtp=debug"

@@ -41,6 +41,7 @@ pub(super) struct File {
     pub websocket_server: Option<WebSocketServer>,
     pub admin: Option<Admin>,
     pub upgrade: Option<Upgrade>,
+    pub capture: Option<Capture>,
     #[serde(default)]
     pub log: Log,
 }
@@ -434,6 +435,24 @@ pub(super) struct AgentCertificates {
     pub key: Option<PathBuf>,
     /// How long what it issues is valid.
     pub days: Option<u32>,
+}
+
+/// Captures of traffic, which operators order.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Capture {
+    pub directory: PathBuf,
+    /// Paths whose values are replaced too.
+    #[serde(default)]
+    pub redact: Vec<String>,
+    #[serde(default)]
+    pub pseudonymise: bool,
+    #[serde(default)]
+    pub opaque: bool,
+    pub max_bytes: Option<u64>,
+    pub max_total_bytes: Option<u64>,
+    pub max_files: Option<usize>,
+    pub max_minutes: Option<u32>,
 }
 
 /// Metrics and health.

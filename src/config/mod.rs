@@ -2,6 +2,7 @@
 //!
 //! Layer 6.
 
+mod capture;
 mod certificates;
 mod door;
 mod egress;

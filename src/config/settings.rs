@@ -12,7 +12,7 @@ use crate::mtp::mqtt::{MqttConfig, SESSION_EXPIRY, Sharing};
 use crate::mtp::stomp::StompConfig;
 use crate::mtp::websocket::{ListenerConfig, WebSocketConfig};
 use crate::net::{Authority, Host, HttpLimits, TlsClient, TlsServer};
-use crate::observe::LogFormat;
+use crate::observe::{LogFormat, RecorderConfig};
 use crate::payload_security::Keyring;
 use crate::proxy::ProxyConfig;
 use crate::southbound::DoorConfig;
@@ -20,6 +20,7 @@ use crate::store::{EmbeddedConfig, SealKeys};
 use crate::transport::mqtt::Version;
 use crate::upstream::Acs;
 
+use super::capture;
 use super::certificates::{self, Known};
 use super::door::{connection_requests, door};
 use super::egress;
@@ -55,6 +56,8 @@ pub struct Settings {
     pub admin: Option<AdminConfig>,
     /// Without it no other process can take over.
     pub upgrade: Option<UpgradeSettings>,
+    /// Without it nothing is captured.
+    pub capture: Option<RecorderConfig>,
     pub log_filter: String,
     pub log_format: LogFormat,
 }
@@ -89,6 +92,7 @@ impl Settings {
         let calls = connection_requests(file.connection_requests.as_ref(), file.acs.is_some())?;
         let (mut mqtt, mut stomp) = brokers(&file)?;
         let (ownership, admin) = (ownership(&file)?, file.admin.as_ref().map(admin).transpose()?);
+        let capture = file.capture.as_ref().map(capture::capture).transpose()?;
         let acs = file.acs.map(acs).transpose()?;
         let mut websocket: Vec<_> = file.controller.iter().filter_map(websocket).collect::<Result<_, _>>()?;
         let device = &file.device;
@@ -149,6 +153,7 @@ impl Settings {
             rest_after: device.rest_after_seconds.unwrap_or(Seconds::of(30)).0,
             admin,
             upgrade: file.upgrade.map(upgrade),
+            capture,
             log_filter: file.log.filter.unwrap_or_else(|| "info".into()),
             log_format: log_format(file.log.format),
         })

@@ -7,7 +7,7 @@ use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
 use crate::datamodel::WallTime;
-use crate::datamodel::supported::secured;
+use crate::datamodel::supported::is_secret;
 
 /// What happened, and who wrote lately what.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -150,14 +150,6 @@ impl Action {
     }
 }
 
-/// Whether a value is kept from readers by the standard, or by its name should be: vendors' parameters are in no
-/// standard.
-fn is_secret(path: &str) -> bool {
-    let name = path.rsplit('.').next().unwrap_or(path).to_ascii_lowercase();
-    secured(path).is_some() || SECRET.iter().any(|word| name.contains(word))
-}
-
-const SECRET: [&str; 7] = ["password", "passphrase", "secret", "presharedkey", "psk", "privatekey", "wepkey"];
 const FORMAT: u32 = 1;
 /// Conflicts that are kept of one device; the oldest goes.
 const MAX_CONFLICTS: usize = 64;

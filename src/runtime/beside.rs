@@ -97,6 +97,7 @@ impl Beside {
 impl<S> Shared<S> {
     /// Sends an agent's record, over the other process where that has the MTPs.
     pub(super) fn send(&self, agent: &EndpointId, controller: &EndpointId, record: Bytes) {
+        self.note_record(agent, Some(controller), &record);
         let Some(beside) = self.beside().filter(|beside| beside.leaving) else {
             return self.config.mtps.send(agent, controller, record);
         };

@@ -16,7 +16,7 @@ use crate::identity::{DeviceId, EndpointId};
 use crate::payload_security::TlsSessions;
 use crate::proxy::{CallAnswer, Device, ExchangeId, Input, Output, Reply, SessionId};
 use crate::store::{Store, StoreError};
-use crate::upstream::AcsRequest;
+use crate::upstream::{AcsRequest, Watch};
 use crate::usp::Shown;
 use crate::usp::record::Integrity;
 
@@ -303,9 +303,10 @@ impl<'s, S: Store> DeviceTask<'s, S> {
 
     fn forward(&mut self, session: SessionId, request: AcsRequest) {
         let Some(acs) = &self.shared.config.acs else { return };
+        let watch = || Watch::new(self.shared.config.recorder.clone(), self.endpoint.clone());
         match &mut self.leg {
             Some(leg) if leg.session == session => leg.send(request),
-            leg => leg.insert(Leg::new(session, Arc::clone(acs))).send(request),
+            leg => leg.insert(Leg::new(session, Arc::clone(acs), watch())).send(request),
         }
     }
 

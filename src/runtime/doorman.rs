@@ -7,7 +7,8 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use crate::cwmp::soap::sniff_device_id;
-use crate::identity::DeviceId;
+use crate::identity::{DeviceId, EndpointId};
+use crate::observe::Recorder;
 use crate::proxy::{ExchangeId, Input, Post, Reply};
 use crate::southbound::{ConnectionId, CpeHandler, CpeReply, CpeRequest};
 use crate::store::Store;
@@ -78,6 +79,14 @@ impl<S: Store> CpeHandler for Doorman<S> {
 
     fn informs(&self, body: &Bytes) -> Option<DeviceId> {
         sniff_device_id(body)
+    }
+
+    fn whose(&self, cookie: Option<&str>, connection: ConnectionId) -> Option<EndpointId> {
+        self.routes.whose(cookie, connection)
+    }
+
+    fn recorder(&self) -> &Recorder {
+        &self.fleet.shared.config.recorder
     }
 
     fn half_closed(&self, connection: ConnectionId) {

@@ -11,7 +11,7 @@ use crate::agent::AgentConfig;
 use crate::collector::Collector;
 use crate::file_server::Stage;
 use crate::identity::{DeviceId, EndpointId};
-use crate::observe::Metrics;
+use crate::observe::{Metrics, Recorder};
 use crate::payload_security::Keyring;
 use crate::proxy::ProxyConfig;
 use crate::store::Store;
@@ -53,6 +53,8 @@ pub struct FleetConfig<S> {
     pub keyring: Option<Arc<Keyring>>,
     /// Where bulk data reports go.
     pub collector: Collector,
+    /// Who takes notes of what passes, if it was ordered.
+    pub recorder: Recorder,
 }
 
 /// All devices; cloning shares.

@@ -9,12 +9,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::proxy::{AcsFailure, AcsReply, Input, SessionId};
-use crate::upstream::{Acs, AcsRequest, Connection};
+use crate::upstream::{Acs, AcsRequest, Connection, Watch};
 
 /// One session's leg; dropping it closes its connection.
 pub(super) struct Leg {
     pub session: SessionId,
     acs: Arc<Acs>,
+    watch: Watch,
     /// The connection while nothing is asked.
     connection: Option<Connection>,
     asking: Option<Asking>,
@@ -26,8 +27,8 @@ type Asking = Pin<Box<dyn Future<Output = (Connection, Result<AcsReply, AcsFailu
 
 impl Leg {
     /// The connection is made when the first request is sent.
-    pub fn new(session: SessionId, acs: Arc<Acs>) -> Self {
-        Self { session, acs, connection: None, asking: None, waiting: VecDeque::new() }
+    pub fn new(session: SessionId, acs: Arc<Acs>, watch: Watch) -> Self {
+        Self { session, acs, watch, connection: None, asking: None, waiting: VecDeque::new() }
     }
 
     /// The CPE sends one POST at a time, so a full queue is a CPE that did not wait: its session times out.
@@ -38,7 +39,8 @@ impl Leg {
     }
 
     fn ask(&mut self, request: AcsRequest) -> Asking {
-        let mut connection = self.connection.take().unwrap_or_else(|| Connection::new(Arc::clone(&self.acs)));
+        let new = || Connection::new(Arc::clone(&self.acs), self.watch.clone());
+        let mut connection = self.connection.take().unwrap_or_else(new);
         Box::pin(async move {
             let reply = connection.send(request).await;
             let reply = reply.map(from_upstream).map_err(|error| AcsFailure(error.to_string()));

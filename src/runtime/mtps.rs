@@ -150,6 +150,21 @@ impl Mtps {
         }
     }
 
+    /// By which kind of MTP an agent is met, as the way to a controller says; `None` for whichever.
+    pub fn kind(&self, agent: &EndpointId, controller: Option<&EndpointId>) -> &'static str {
+        if self.inner.own.contains_key(agent) {
+            return "own";
+        }
+        let route = controller.and_then(|controller| self.inner.routes.get(controller));
+        match route.and_then(|index| self.configured().get(*index)) {
+            Some((_, Mtp::Mqtt(_))) => "mqtt",
+            Some((_, Mtp::Stomp(_))) => "stomp",
+            Some((_, Mtp::WebSocket(_))) => "websocket",
+            Some((_, Mtp::InProcess(_))) => "process",
+            None => "websocket",
+        }
+    }
+
     /// Publishes a bulk data report over one of the agent's connections, or one that it shares; `None` where
     /// there is no such connection.
     pub fn report(&self, agent: &EndpointId, publication: Publication, body: Bytes) -> Option<Delivery> {

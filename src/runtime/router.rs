@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use crate::agent::Question;
+use crate::capture::Way;
 use crate::durable::Entry;
 use crate::identity::EndpointId;
 use crate::mtp::AgentSide;
@@ -10,11 +11,12 @@ use crate::proxy::Input;
 use crate::store::{Store, StoreError};
 use crate::usp::Shown;
 
-use super::fleet::{Fleet, Undeliverable};
+use super::fleet::{Fleet, Shared, Undeliverable};
 use super::mailbox::Letter;
 
 impl<S: Store> AgentSide for Fleet<S> {
     fn record(&self, agent: &EndpointId, record: Bytes, shown: Shown) {
+        self.shared.note_record(agent, None, &record);
         if !self.is_active(agent)
             && !self.is_divided()
             && self.shared.config.bypasses.of(agent).is_none()
@@ -45,6 +47,15 @@ impl<S: Store> AgentSide for Fleet<S> {
     }
 }
 
+impl<S> Shared<S> {
+    /// Tells of a record, to a controller or from one, those who have asked to be told.
+    pub(super) fn note_record(&self, agent: &EndpointId, controller: Option<&EndpointId>, record: &Bytes) {
+        let Some(tap) = self.config.recorder.tap(agent) else { return };
+        let mtp = self.config.mtps.kind(agent, controller);
+        tap.note(Way::Record { outgoing: controller.is_some(), mtp, bytes: record.clone() });
+    }
+}
+
 impl<S: Store> Fleet<S> {
     /// Answers from what is stored, beside the device's mailbox: at rest a device has nothing that is not
     /// stored, and who asks while it wakes asks at the same time as what wakes it.
@@ -57,7 +68,7 @@ impl<S: Store> Fleet<S> {
             let wall = config.clock.wall();
             let answer = entries.ok().and_then(|all| question.answer(&endpoint, &config.agent, &all, wall));
             match answer {
-                Some((controller, answer)) => config.mtps.send(&endpoint, &controller, answer),
+                Some((controller, answer)) => fleet.shared.send(&endpoint, &controller, answer),
                 None => {
                     // It starts a task, and this thread is none of the runtime's.
                     let _entered = handle.enter();

@@ -75,6 +75,16 @@ impl Routes {
         Some((cookie, found))
     }
 
+    /// The device of that session, without anything coming of the question.
+    pub(super) fn whose(&self, cookie: Option<&str>, connection: ConnectionId) -> Option<EndpointId> {
+        let by_cookie =
+            cookie.and_then(|cookie| self.cookies.get(cookie).map(|route| route.endpoint.clone()));
+        by_cookie.or_else(|| {
+            let cookie = self.connections.get(&connection)?.clone();
+            self.cookies.get(&cookie).map(|route| route.endpoint.clone())
+        })
+    }
+
     /// Whether the next Inform of the CPE goes on with this session.
     pub(super) fn expect_inform(&self, session: SessionId, again: bool) {
         let Some(cookie) = self.sessions.get(&session) else { return };

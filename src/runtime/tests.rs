@@ -71,6 +71,7 @@ async fn rig(name: &str) -> Rig {
         acs: None,
         keyring: None,
         collector: crate::collector::Collector::new(std::sync::Arc::default(), None),
+        recorder: crate::observe::Recorder::default(),
         bypasses: super::Bypasses::open(Arc::clone(&store)).await.unwrap(),
         store: Arc::clone(&store),
         firmwares: Arc::new(Firmwares::open(Arc::clone(&store)).await.unwrap()),

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::identity::DeviceId;
+use crate::identity::{DeviceId, EndpointId};
+use crate::observe::Recorder;
 use crate::transport::client::Client;
 use crate::transport::http::Headers;
 
@@ -56,6 +57,10 @@ pub trait CpeHandler: Send + Sync + 'static {
     /// The device that a body's Inform is from; `None` if it is none. An Inform opens a session, for which its
     /// sender must say anew who it is.
     fn informs(&self, body: &Bytes) -> Option<DeviceId>;
+    /// The device whose session a POST without an Inform goes on with, by our cookie or the connection.
+    fn whose(&self, cookie: Option<&str>, connection: ConnectionId) -> Option<EndpointId>;
+    /// Who takes notes of what passes here.
+    fn recorder(&self) -> &Recorder;
     /// The CPE has closed its sending side while it waits for an answer: it is gone, or will send nothing
     /// more but still reads.
     fn half_closed(&self, connection: ConnectionId);

@@ -10,6 +10,7 @@ mod front;
 mod guesses;
 mod headers;
 mod server;
+mod tap;
 mod watched;
 
 pub use auth::{DoorAuth, DoorScheme};

@@ -28,6 +28,7 @@ use super::binding::Binding;
 use super::contract::{ConnectionId, CpeHandler, CpeReply, CpeRequest};
 use super::front::Front;
 use super::headers;
+use super::tap::Seen;
 use super::watched::{Exchange, Watched};
 
 /// Where the door is and whom it lets in.
@@ -196,13 +197,22 @@ impl<H: CpeHandler> Shared<H> {
         request: Request<Body>,
         exchange: &Exchange,
     ) -> Response<Full<Bytes>> {
-        match self.take_in(caller, request, exchange).await {
+        let mut seen = Seen::of(self.handler.recorder(), &request);
+        let taken = self.take_in(caller, request, exchange, &mut seen).await;
+        let noted =
+            seen.and_then(|seen| seen.note(self.handler.as_ref(), caller.connection, self.limits.body));
+        let response = match taken {
             Ok(request) => respond(self.handler.request(request).await),
             Err(refusal) => {
                 self.metrics.cwmp_refused(&caller.client, refusal.reason);
                 respond(refusal.into_reply())
             }
+        };
+        if let Some(noted) = noted {
+            let Ok(body) = response.body().clone().collect().await;
+            noted.answered(&response, body.to_bytes());
         }
+        response
     }
 
     /// From HTTP to what the handler takes, or the answer that refuses it.
@@ -211,6 +221,7 @@ impl<H: CpeHandler> Shared<H> {
         caller: &Caller,
         request: Request<Body>,
         exchange: &Exchange,
+        seen: &mut Option<Seen>,
     ) -> Result<CpeRequest, Refusal> {
         let (head, body) = request.into_parts();
         if head.method != Method::POST {
@@ -226,6 +237,9 @@ impl<H: CpeHandler> Shared<H> {
         let verdict = self.judge(&client, &head.headers, &target);
         // The body is read first: many CPEs cannot bear an answer before they have sent all.
         let received = self.collect(body, exchange).await?;
+        if let Some(seen) = seen {
+            seen.body = received.clone();
+        }
         let cookie = headers::cookie(&head.headers, COOKIE);
         let in_session = || cookie.as_deref().is_some_and(|cookie| self.handler.knows(cookie));
         // Kept until it is clear that the request goes on with a session that is open already.
@@ -391,7 +405,7 @@ fn respond(reply: CpeReply) -> Response<Full<Bytes>> {
 }
 
 /// The name of our session cookie.
-const COOKIE: &str = "dragoman";
+pub(super) const COOKIE: &str = "dragoman";
 /// Bytes buffered for a request's head. One read may go beyond it, so a head of up to twice that may pass.
 const BUFFER: usize = 64 << 10;
 /// How long the rest of a body may be on its way within the door once the peer has sent all.

@@ -10,6 +10,7 @@ use crate::transport::http::{Challenge, Credentials, basic_answer};
 
 use super::acs::{Acs, AcsReply, AcsRequest};
 use super::cookies::Cookies;
+use super::watch::Watch;
 
 /// One session's connection. It is opened by the first request and closed when this is dropped.
 pub struct Connection {
@@ -19,6 +20,7 @@ pub struct Connection {
     /// The ACS's challenge, where the gateway answers it, and how often its nonce was used.
     scheme: Option<Scheme>,
     uses: u32,
+    watch: Watch,
 }
 
 enum Scheme {
@@ -27,8 +29,8 @@ enum Scheme {
 }
 
 impl Connection {
-    pub fn new(acs: Arc<Acs>) -> Self {
-        Self { acs, client: None, cookies: Cookies::default(), scheme: None, uses: 0 }
+    pub fn new(acs: Arc<Acs>, watch: Watch) -> Self {
+        Self { acs, client: None, cookies: Cookies::default(), scheme: None, uses: 0, watch }
     }
 
     /// Sends one POST and awaits the answer.
@@ -61,10 +63,14 @@ impl Connection {
             let acs = &self.acs;
             let connecting =
                 HttpClient::connect_to(&acs.host, &acs.url, acs.tls.as_ref(), acs.limits.clone());
-            self.client = Some(connecting.await?);
+            self.watch.connecting();
+            let connected = connecting.await;
+            self.client = Some(connected.inspect_err(|error| self.watch.failed(&request, error))?);
         }
         let Some(client) = &mut self.client else { return Err(HttpError::Broken("no connection".into())) };
+        self.watch.asks(&request);
         let reply = client.send(request).await;
+        self.watch.answered(reply.as_ref());
         if reply.as_ref().map_or(true, |reply| reply.close) {
             self.client = None;
         }

@@ -5,6 +5,8 @@
 mod acs;
 mod connection;
 mod cookies;
+mod watch;
 
 pub use acs::{Acs, AcsReply, AcsRequest};
 pub use connection::Connection;
+pub use watch::Watch;

@@ -10,6 +10,13 @@ use quick_xml::reader::Reader;
 
 use super::{Limits, SoapError};
 
+/// What an element has in it.
+pub(super) enum Content<'a> {
+    /// The local name of its first child.
+    Child(&'a str),
+    Text(Cow<'a, str>, Range<usize>),
+}
+
 /// Walks elements; each decode function consumes exactly the element it was called in.
 ///
 /// Local names are what CWMP is read by, so namespaces are followed only as deep as one is ever asked for.
@@ -119,6 +126,34 @@ impl<'a> Cursor<'a> {
                     // Markup inside a value: not text of ours, but no reason to lose the message either.
                     self.open(&start)?;
                     self.skip()?;
+                }
+                Event::Eof => return Err(SoapError::Xml("it ends too early".into())),
+                _ => {}
+            }
+        }
+    }
+
+    /// What the element entered last has in it: a child, which is entered, or else its text, as [`Cursor::text`] gives
+    /// it. Consumes the element where it is text.
+    pub(super) fn content(&mut self) -> Result<Content<'a>, SoapError> {
+        let begin = self.position();
+        let mut whole: Cow<'a, str> = Cow::Borrowed("");
+        loop {
+            let end = self.position();
+            match self.event()? {
+                Event::Text(text) => append(&mut whole, text.into_inner()),
+                Event::CData(data) => append(&mut whole, data.into_inner()),
+                Event::GeneralRef(entity) => resolve(whole.to_mut(), &entity),
+                Event::End(_) => {
+                    self.close();
+                    return Ok(Content::Text(whole, begin..end));
+                }
+                Event::Start(start) => {
+                    self.open(&start)?;
+                    if self.depth > self.limits.depth {
+                        return Err(SoapError::Depth(self.limits.depth));
+                    }
+                    return Ok(Content::Child(local(self.name)));
                 }
                 Event::Eof => return Err(SoapError::Xml("it ends too early".into())),
                 _ => {}

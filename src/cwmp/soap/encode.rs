@@ -58,7 +58,7 @@ fn encode_header(sink: &mut Sink<'_>, header: &Header<'_>) {
 }
 
 /// Text as it stands between tags.
-pub(super) fn escape(text: &str) -> String {
+pub fn escape(text: &str) -> String {
     let mut out = Vec::with_capacity(text.len());
     Sink { out: &mut out }.escaped(text);
     String::from_utf8(out).unwrap_or_default()

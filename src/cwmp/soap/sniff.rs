@@ -23,7 +23,7 @@ pub fn sniff_device_id(body: &[u8]) -> Option<DeviceId> {
 }
 
 /// Enters the next child of that name, past all others.
-fn descend(cursor: &mut Cursor<'_>, wanted: &str) -> Option<()> {
+pub(super) fn descend(cursor: &mut Cursor<'_>, wanted: &str) -> Option<()> {
     while let Some(name) = cursor.enter().ok()? {
         if name == wanted {
             return Some(());

@@ -13,4 +13,4 @@ mod table;
 
 pub use facets::Misfit;
 pub use row::{Access, Default, Kind, Row, Secured, Status, UniqueKey};
-pub use table::{Supported, generic, is_direct, secured, standard};
+pub use table::{Supported, generic, is_direct, is_secret, is_secret_name, secured, standard};

@@ -131,9 +131,23 @@ pub fn secured(instantiated: &str) -> Option<Secured> {
     may_be.then(|| standard(instantiated)).flatten()?.secured()
 }
 
+/// Whether a value is kept from readers by the standard, or by its name should be: vendors' parameters are in no
+/// standard.
+pub fn is_secret(instantiated: &str) -> bool {
+    secured(instantiated).is_some() || is_secret_name(last_segment(instantiated))
+}
+
+/// Whether what bears this name is a secret by its name alone: a password, a key.
+pub fn is_secret_name(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    SECRET.iter().any(|word| name.contains(word))
+}
+
 fn last_segment(path: &str) -> &str {
     path.rsplit('.').next().unwrap_or(path)
 }
+
+const SECRET: [&str; 7] = ["password", "passphrase", "secret", "presharedkey", "psk", "privatekey", "wepkey"];
 
 /// A path of the instantiated data model in supported notation: every instance number is `{i}`.
 pub fn generic(instantiated: &str) -> String {

@@ -10,8 +10,8 @@ use tokio::net::TcpStream;
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use crate::identity::DeviceId;
-use crate::observe::Metrics;
+use crate::identity::{DeviceId, EndpointId};
+use crate::observe::{Metrics, Recorder};
 use crate::southbound::{
     Binding, ConnectionId, CpeHandler, CpeReply, CpeRequest, Door, DoorConfig, DoorLimits, Front,
 };
@@ -27,6 +27,7 @@ pub enum Told {
 struct Script {
     told: mpsc::UnboundedSender<Told>,
     release: Arc<Notify>,
+    recorder: Recorder,
 }
 
 impl CpeHandler for Script {
@@ -46,6 +47,14 @@ impl CpeHandler for Script {
             _ => {}
         }
         reply
+    }
+
+    fn whose(&self, _: Option<&str>, _: ConnectionId) -> Option<EndpointId> {
+        None
+    }
+
+    fn recorder(&self) -> &Recorder {
+        &self.recorder
     }
 
     fn knows(&self, cookie: &str) -> bool {
@@ -109,7 +118,7 @@ impl Rig {
         configure(&mut config);
         let (told, inbox) = mpsc::unbounded_channel();
         let release = Arc::new(Notify::new());
-        let script = Arc::new(Script { told, release: Arc::clone(&release) });
+        let script = Arc::new(Script { told, release: Arc::clone(&release), recorder: Recorder::default() });
         let stop = CancellationToken::new();
         let metrics = Arc::new(Metrics::default());
         let door = Door::open(config, script, Arc::clone(&metrics), stop.clone()).await.unwrap();
