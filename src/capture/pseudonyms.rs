@@ -25,8 +25,12 @@ pub(super) enum Kind {
 
 impl Pseudonyms {
     /// The stand-in for a secret value, which is remembered and replaced wherever it turns up from now on. Nothing
-    /// stands for nothing: that a device tells no password is worth knowing.
+    /// stands for nothing: that a device tells no password is worth knowing. A boolean is none.
     pub fn secret(&mut self, value: &str) -> String {
+        // `PasswordRequired` and its like.
+        if matches!(value.to_ascii_lowercase().as_str(), "0" | "1" | "true" | "false") {
+            return value.to_owned();
+        }
         self.stand_in(Kind::Secret, value, SHORTEST_SECRET)
     }
 

@@ -1,8 +1,10 @@
 //! Takes out of texts what a capture must not hold: secrets by the standards' tables and by names, credentials in
 //! URLs, what the operator's policy hides, and all of it wherever it turns up again.
 
+use percent_encoding::percent_decode_str;
+
 use crate::datamodel::supported::{is_secret, is_secret_name};
-use crate::identity::{DeviceId, EndpointId};
+use crate::identity::DeviceId;
 
 use super::policy::Policy;
 use super::pseudonyms::Pseudonyms;
@@ -26,17 +28,18 @@ impl Redactor {
         }
     }
 
-    /// An endpoint ID. A device's ends in its serial number.
+    /// An endpoint ID, or OUI and serial number. A device's ends in its serial number.
     pub fn endpoint(&mut self, endpoint: &str) -> String {
         if !self.policy.pseudonymise {
             return endpoint.to_owned();
         }
         let before = if endpoint.starts_with("ops::") { 3 } else { 2 };
         let serial = endpoint.splitn(before, '-').nth(before - 1);
-        let known = EndpointId::parse(endpoint).is_ok() && endpoint.starts_with('o');
+        let known = !endpoint.contains("::") || endpoint.starts_with("os::") || before == 3;
         match serial.filter(|_| known) {
             Some(serial) => {
-                let name = self.names.serial(serial);
+                // As the Inform has it.
+                let name = self.names.serial(&percent_decode_str(serial).decode_utf8_lossy());
                 format!("{}{name}", &endpoint[..endpoint.len() - serial.len()])
             }
             None => self.text(endpoint),

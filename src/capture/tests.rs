@@ -52,8 +52,7 @@ fn inform() -> Bytes {
 
 fn file(policy: Policy, events: &[Event]) -> String {
     let mut scribe = Scribe::new(policy, None);
-    let mut file =
-        scribe.opening("2026-01-01T00:00:00Z".into(), "0", &[device().endpoint_id().as_str().to_owned()]);
+    let mut file = scribe.opening("2026-01-01T00:00:00Z".into(), "0", &["00256D-A1B2C3D4".to_owned()]);
     (0..).zip(events).for_each(|(at, event)| file.push_str(&scribe.line(at, event).unwrap()));
     file + &scribe.ending(99, Ended::Stopped)
 }
@@ -221,6 +220,22 @@ fn an_inform_begins_a_session_but_for_the_one_that_answers_a_challenge() {
     assert_eq!(session(&answer(204, Bytes::new(), &[])), Some(2));
     assert_eq!(session(&ask), None, "one too many");
     assert!(scribe.has_enough());
+}
+
+#[test]
+fn a_device_under_another_name_is_the_same_in_its_inform_and_in_each_line() {
+    let odd = DeviceId { serial_number: "X-1".into(), product_class: "Box".into(), ..device() };
+    let body =
+        envelope(Message::Request(Request::Inform(Inform { device_id: odd.clone(), ..Inform::default() })));
+    let way =
+        Way::Request { http: http(LegName::Cpe, body, &[]), target: "/".into(), informs: Some(odd.clone()) };
+    let file = file(policy(true), &[Event { device: odd.endpoint_id(), way }]);
+    let script = read(&file);
+    let sitting = &script.sittings[0];
+    let told =
+        crate::cwmp::soap::sniff_device_id(sitting.exchanges[0].request.body.as_ref().unwrap()).unwrap();
+    assert_eq!(sitting.device, told.endpoint_id().as_str());
+    assert!(!file.contains("X-1") && !file.contains("X%2D1"), "{file}");
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod conflicts;
 mod conformance;
 mod meeting;
 mod output;
+mod replay;
 mod running;
 mod sandbox;
 mod serve;

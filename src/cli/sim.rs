@@ -18,7 +18,7 @@ use crate::sim::cpe::{
     Every, FaultRule, Fleet, FleetConfig, Happening, Model, Node, Quirk, Quirks, Statistics, image,
 };
 
-use super::output;
+use super::{output, replay};
 
 /// What is simulated.
 #[derive(Debug, Subcommand)]
@@ -48,12 +48,17 @@ pub struct ImageArgs {
 /// A fleet.
 #[derive(Debug, Args)]
 pub struct CpeArgs {
-    /// Where the CPEs call, as http://HOST:PORT/PATH.
-    #[arg(long)]
+    /// Where the CPEs call, as http://HOST:PORT/PATH; of a replay also https://.
+    #[arg(long, visible_alias = "acs")]
     acs_url: String,
+    #[command(flatten)]
+    replay: ReplayArgs,
+    /// PEM file with the CAs to trust, for a replay over https.
+    #[arg(long, value_name = "FILE", requires = "replay")]
+    ca: Option<PathBuf>,
     /// CSV file with the data model: path,writable,value,type.
-    #[arg(long, value_name = "FILE")]
-    model: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "replay")]
+    model: Option<PathBuf>,
     #[arg(long, default_value_t = 1)]
     count: usize,
     #[arg(long, default_value = "00256D")]
@@ -107,9 +112,23 @@ pub struct CpeArgs {
     duration_seconds: Option<u64>,
 }
 
+/// What was captured is played back, in place of a simulation.
+#[derive(Debug, Args)]
+struct ReplayArgs {
+    /// Plays this side of a capture (`dragoman capture`) and compares what comes with what had come; the exit status
+    /// is 0 only if nothing differs.
+    #[arg(long, value_name = "FILE")]
+    replay: Option<PathBuf>,
+    /// Plays in the pace of the capture; without it as fast as answers come.
+    #[arg(long, requires = "replay")]
+    timing: bool,
+}
+
 /// An ACS.
 #[derive(Debug, Args)]
 pub struct AcsArgs {
+    #[command(flatten)]
+    replay: ReplayArgs,
     #[arg(long, default_value = "127.0.0.1:7547")]
     listen: SocketAddr,
     /// User name that CPEs must give (HTTP digest).
@@ -145,12 +164,20 @@ pub struct BrokerArgs {
 /// Runs a simulator until its time is over or Ctrl-C is pressed.
 pub async fn run(args: SimArgs) -> anyhow::Result<()> {
     match args {
-        SimArgs::Cpe(args) => run_cpes(*args).await,
+        SimArgs::Cpe(args) => match args.replay.replay.clone() {
+            Some(file) => replay_cpes(&file, *args).await,
+            None => run_cpes(*args).await,
+        },
         SimArgs::Acs(args) => run_acs(args).await,
         SimArgs::Broker(args) => run_broker(args).await,
         SimArgs::Image(ImageArgs { version, file, bytes }) => std::fs::write(&file, image(&version, bytes))
             .with_context(|| format!("failed to write {}", file.display())),
     }
+}
+
+async fn replay_cpes(file: &std::path::Path, args: CpeArgs) -> anyhow::Result<()> {
+    let credentials = args.acs_username.zip(args.acs_password);
+    replay::cpe(file, &args.acs_url, args.ca.as_deref(), credentials, args.replay.timing).await
 }
 
 async fn run_cpes(args: CpeArgs) -> anyhow::Result<()> {
@@ -176,8 +203,9 @@ async fn run_cpes(args: CpeArgs) -> anyhow::Result<()> {
 }
 
 fn fleet_config(args: CpeArgs) -> anyhow::Result<FleetConfig> {
-    let name = args.model.display();
-    let text = std::fs::read_to_string(&args.model).with_context(|| format!("failed to read {name}"))?;
+    let Some(file) = &args.model else { bail!("--model is needed, or --replay") };
+    let name = file.display();
+    let text = std::fs::read_to_string(file).with_context(|| format!("failed to read {name}"))?;
     let model = Model::parse(&text).with_context(|| format!("{name} is no data model"))?;
     if !args.acs_url.starts_with("http://") {
         bail!("the ACS's URL must begin with http://, it is '{}'", args.acs_url);
@@ -249,6 +277,9 @@ async fn run_acs(args: AcsArgs) -> anyhow::Result<()> {
         Some((chain, key)) => Some(TlsServer::new(&chain, &key, None, false)?),
         None => None,
     };
+    if let Some(file) = &args.replay.replay {
+        return replay::acs(file, args.listen, tls, args.replay.timing, end(args.duration_seconds)).await;
+    }
     let config = AcsConfig { listen: args.listen, credentials: args.username.zip(args.password), tls };
     let acs = Acs::start(config).await.with_context(|| format!("failed to listen on {}", args.listen))?;
     if !args.every_session.is_empty() {

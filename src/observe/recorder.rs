@@ -333,7 +333,106 @@ const MAX_WAITING: usize = 64 << 20;
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
+
+    fn device(serial: &str) -> EndpointId {
+        let (oui, serial_number) = ("00256D".into(), serial.into());
+        DeviceId { oui, serial_number, ..DeviceId::default() }.endpoint_id()
+    }
+
+    fn recorder(name: &str, max_bytes: u64) -> (Recorder, RecorderConfig) {
+        let directory = std::env::temp_dir().join(format!("dragoman-recorder-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&directory);
+        let config = RecorderConfig {
+            directory,
+            policy: Policy::default(),
+            max_bytes,
+            max_total_bytes: max_bytes * 5 / 2,
+            max_files: 2,
+            max_time: Duration::from_secs(60),
+        };
+        (Recorder::new(Some(config.clone())), config)
+    }
+
+    fn order(serial: &str) -> CaptureOrder {
+        let wanted = vec![Wanted::serial(&format!("00256D-{serial}")).unwrap()];
+        CaptureOrder { wanted, sessions: None, time: None, bytes: None }
+    }
+
+    fn record() -> Way {
+        Way::Record { outgoing: true, mtp: "mqtt", bytes: Bytes::from_static(b"no record") }
+    }
+
+    async fn ended(recorder: &Recorder) -> CaptureState {
+        for _ in 0..500 {
+            match recorder.list().pop() {
+                Some(state) if state.state != "running" => return state,
+                _ => tokio::time::sleep(Duration::from_millis(10)).await,
+            }
+        }
+        panic!("the capture does not end: {:?}", recorder.list());
+    }
+
+    #[tokio::test]
+    async fn only_whom_was_asked_for_is_captured_and_nobody_once_it_has_ended() {
+        let (recorder, config) = recorder("whom", 2_000);
+        assert!(recorder.tap(&device("1")).is_none());
+        let state = recorder.start(&order("1")).unwrap();
+        assert!(recorder.tap(&device("2")).is_none());
+        recorder.tap(&device("1")).unwrap().note(record());
+        recorder.stop(Some(state.id)).unwrap();
+        let state = ended(&recorder).await;
+        assert_eq!((state.state, state.messages), ("stopped", 1));
+        assert!(!recorder.is_on() && recorder.tap(&device("1")).is_none());
+        assert!(matches!(recorder.stop(Some(state.id)), Err(CaptureError::Unknown)));
+        let text = std::fs::read_to_string(&state.file).unwrap();
+        assert_eq!((text.lines().count(), text.len() as u64), (3, state.bytes), "{text}");
+        std::fs::remove_dir_all(config.directory).unwrap();
+    }
+
+    #[tokio::test]
+    async fn more_than_can_be_written_ends_the_capture_and_holds_up_nobody() {
+        let (recorder, config) = recorder("more", 10 << 20);
+        let big = || Way::Record { outgoing: false, mtp: "mqtt", bytes: vec![0; MAX_WAITING + 1].into() };
+        for (most, notes) in [(QUEUE as u64, vec![record(); QUEUE + 1]), (1, vec![big()])] {
+            recorder.start(&order("1")).unwrap();
+            let tap = recorder.tap(&device("1")).unwrap();
+            // The writer has no turn meanwhile: this thread is the only one.
+            notes.into_iter().for_each(|way| tap.note(way));
+            let state = ended(&recorder).await;
+            assert_eq!((state.state, state.messages), ("truncated", most));
+            let text = std::fs::read_to_string(&state.file).unwrap();
+            assert!(text.ends_with(",\"end\":\"truncated\",\"sessions\":0}\n"), "{text}");
+        }
+        std::fs::remove_dir_all(config.directory).unwrap();
+    }
+
+    #[tokio::test]
+    async fn files_are_bounded_in_size_and_number() {
+        let (recorder, config) = recorder("files", 2_000);
+        recorder.start(&order("1")).unwrap();
+        let tap = recorder.tap(&device("1")).unwrap();
+        (0..50).for_each(|_| tap.note(record()));
+        let state = ended(&recorder).await;
+        assert!(state.state == "bytes" && state.bytes <= 2_000 && state.bytes > 1_500, "{state:?}");
+        recorder.start(&order("1")).unwrap();
+        let refused = recorder.start(&order("2")).unwrap_err();
+        assert!(matches!(&refused, CaptureError::Full(_, why) if why.contains("max_files")), "{refused}");
+        // What runs may still grow: 2,000 of 5,000 bytes are its own.
+        std::fs::write(&state.file, vec![b' '; 1_500]).unwrap();
+        let config = RecorderConfig { max_files: 9, ..config };
+        let inner = Inner { config: Some(config.clone()), ..Inner::default() };
+        let other = Recorder(Arc::new(inner));
+        other.start(&order("1")).unwrap();
+        let refused = other.start(&order("2")).unwrap_err();
+        assert!(
+            matches!(&refused, CaptureError::Full(_, why) if why.contains("max_total_bytes")),
+            "{refused}"
+        );
+        std::fs::remove_dir_all(config.directory).unwrap();
+    }
 
     #[test]
     fn a_device_is_known_by_oui_and_serial_number_whatever_its_product_class() {

@@ -1,4 +1,4 @@
-//! Simulated CPEs, a stub ACS, a USP controller, a collector of bulk data and an MQTT broker, to try the gateway
+//! Simulated CPEs, a stub ACS, a USP controller, a collector of bulk data and an MQTT broker, captures played back, to try the gateway
 //! without the world around it: for tests, demonstrations and load.
 //!
 //! Stands beside the layers: uses the protocols and the base of the shells, and nothing that decides.
@@ -10,6 +10,7 @@ pub mod controller;
 pub mod cpe;
 mod digest;
 pub mod files;
+pub mod replay;
 pub(crate) mod soap;
 #[cfg(test)]
 pub(crate) mod stomp_peer;

@@ -8,6 +8,7 @@
 )]
 
 mod bulk_data;
+mod capture;
 mod certificates;
 mod changing_ways;
 mod command_line;

@@ -1,0 +1,163 @@
+//! What passes through the gateway is captured, and played back on both sides of another one.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use dragoman::capture::Script;
+use dragoman::cwmp::rpc::{Array, ParameterValueStruct, Request as Rpc, SetParameterValues};
+use dragoman::datamodel::ValueType;
+use dragoman::net::HttpUrl;
+use dragoman::sim::acs::{Acs, AcsConfig};
+use dragoman::sim::cpe::{Fleet, FleetConfig, Model, Quirk, Quirks};
+use dragoman::sim::replay::{ReplayAcs, ReplayAcsConfig, ReplayCpeConfig, Report, play};
+
+use super::gateway::{BINARY, Gateway, Setup};
+use super::mosquitto::folder;
+use super::usp::{PATIENCE, TR_181};
+
+/// Two sessions of a CPE with odd prefixes, blanks and compression, in which the ACS sets a passphrase and reads it.
+const FIXTURE: &str = "fixtures/captures/odd-prefixes.jsonl";
+const PASSPHRASE: &str = "Device.WiFi.AccessPoint.1.Security.KeyPassphrase";
+
+fn tail(acs: &str, captures: &Path) -> String {
+    format!(
+        "[acs]\nurl = \"{acs}\"\n[device]\npark_seconds = 0\n[capture]\ndirectory = '{}'\n",
+        captures.display()
+    )
+}
+
+async fn capture(gateway: &Gateway, order: &[&str]) -> String {
+    let mut command = tokio::process::Command::new(BINARY);
+    let output =
+        command.arg("capture").args(order).args(["--admin", &gateway.admin.to_string()]).output().await;
+    let output = output.unwrap();
+    let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    assert!(output.status.success(), "{said}");
+    said
+}
+
+/// Lets a CPE have two sessions, and gives the file that was made of them.
+async fn captured(captures: &Path) -> PathBuf {
+    let acs = Acs::start(AcsConfig::default()).await.unwrap();
+    let setup = Setup::new(0, &tail(&acs.url(), captures));
+    let gateway = setup.start();
+    let said = capture(&gateway, &["start", "--serial", "00256D-00000007", "--sessions", "2"]).await;
+    assert!(said.contains("running"), "{said}");
+    let parameter = ParameterValueStruct::new(PASSPHRASE, "a new secret & more", ValueType::String);
+    let set = SetParameterValues { parameter_list: Array(vec![parameter]), parameter_key: "k1".into() };
+    let names = |names: &[&'static str]| {
+        let parameter_names = Array(names.iter().map(|name| (*name).into()).collect());
+        Rpc::GetParameterValues(dragoman::cwmp::rpc::GetParameterValues { parameter_names })
+    };
+    acs.on_every_session(vec![names(&["Device.ManagementServer.", "Device.WiFi.AccessPoint.1.Security."])]);
+    let config = FleetConfig {
+        first_serial: 7,
+        quirks: Quirks::of(&[Quirk::OddPrefixes, Quirk::Padded, Quirk::Gzip]),
+        ..FleetConfig::new(gateway.url(), Arc::new(Model::parse(TR_181).unwrap()), 1)
+    };
+    let fleet = Fleet::start(config).await.unwrap();
+    let agent = fleet.device_ids()[0].endpoint_id();
+    acs.enqueue(&agent, Rpc::SetParameterValues(set));
+    let mut listed = String::new();
+    let deadline = std::time::Instant::now() + PATIENCE;
+    while !listed.contains("  sessions  ") {
+        assert!(std::time::Instant::now() < deadline, "the capture does not end: {listed}\n{}", setup.log());
+        if fleet.statistics().sessions_ok == 1 {
+            fleet.inform_now(0);
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        listed = capture(&gateway, &["list"]).await;
+    }
+    fleet.stop().await;
+    acs.stop().await;
+    PathBuf::from(listed.split_whitespace().last().unwrap())
+}
+
+/// Plays a capture on both sides of a gateway that knows nothing: what the CPE saw, and what the ACS saw.
+async fn played(text: &str) -> (Report, Report) {
+    let script = Script::read(text.as_bytes()).unwrap();
+    let listen = "127.0.0.1:0".parse().unwrap();
+    let acs = ReplayAcs::start(&script, ReplayAcsConfig { listen, tls: None, timed: false }).await.unwrap();
+    let captures = folder("captures");
+    let setup = Setup::new(0, &tail(&acs.url(), &captures));
+    let gateway = setup.start();
+    let url = HttpUrl::parse(&gateway.url()).unwrap();
+    let seen = play(&script, &ReplayCpeConfig { url, tls: None, credentials: None, timed: false }).await;
+    (seen, acs.stop())
+}
+
+fn expect_none(report: &Report, exchanges: usize) {
+    assert_eq!((report.differences(), report.rows.len()), (0, exchanges), "{}", report.lines().join("\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_captured_of_a_cpe_holds_no_secret_and_is_played_back_on_both_sides() {
+    let captures = folder("captures");
+    let file = captured(&captures).await;
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&file), 0o600);
+    let text = std::fs::read_to_string(&file).unwrap();
+    for secret in ["a new secret", "correct horse", "dragoman=a", "acs-session=1"] {
+        assert!(!text.contains(secret), "{secret} is in {text}");
+    }
+    assert!(text.contains("dragoman=cookie-") && text.contains(">redacted-"), "{text}");
+    if let Some(copy) = std::env::var_os("DRAGOMAN_KEEP_CAPTURE") {
+        std::fs::copy(&file, copy).unwrap();
+    }
+    let (cpe, acs) = played(&text).await;
+    expect_none(&cpe, 7);
+    expect_none(&acs, 7);
+    std::fs::remove_dir_all(captures).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_capture_among_the_fixtures_is_played_as_it_was_recorded() {
+    let (cpe, acs) = played(&std::fs::read_to_string(FIXTURE).unwrap()).await;
+    expect_none(&cpe, 7);
+    expect_none(&acs, 7);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_as_recorded_is_found_on_the_side_that_sees_it() {
+    let text = std::fs::read_to_string(FIXTURE).unwrap();
+    // As if the gateway had told each of the two sides something else before.
+    let changed = |leg: &str, way: &str, from: &str, to: &str| {
+        let prefix = format!("\"leg\":\"{leg}\",\"way\":\"{way}\"");
+        let lines = text.lines().map(|line| match line.contains(&prefix) {
+            true => line.replacen(from, to, 1) + "\n",
+            false => line.to_owned() + "\n",
+        });
+        let changed = lines.collect::<String>();
+        assert_ne!(changed, text);
+        changed
+    };
+    let (cpe, acs) = played(&changed("cpe", "answer", "<MaxEnvelopes>1<", "<MaxEnvelopes>2<")).await;
+    assert_eq!((cpe.differences(), acs.differences()), (2, 0), "{}", cpe.lines().join("\n"));
+    assert!(cpe.lines().join("\n").contains("<MaxEnvelopes>2<"), "{}", cpe.lines().join("\n"));
+    let (cpe, acs) = played(&changed("acs", "request", "2 PERIODIC", "2 PERIODIK")).await;
+    assert_eq!((cpe.differences(), acs.differences()), (0, 1), "{}", acs.lines().join("\n"));
+    let (cpe, _) = played(&changed("cpe", "answer", "\"status\":204", "\"status\":200")).await;
+    assert!(cpe.lines().join("\n").contains("200 -> 204  DIFFERS"), "{}", cpe.lines().join("\n"));
+    // What is not asked for is missed, and what the capture has no session for is told.
+    let (cpe, acs) = played(&changed("cpe", "request", "00000007", "00000008")).await;
+    assert!(cpe.differences() > 0);
+    let told = acs.lines().join("\n");
+    assert!(told.contains("no such request") && told.contains("was not opened"), "{told}");
+}
+
+#[test]
+fn a_file_that_cannot_be_played_is_refused_with_line_and_reason() {
+    let folder = folder("captures");
+    let file = folder.join("cut.jsonl");
+    let text = std::fs::read_to_string(FIXTURE).unwrap();
+    std::fs::write(&file, &text[..text.len() - 10]).unwrap();
+    for side in [&["cpe", "--acs", "http://127.0.0.1:1/"][..], &["acs", "--listen", "127.0.0.1:0"][..]] {
+        let mut command = std::process::Command::new(BINARY);
+        let output = command.arg("sim").args(side).arg("--replay").arg(&file).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && said.contains("line ") && said.contains("cut off"), "{said}");
+    }
+    std::fs::remove_dir_all(folder).unwrap();
+}
