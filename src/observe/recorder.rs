@@ -396,7 +396,7 @@ mod tests {
     async fn more_than_can_be_written_ends_the_capture_and_holds_up_nobody() {
         let (recorder, config) = recorder("more", 10 << 20);
         let big = || Way::Record { outgoing: false, mtp: "mqtt", bytes: vec![0; MAX_WAITING + 1].into() };
-        for (most, notes) in [(QUEUE as u64, vec![record(); QUEUE + 1]), (1, vec![big()])] {
+        for (most, notes) in [(QUEUE as u64, vec![record(); QUEUE + 1]), (0, vec![big()])] {
             recorder.start(&order("1")).unwrap();
             let tap = recorder.tap(&device("1")).unwrap();
             // The writer has no turn meanwhile: this thread is the only one.

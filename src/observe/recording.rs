@@ -166,13 +166,21 @@ pub(super) fn open(
         ));
     }
     let time = started.to_string().replace([':', '-'], "");
-    let path = directory.join(format!("{time}-{id}.{ENDING_OF_NAMES}"));
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let file = options.open(&path).map_err(failed)?;
-    Ok((file, path))
+    // A gateway that was started anew in the same second counts from 1 again.
+    let names =
+        (0..=files).map(|more| directory.join(format!("{time}-{}.{ENDING_OF_NAMES}", id + more as u64)));
+    for path in names {
+        match options.open(&path) {
+            Ok(file) => return Ok((file, path)),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(failed(error)),
+        }
+    }
+    Err(failed(std::io::ErrorKind::AlreadyExists.into()))
 }
 
 const ENDING_OF_NAMES: &str = "jsonl";

@@ -139,9 +139,9 @@ async fn what_is_not_as_recorded_is_found_on_the_side_that_sees_it() {
     let (cpe, acs) = played(&changed("acs", "request", "2 PERIODIC", "2 PERIODIK")).await;
     assert_eq!((cpe.differences(), acs.differences()), (0, 1), "{}", acs.lines().join("\n"));
     let (cpe, _) = played(&changed("cpe", "answer", "\"status\":204", "\"status\":200")).await;
-    assert!(cpe.lines().join("\n").contains("200 -> 204  DIFFERS"), "{}", cpe.lines().join("\n"));
+    assert!(cpe.lines().join("\n").contains("200 -> 204    DIFFERS"), "{}", cpe.lines().join("\n"));
     // What is not asked for is missed, and what the capture has no session for is told.
-    let (cpe, acs) = played(&changed("cpe", "request", "00000007", "00000008")).await;
+    let (cpe, acs) = played(&changed("cpe", "request", "\\n    00000007", "\\n    00000008")).await;
     assert!(cpe.differences() > 0);
     let told = acs.lines().join("\n");
     assert!(told.contains("no such request") && told.contains("was not opened"), "{told}");

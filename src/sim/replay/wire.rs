@@ -221,7 +221,11 @@ impl Wire {
 /// changed. `None` where the capture does not hold it.
 pub(super) fn to_send(play: &Play, changed: Option<Bytes>) -> Option<Bytes> {
     let Some((coding, content)) = &play.coded else { return changed.or_else(|| play.body.clone()) };
-    match (&play.body, changed) {
+    // Whoever edits a capture edits what can be read.
+    let is_it = |wire: &&Bytes| {
+        decode_body(Some(coding), wire, MAX_BODY).is_ok_and(|it| it.as_ref() == Some(content))
+    };
+    match (play.body.as_ref().filter(is_it), changed) {
         (Some(wire), None) => Some(wire.clone()),
         (_, changed) => encoded(coding, &changed.unwrap_or_else(|| content.clone())),
     }
