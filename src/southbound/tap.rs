@@ -5,6 +5,7 @@ use bytes::Bytes;
 use hyper::{Request, Response};
 
 use crate::capture::{Head, Http, LegName, Way};
+use crate::identity::DeviceId;
 use crate::net::{as_written, decode_body, received};
 use crate::observe::{Recorder, Tap};
 
@@ -47,8 +48,11 @@ impl Seen {
 
     /// Tells of it, if its device is wanted. Whose it is must be asked before it is handled, which may end the session.
     pub fn note<H: CpeHandler>(self, handler: &H, connection: ConnectionId, most: usize) -> Option<Noted> {
-        let decoded = decode_body(self.coding.as_deref(), &self.body, most).ok()?;
-        let informs = handler.informs(decoded.as_ref().unwrap_or(&self.body)).filter(|it| it.is_usable());
+        let informs = match decode_body(self.coding.as_deref(), &self.body, most) {
+            Ok(decoded) => handler.informs(decoded.as_ref().unwrap_or(&self.body)),
+            Err(_) => None,
+        };
+        let informs = informs.filter(DeviceId::is_usable);
         let device = match &informs {
             Some(device) => device.endpoint_id(),
             None => handler.whose(self.cookie.as_deref(), connection)?,

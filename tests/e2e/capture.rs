@@ -10,22 +10,31 @@ use dragoman::cwmp::rpc::{Array, ParameterValueStruct, Request as Rpc, SetParame
 use dragoman::datamodel::ValueType;
 use dragoman::net::HttpUrl;
 use dragoman::sim::acs::{Acs, AcsConfig};
+use dragoman::sim::controller::requests;
 use dragoman::sim::cpe::{Fleet, FleetConfig, Model, Quirk, Quirks};
 use dragoman::sim::replay::{ReplayAcs, ReplayAcsConfig, ReplayCpeConfig, Report, play};
 
-use super::gateway::{BINARY, Gateway, Setup};
-use super::mosquitto::folder;
-use super::usp::{PATIENCE, TR_181};
+use dragoman::transport::mqtt::Version;
+
+use super::gateway::{BINARY, Gateway, Setup, mqtt};
+use super::mosquitto::{Mosquitto, folder};
+use super::usp::{PATIENCE, SSID, TR_181, controller, fleet};
 
 /// Two sessions of a CPE with odd prefixes, blanks and compression, in which the ACS sets a passphrase and reads it.
 const FIXTURE: &str = "fixtures/captures/odd-prefixes.jsonl";
 const PASSPHRASE: &str = "Device.WiFi.AccessPoint.1.Security.KeyPassphrase";
 
-fn tail(acs: &str, captures: &Path) -> String {
-    format!(
-        "[acs]\nurl = \"{acs}\"\n[device]\npark_seconds = 0\n[capture]\ndirectory = '{}'\n",
-        captures.display()
-    )
+/// Where CPEs must show who they are.
+const AUTHENTICATION: &str =
+    "[cwmp.authentication]\nscheme = \"digest\"\nusers = { cpe = \"their own secret\" }\n";
+
+fn tail(acs: &str, captures: &Path, more: &str) -> String {
+    let captures = captures.display();
+    format!("[acs]\nurl = \"{acs}\"\n[device]\npark_seconds = 0\n[capture]\ndirectory = '{captures}'\n{more}")
+}
+
+fn credentials(more: &str) -> Option<(String, String)> {
+    (!more.is_empty()).then(|| ("cpe".to_owned(), "their own secret".to_owned()))
 }
 
 async fn capture(gateway: &Gateway, order: &[&str]) -> String {
@@ -39,9 +48,9 @@ async fn capture(gateway: &Gateway, order: &[&str]) -> String {
 }
 
 /// Lets a CPE have two sessions, and gives the file that was made of them.
-async fn captured(captures: &Path) -> PathBuf {
+async fn captured(captures: &Path, more: &str) -> PathBuf {
     let acs = Acs::start(AcsConfig::default()).await.unwrap();
-    let setup = Setup::new(0, &tail(&acs.url(), captures));
+    let setup = Setup::new(0, &tail(&acs.url(), captures, more));
     let gateway = setup.start();
     let said = capture(&gateway, &["start", "--serial", "00256D-00000007", "--sessions", "2"]).await;
     assert!(said.contains("running"), "{said}");
@@ -54,6 +63,7 @@ async fn captured(captures: &Path) -> PathBuf {
     acs.on_every_session(vec![names(&["Device.ManagementServer.", "Device.WiFi.AccessPoint.1.Security."])]);
     let config = FleetConfig {
         first_serial: 7,
+        acs_credentials: credentials(more),
         quirks: Quirks::of(&[Quirk::OddPrefixes, Quirk::Padded, Quirk::Gzip]),
         ..FleetConfig::new(gateway.url(), Arc::new(Model::parse(TR_181).unwrap()), 1)
     };
@@ -76,15 +86,17 @@ async fn captured(captures: &Path) -> PathBuf {
 }
 
 /// Plays a capture on both sides of a gateway that knows nothing: what the CPE saw, and what the ACS saw.
-async fn played(text: &str) -> (Report, Report) {
+async fn played(text: &str, more: &str) -> (Report, Report) {
     let script = Script::read(text.as_bytes()).unwrap();
     let listen = "127.0.0.1:0".parse().unwrap();
     let acs = ReplayAcs::start(&script, ReplayAcsConfig { listen, tls: None, timed: false }).await.unwrap();
     let captures = folder("captures");
-    let setup = Setup::new(0, &tail(&acs.url(), &captures));
+    let setup = Setup::new(0, &tail(&acs.url(), &captures, more));
     let gateway = setup.start();
     let url = HttpUrl::parse(&gateway.url()).unwrap();
-    let seen = play(&script, &ReplayCpeConfig { url, tls: None, credentials: None, timed: false }).await;
+    let seen =
+        play(&script, &ReplayCpeConfig { url, tls: None, credentials: credentials(more), timed: false })
+            .await;
     (seen, acs.stop())
 }
 
@@ -95,7 +107,7 @@ fn expect_none(report: &Report, exchanges: usize) {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_captured_of_a_cpe_holds_no_secret_and_is_played_back_on_both_sides() {
     let captures = folder("captures");
-    let file = captured(&captures).await;
+    let file = captured(&captures, "").await;
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&file), 0o600);
     let text = std::fs::read_to_string(&file).unwrap();
@@ -106,15 +118,65 @@ async fn what_is_captured_of_a_cpe_holds_no_secret_and_is_played_back_on_both_si
     if let Some(copy) = std::env::var_os("DRAGOMAN_KEEP_CAPTURE") {
         std::fs::copy(&file, copy).unwrap();
     }
-    let (cpe, acs) = played(&text).await;
+    let (cpe, acs) = played(&text, "").await;
     expect_none(&cpe, 7);
     expect_none(&acs, 7);
     std::fs::remove_dir_all(captures).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_proves_a_cpe_is_not_in_its_capture_and_is_made_anew_for_a_replay() {
+    let captures = folder("captures");
+    let text = std::fs::read_to_string(captured(&captures, AUTHENTICATION).await).unwrap();
+    assert!(text.contains("\\\"redacted\\\"") && text.contains("username=\\\"cpe\\\""), "{text}");
+    let (cpe, acs) = played(&text, AUTHENTICATION).await;
+    // In each session the Inform is sent once without a proof: that the door answers, not the ACS.
+    expect_none(&cpe, 9);
+    expect_none(&acs, 7);
+    std::fs::remove_dir_all(captures).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_controller_asks_and_is_answered_is_captured_without_what_is_hidden() {
+    let captures = folder("captures");
+    let broker = Mosquitto::start();
+    let hidden = "redact = [\"Device.WiFi.SSID.\"]\n";
+    let acs = Acs::start(AcsConfig::default()).await.unwrap();
+    let setup = Setup::new(0, &(tail(&acs.url(), &captures, hidden) + &mqtt(broker.port, "")));
+    let gateway = setup.start();
+    let controller = controller(broker.port, Version::V5).await;
+    let fleet = fleet(&gateway, 1).await;
+    assert!(controller.wait_for_agents(1, PATIENCE).await);
+    let agent = fleet.device_ids()[0].endpoint_id();
+    capture(&gateway, &["start", "--device", agent.as_str()]).await;
+    let asked = [SSID, "Device.DeviceInfo.SoftwareVersion"];
+    controller.request(&agent, requests::get(&asked, 0), PATIENCE).await.unwrap();
+    capture(&gateway, &["stop", "1"]).await;
+    let mut listed = String::new();
+    while !listed.contains("  stopped  ") {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        listed = capture(&gateway, &["list"]).await;
+    }
+    let text = std::fs::read_to_string(listed.split_whitespace().last().unwrap()).unwrap();
+    let of = |way: &str, kind: &str| {
+        let is_it = |line: &&str| line.contains(&format!("\"way\":\"{way}\"")) && line.contains(kind);
+        text.lines().find(is_it).unwrap_or_else(|| panic!("no {way} {kind} in {text}")).to_owned()
+    };
+    assert!(of("in", "\"type\":\"GET\"").contains("\"mtp\":\"mqtt\""));
+    let answer = of("out", "\"type\":\"GET_RESP\"");
+    assert!(
+        answer.contains(&format!("[\"{SSID}\",\"redacted-")) && answer.contains("SoftwareVersion\",\"1"),
+        "{answer}"
+    );
+    fleet.stop().await;
+    controller.stop().await;
+    acs.stop().await;
+    std::fs::remove_dir_all(captures).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_capture_among_the_fixtures_is_played_as_it_was_recorded() {
-    let (cpe, acs) = played(&std::fs::read_to_string(FIXTURE).unwrap()).await;
+    let (cpe, acs) = played(&std::fs::read_to_string(FIXTURE).unwrap(), "").await;
     expect_none(&cpe, 7);
     expect_none(&acs, 7);
 }
@@ -133,15 +195,15 @@ async fn what_is_not_as_recorded_is_found_on_the_side_that_sees_it() {
         assert_ne!(changed, text);
         changed
     };
-    let (cpe, acs) = played(&changed("cpe", "answer", "<MaxEnvelopes>1<", "<MaxEnvelopes>2<")).await;
+    let (cpe, acs) = played(&changed("cpe", "answer", "<MaxEnvelopes>1<", "<MaxEnvelopes>2<"), "").await;
     assert_eq!((cpe.differences(), acs.differences()), (2, 0), "{}", cpe.lines().join("\n"));
     assert!(cpe.lines().join("\n").contains("<MaxEnvelopes>2<"), "{}", cpe.lines().join("\n"));
-    let (cpe, acs) = played(&changed("acs", "request", "2 PERIODIC", "2 PERIODIK")).await;
+    let (cpe, acs) = played(&changed("acs", "request", "2 PERIODIC", "2 PERIODIK"), "").await;
     assert_eq!((cpe.differences(), acs.differences()), (0, 1), "{}", acs.lines().join("\n"));
-    let (cpe, _) = played(&changed("cpe", "answer", "\"status\":204", "\"status\":200")).await;
+    let (cpe, _) = played(&changed("cpe", "answer", "\"status\":204", "\"status\":200"), "").await;
     assert!(cpe.lines().join("\n").contains("200 -> 204    DIFFERS"), "{}", cpe.lines().join("\n"));
     // What is not asked for is missed, and what the capture has no session for is told.
-    let (cpe, acs) = played(&changed("cpe", "request", "\\n    00000007", "\\n    00000008")).await;
+    let (cpe, acs) = played(&changed("cpe", "request", "\\n    00000007", "\\n    00000008"), "").await;
     assert!(cpe.differences() > 0);
     let told = acs.lines().join("\n");
     assert!(told.contains("no such request") && told.contains("was not opened"), "{told}");

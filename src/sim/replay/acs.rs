@@ -10,7 +10,7 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::capture::{Exchange, LegName, Play, Script, Sitting, difference, normal, with_id};
+use crate::capture::{Exchange, Head, LegName, Play, Script, Sitting, difference, normal, with_id};
 use crate::cwmp::soap::sniff_device_id;
 use crate::net::{Incoming, Opening, TlsServer, listen};
 
@@ -59,7 +59,7 @@ struct Answer {
     /// The place of its session among those that have begun.
     session: Option<usize>,
     /// `None`: the connection is cut, as it was.
-    say: Option<(u16, Vec<(String, Bytes)>, Bytes)>,
+    say: Option<(u16, Head, Bytes)>,
     after: Duration,
 }
 
@@ -249,7 +249,7 @@ fn answer_of(exchange: &Exchange, play: &Play, request: &Message) -> Option<Byte
     to_send(play, content.zip(now).map(|(body, now)| with_id(body, &now)))
 }
 
-fn lines_of(play: &Play) -> Vec<(String, Bytes)> {
+fn lines_of(play: &Play) -> Head {
     play.headers.iter().filter(|(name, _)| !is_of_connection(name)).cloned().collect()
 }
 

@@ -92,8 +92,7 @@ impl Wire {
             let value = length.as_ref().map_or(&value[..], |length| length.as_bytes());
             out.extend([name.as_bytes(), b": ", value, b"\r\n"].concat());
         }
-        let unframed = !(framed || chunked) && !start.contains(" 204");
-        if unframed {
+        if !(framed || chunked || start.contains(" 204")) {
             out.extend(format!("Content-Length: {}\r\n", body.len()).into_bytes());
         }
         out.extend(b"\r\n");
