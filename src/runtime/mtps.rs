@@ -150,7 +150,7 @@ impl Mtps {
         }
     }
 
-    /// By which kind of MTP an agent is met, as the way to a controller says; `None` for whichever.
+    /// By which kind of MTP an agent and a controller meet, as the way from the one to the other says.
     pub fn kind(&self, agent: &EndpointId, controller: Option<&EndpointId>) -> &'static str {
         if self.inner.own.contains_key(agent) {
             return "own";

@@ -10,6 +10,7 @@ use crate::mtp::AgentSide;
 use crate::proxy::Input;
 use crate::store::{Store, StoreError};
 use crate::usp::Shown;
+use crate::usp::record::Record;
 
 use super::fleet::{Fleet, Shared, Undeliverable};
 use super::mailbox::Letter;
@@ -51,7 +52,8 @@ impl<S> Shared<S> {
     /// Tells of a record, to a controller or from one, those who have asked to be told.
     pub(super) fn note_record(&self, agent: &EndpointId, controller: Option<&EndpointId>, record: &Bytes) {
         let Some(tap) = self.config.recorder.tap(agent) else { return };
-        let mtp = self.config.mtps.kind(agent, controller);
+        let from = || Record::decode(record.clone()).ok().and_then(|it| EndpointId::parse(&it.from_id).ok());
+        let mtp = self.config.mtps.kind(agent, controller.cloned().or_else(from).as_ref());
         tap.note(Way::Record { outgoing: controller.is_some(), mtp, bytes: record.clone() });
     }
 }

@@ -101,10 +101,10 @@ impl Player {
         let Some(body) = self.body(exchange) else {
             return Err("the capture does not hold the request's body".to_owned());
         };
-        let mut came = self.send(exchange, &body).await?;
+        let mut came = self.send(exchange, &body, false).await?;
         let recorded = exchange.answer.as_ref().map_or(0, |(status, _)| *status);
         if came.status() == CHALLENGE && self.take_challenge(&came) && recorded != CHALLENGE {
-            came = self.send(exchange, &body).await?;
+            came = self.send(exchange, &body, true).await?;
         }
         let different = match &exchange.answer {
             None => None,
@@ -142,10 +142,11 @@ impl Player {
         to_send(play, changed)
     }
 
-    async fn send(&mut self, exchange: &Exchange, body: &[u8]) -> Result<Message, String> {
+    /// `prove`: also where the capture has no proof.
+    async fn send(&mut self, exchange: &Exchange, body: &[u8], prove: bool) -> Result<Message, String> {
         let own = self.config.url.target.clone();
         let target = if own == "/" { exchange.target.clone() } else { own };
-        let lines = self.lines(exchange, &target);
+        let lines = self.lines(exchange, &target, prove);
         let start = format!("POST {target} HTTP/1.1");
         let kept = self.connections.remove(&exchange.connection);
         let reused = kept.is_some();
@@ -179,7 +180,7 @@ impl Player {
     }
 
     /// The recorded lines, with what must be of today.
-    fn lines(&mut self, exchange: &Exchange, target: &str) -> Vec<(String, Bytes)> {
+    fn lines(&mut self, exchange: &Exchange, target: &str, prove: bool) -> Vec<(String, Bytes)> {
         let mut lines = Vec::new();
         let mut proved = false;
         for (name, value) in exchange.request.headers.iter().filter(|(name, _)| !is_of_connection(name)) {
@@ -194,7 +195,10 @@ impl Player {
             };
             lines.push((name.clone(), value));
         }
-        if !proved && let Some(proof) = self.proof(target) {
+        if prove
+            && !proved
+            && let Some(proof) = self.proof(target)
+        {
             lines.push(("Authorization".to_owned(), proof.into()));
         }
         lines
