@@ -59,7 +59,8 @@ impl Redactor {
             return self.names.secret(value);
         }
         let name = path.rsplit('.').next().unwrap_or(path);
-        match path.contains("()") || name == "SerialNumber" {
+        // Of commands and of events.
+        match path.contains("().") || path.contains("!.") || name == "SerialNumber" {
             true => self.argument(name, value),
             false => self.text(value),
         }

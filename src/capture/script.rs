@@ -1,5 +1,6 @@
 //! Reads a capture for those who play it: what each device said and was answered on a leg, session by session.
 
+use std::collections::HashMap;
 use std::io::{BufRead, Read as _};
 
 use base64::Engine as _;
@@ -78,6 +79,8 @@ pub enum Why {
     Long,
     #[error("there are more than {MAX_LINES} lines")]
     Many,
+    #[error("the capture is larger than {MAX_TOTAL} bytes")]
+    Large,
     #[error("is not understood: {0}")]
     Line(String),
     #[error("base64 is damaged")]
@@ -88,6 +91,14 @@ pub enum Why {
     Cut,
     #[error("something follows the last line")]
     Trailing,
+}
+
+/// Where things are while a capture is read.
+#[derive(Default)]
+struct Places {
+    sittings: HashMap<(LegName, String, u32), usize>,
+    /// The last request of each device on each connection of a leg, until it is answered.
+    waiting: HashMap<(LegName, String, u64), (usize, usize)>,
 }
 
 impl Script {
@@ -109,15 +120,20 @@ impl Script {
         let first = next()?.map(|(_, line)| line).unwrap_or_default();
         let opening = opening(&first).map_err(|why| ReadError { line: 1, why })?;
         let mut script = Self { opening, sittings: Vec::new(), end: String::new(), records: 0 };
-        let mut last = 1;
+        let mut places = Places::default();
+        let (mut last, mut total) = (1, 0);
         while let Some((line, bytes)) = next()? {
             let at = |why| ReadError { line, why };
             if !script.end.is_empty() {
                 return Err(at(Why::Trailing));
             }
+            total += bytes.len();
+            if total > MAX_TOTAL {
+                return Err(at(Why::Large));
+            }
             let read = serde_json::from_slice::<Line>(&bytes);
             match read.map_err(|_| at(explained(&bytes)))? {
-                Line::Http(http) => script.take(line, *http).map_err(at)?,
+                Line::Http(http) => script.take(line, *http, &mut places).map_err(at)?,
                 Line::Usp(_) => script.records += 1,
                 Line::End(end) => script.end = end.end,
             }
@@ -134,35 +150,35 @@ impl Script {
         self.sittings.iter().filter(move |sitting| sitting.leg == leg)
     }
 
-    fn take(&mut self, number: usize, line: HttpLine) -> Result<(), Why> {
+    fn take(&mut self, number: usize, line: HttpLine, places: &mut Places) -> Result<(), Why> {
         let (leg, device, session, connection) = (line.leg, line.device, line.session, line.connection);
-        let is_it = |it: &&mut Sitting| it.leg == leg && it.device == device && it.session == session;
-        let known = self.sittings.iter_mut().rev().find(is_it);
         let (at, status, target) = (line.at, line.status, line.target);
         let play = play(line.message, line.headers, line.body)?;
-        if line.way == WayName::Request {
-            let exchange = Exchange {
-                line: number,
-                at,
-                connection,
-                target: target.unwrap_or_else(|| "/".to_owned()),
-                request: play,
-                answer: None,
-                answered: None,
+        if line.way == WayName::Answer {
+            // It may come when the device's next session has begun elsewhere.
+            let Some((sitting, exchange)) = places.waiting.remove(&(leg, device, connection)) else {
+                return Err(Why::Answer(connection));
             };
-            match known {
-                Some(sitting) => sitting.exchanges.push(exchange),
-                None => self.sittings.push(Sitting { leg, device, session, exchanges: vec![exchange] }),
-            }
+            let exchange = &mut self.sittings[sitting].exchanges[exchange];
+            exchange.answered = Some(at);
+            exchange.answer = status.map(|status| (status, play));
             return Ok(());
         }
-        // An answer may come when the device's next session has begun elsewhere.
-        let waiting = self.sittings.iter_mut().rev().filter(|it| it.leg == leg && it.device == device);
-        let mut waiting = waiting.flat_map(|it| it.exchanges.iter_mut().rev());
-        let exchange = waiting.find(|it| it.connection == connection && it.answered.is_none());
-        let Some(exchange) = exchange else { return Err(Why::Answer(connection)) };
-        exchange.answered = Some(at);
-        exchange.answer = status.map(|status| (status, play));
+        let place = *places.sittings.entry((leg, device.clone(), session)).or_insert_with(|| {
+            self.sittings.push(Sitting { leg, device: device.clone(), session, exchanges: Vec::new() });
+            self.sittings.len() - 1
+        });
+        let exchanges = &mut self.sittings[place].exchanges;
+        exchanges.push(Exchange {
+            line: number,
+            at,
+            connection,
+            target: target.unwrap_or_else(|| "/".to_owned()),
+            request: play,
+            answer: None,
+            answered: None,
+        });
+        places.waiting.insert((leg, device, connection), (place, exchanges.len() - 1));
         Ok(())
     }
 }
@@ -233,3 +249,5 @@ fn play(name: Option<String>, headers: Vec<Field>, body: Stored) -> Result<Play,
 pub const MAX_LINE: usize = 48 << 20;
 /// Lines of a capture.
 const MAX_LINES: usize = 1_000_000;
+/// Bytes of a capture: it is kept in memory.
+const MAX_TOTAL: usize = 2 << 30;

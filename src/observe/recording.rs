@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
-use crate::capture::{Ended, Event, Http, Scribe, Way};
+use crate::capture::{Ended, Event, Http, MAX_LINE, Scribe, Way};
 use crate::datamodel::WallTime;
 use crate::net::decode_body;
 
@@ -106,7 +106,8 @@ impl Recording {
         let Some(line) = self.scribe.line(self.since(queued.at), &event) else {
             return Some(Ended::Sessions);
         };
-        if self.written + line.len() as u64 + ENDING > self.most {
+        // A line that no reader would take is one too many, too.
+        if self.written + line.len() as u64 + ENDING > self.most || line.len() > MAX_LINE {
             return Some(Ended::Bytes);
         }
         self.messages += 1;

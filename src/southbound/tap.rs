@@ -4,10 +4,11 @@
 use bytes::Bytes;
 use hyper::{Request, Response};
 
-use crate::capture::{Head, Http, LegName, Way};
+use crate::capture::{Http, LegName, Way};
 use crate::identity::DeviceId;
 use crate::net::{as_written, decode_body, received};
 use crate::observe::{Recorder, Tap};
+use crate::transport::http::Headers;
 
 use super::contract::{ConnectionId, CpeHandler};
 use super::headers::{content_coding, cookie};
@@ -17,7 +18,7 @@ use super::server::COOKIE;
 pub(super) struct Seen {
     recorder: Recorder,
     target: String,
-    head: Head,
+    headers: Headers,
     coding: Option<String>,
     cookie: Option<String>,
     /// As it came, once it has.
@@ -39,7 +40,7 @@ impl Seen {
         Some(Self {
             recorder: recorder.clone(),
             target: request.uri().path_and_query().map_or("/", |it| it.as_str()).to_owned(),
-            head: as_written(received(headers, request.extensions().clone())),
+            headers: received(headers, request.extensions().clone()),
             coding: content_coding(headers),
             cookie: cookie(headers, COOKIE),
             body: Bytes::new(),
@@ -59,7 +60,8 @@ impl Seen {
         };
         let tap = self.recorder.tap(&device)?;
         let connection = connection.0;
-        let http = Http { leg: LegName::Cpe, connection, head: self.head, body: self.body, decoded: None };
+        let head = as_written(self.headers);
+        let http = Http { leg: LegName::Cpe, connection, head, body: self.body, decoded: None };
         tap.note(Way::Request { http, target: self.target, informs });
         Some(Noted { tap, connection })
     }
