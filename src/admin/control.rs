@@ -1,4 +1,5 @@
-//! What operators order by HTTP: bypass, release, restore, and captures. Who may order is who is on this machine, or has the token.
+//! What operators order by HTTP: bypass, release, restore, and captures. Who may order is who is on this machine, or
+//! has the token.
 
 use std::sync::Arc;
 

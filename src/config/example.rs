@@ -216,9 +216,9 @@ mqtt = { broker = "main", topic = "usp/controller" }
 # [upgrade]                          # docs/upgrade.md
 # socket = "upgrade.sock"            # where the next process takes over; only this process's user gets in
 # drain_seconds = 60                 # how long sessions have to end in the process that leaves
-# [capture]                          # `dragoman capture` writes there what passes of single devices (docs/capture.md), for
-# directory = "captures"             # `dragoman sim --replay`. Passwords, keys and proofs are never in it, nor is
-# redact = ["Device.Hosts."]         # what is below these paths, in TR-181 or TR-098 terms
+# [capture]                          # `dragoman capture` writes what passes of single devices to files here, for
+# directory = "captures"             # `dragoman sim --replay` (docs/capture.md). Secrets by name and by the standards'
+# redact = ["Device.Hosts."]         # tables are never in it, nor is what is below these paths, of either root
 # pseudonymise = false               # true: serial numbers, IP and MAC addresses are replaced by others
 # opaque = false                     # true: bodies that cannot be decoded are stored, with whatever is in them
 # max_bytes = 67108864               # of one capture; it ends then

@@ -87,12 +87,10 @@ impl Settings {
     }
 
     fn mean(file: File) -> Result<Self, Refusal> {
-        check_controllers(&file)?;
-        let proxy = proxy(&file)?;
+        let proxy = check_controllers(&file).and_then(|()| proxy(&file))?;
         let calls = connection_requests(file.connection_requests.as_ref(), file.acs.is_some())?;
         let (mut mqtt, mut stomp) = brokers(&file)?;
-        let (ownership, admin) = (ownership(&file)?, file.admin.as_ref().map(admin).transpose()?);
-        let capture = file.capture.as_ref().map(capture::capture).transpose()?;
+        let (ownership, (admin, capture)) = (ownership(&file)?, orders(&file)?);
         let acs = file.acs.map(acs).transpose()?;
         let mut websocket: Vec<_> = file.controller.iter().filter_map(websocket).collect::<Result<_, _>>()?;
         let device = &file.device;
@@ -246,6 +244,15 @@ pub(super) fn client_tls(
 fn upgrade(upgrade: file::Upgrade) -> UpgradeSettings {
     let drain = upgrade.drain_seconds.unwrap_or(Seconds::of(60)).0;
     UpgradeSettings { socket: upgrade.socket, drain }
+}
+
+/// Where operators give orders, and what captures of theirs may be.
+fn orders(file: &File) -> Result<(Option<AdminConfig>, Option<RecorderConfig>), Refusal> {
+    let capture = file.capture.as_ref().map(capture::capture).transpose()?;
+    if capture.is_some() && file.admin.is_none() {
+        return refuse("capture", "needs [admin]: captures are ordered there");
+    }
+    Ok((file.admin.as_ref().map(admin).transpose()?, capture))
 }
 
 fn admin(admin: &file::Admin) -> Result<AdminConfig, Refusal> {

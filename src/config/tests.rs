@@ -271,3 +271,27 @@ fn ownership_rules_that_mean_nothing_are_refused_and_without_a_mode_they_advise(
     let enforced = text.replace("[device]\n", "[device]\nownership_mode = \"enforce\"\n");
     assert!(ownership(&enforced).enforces());
 }
+
+#[test]
+fn captures_that_mean_nothing_are_refused_and_without_limits_they_have_some() {
+    let capture = |more: &str| {
+        format!(
+            "{EXAMPLE}\n[admin]\nlisten = \"127.0.0.1:9090\"\n[capture]\ndirectory = \"captures\"\n{more}\n"
+        )
+    };
+    let usual = Settings::parse(Path::new("x.toml"), &capture("")).unwrap().capture.unwrap();
+    assert_eq!((usual.max_bytes, usual.max_total_bytes, usual.max_files), (64 << 20, 1 << 30, 100));
+    assert!(!usual.policy.pseudonymise && !usual.policy.opaque);
+    for (wrong, why) in [
+        ("redact = [\"Hosts.\"]", "\"Hosts.\" is no path"),
+        ("max_bytes = 10", "capture.max_bytes"),
+        ("max_total_bytes = 1000000", "capture.max_bytes"),
+        ("max_minutes = 0", "capture.max_minutes"),
+        ("max_files = 0", "capture.max_files"),
+    ] {
+        let error = refused(&capture(wrong));
+        assert!(error.contains(why), "{wrong}: {error}");
+    }
+    let error = refused(&format!("{EXAMPLE}\n[capture]\ndirectory = \"captures\"\n"));
+    assert!(error.contains("needs [admin]"), "{error}");
+}

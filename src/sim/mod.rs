@@ -1,5 +1,5 @@
-//! Simulated CPEs, a stub ACS, a USP controller, a collector of bulk data and an MQTT broker, captures played back, to try the gateway
-//! without the world around it: for tests, demonstrations and load.
+//! Simulated CPEs, a stub ACS, a USP controller, a collector of bulk data and an MQTT broker, and captures played back,
+//! to try the gateway without the world around it: for tests, demonstrations and load.
 //!
 //! Stands beside the layers: uses the protocols and the base of the shells, and nothing that decides.
 
