@@ -216,6 +216,7 @@ mqtt = { broker = "main", topic = "usp/controller" }
 # [upgrade]                          # docs/upgrade.md
 # socket = "upgrade.sock"            # where the next process takes over; only this process's user gets in
 # drain_seconds = 60                 # how long sessions have to end in the process that leaves
+
 # [capture]                          # `dragoman capture` writes what passes of single devices to files here, for
 # directory = "captures"             # `dragoman sim --replay` (docs/capture.md). Secrets by name and by the standards'
 # redact = ["Device.Hosts."]         # tables are never in it, nor is what is below these paths, of either root
