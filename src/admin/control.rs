@@ -36,7 +36,12 @@ pub(super) type Answer = (StatusCode, String);
 
 impl Control {
     pub fn new(fleet: Fleet<Embedded>, recorder: Recorder, config: &AdminConfig) -> Self {
-        Self { fleet, recorder, token: config.token.clone(), loopback: config.listen.address().ip().is_loopback() }
+        Self {
+            fleet,
+            recorder,
+            token: config.token.clone(),
+            loopback: config.listen.address().ip().is_loopback(),
+        }
     }
 
     /// Whether a path is about orders.

@@ -44,6 +44,10 @@ url = "http://127.0.0.1:8080/"
 # username = "gateway"              # where the gateway answers the ACS's challenge itself, by digest or basic
 # password = "secret"               # (with [cwmp.authentication]); absent: the CPE's own answer passes
 # keep_target = false                # true: the ACS sees the path that the CPE asked for
+# redirects = ["http://*.acs.example:8080", "http://10.0.0.5/acs/"]   # where else than to the host of its url it may
+#   # send a session, scheme://host[:port][/path]: the gateway goes there itself, the CPE hears nothing of it. Any
+#   # other redirect is a 503 to the CPE. From https to http none is followed; to https needs ca
+# redirect_credentials = false       # true: username and password answer there too
 # forwarded = false                  # true: the ACS is told by Forwarded where each CPE calls from
 # client_cert = false                # true: ... and by Client-Cert which certificate it has
 # connect_seconds = 10

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::identity::EndpointId;
 
-use super::values::{Broker, Seconds, StompBroker, Trusted, Url, WsUrl};
+use super::values::{Broker, Seconds, StompBroker, Trusted, Url, WebPlaces, WsUrl};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -184,6 +184,10 @@ pub(super) struct Acs {
     pub password: Option<String>,
     #[serde(default)]
     pub keep_target: bool,
+    #[serde(default)]
+    pub redirects: WebPlaces,
+    #[serde(default)]
+    pub redirect_credentials: bool,
     #[serde(default)]
     pub forwarded: bool,
     #[serde(default)]

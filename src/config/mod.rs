@@ -2,6 +2,7 @@
 //!
 //! Layer 6.
 
+mod acs;
 mod capture;
 mod certificates;
 mod door;

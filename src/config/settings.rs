@@ -11,7 +11,7 @@ use crate::connection_request;
 use crate::mtp::mqtt::{MqttConfig, SESSION_EXPIRY, Sharing};
 use crate::mtp::stomp::StompConfig;
 use crate::mtp::websocket::{ListenerConfig, WebSocketConfig};
-use crate::net::{Authority, Host, HttpLimits, TlsClient, TlsServer};
+use crate::net::{Authority, TlsClient, TlsServer};
 use crate::observe::{LogFormat, RecorderConfig};
 use crate::payload_security::Keyring;
 use crate::proxy::ProxyConfig;
@@ -20,6 +20,7 @@ use crate::store::{EmbeddedConfig, SealKeys};
 use crate::transport::mqtt::Version;
 use crate::upstream::Acs;
 
+use super::acs::{acs, answer_when_down};
 use super::capture;
 use super::certificates::{self, Known};
 use super::door::{connection_requests, door};
@@ -187,39 +188,6 @@ pub(super) fn server_tls(key: &str, tls: &file::ServerTls, in_handshake: bool) -
     }
     TlsServer::new(&tls.certificate, &tls.key, tls.client_ca.as_deref(), required && in_handshake)
         .or_else(|error| refuse(key, error))
-}
-
-fn acs(acs: file::Acs) -> Result<Acs, Refusal> {
-    let tls = client_tls("acs", acs.url.0.tls, acs.ca, acs.certificate, acs.key)?;
-    let limits = HttpLimits {
-        connect: acs.connect_seconds.unwrap_or(Seconds::of(10)).0,
-        answer: acs.answer_seconds.unwrap_or(Seconds::of(30)).0,
-        body: MAX_ACS_BODY,
-    };
-    let credentials = match (acs.username, acs.password) {
-        (Some(user), Some(password)) => Some((user, password)),
-        (None, None) => None,
-        _ => return refuse("acs.username", "and acs.password belong together"),
-    };
-    let (forwarded, client_cert) = (acs.forwarded, acs.client_cert);
-    let (url, keep_target) = (acs.url.0, acs.keep_target);
-    let host = Host::new(&url.host, url.port);
-    Ok(Acs { url, host, tls, keep_target, credentials, forwarded, client_cert, limits })
-}
-
-/// Whether CPEs are answered in the ACS's place: only those that the gateway knows to be genuine.
-fn answer_when_down(file: &File) -> Result<bool, Refusal> {
-    let answer = file.acs.as_ref().is_some_and(|acs| acs.when_down == file::WhenDown::Answer);
-    let certified = file.cwmp.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some())
-        || file.cwmp.front.as_ref().is_some_and(|front| front.client_cert);
-    if answer && file.cwmp.authentication.is_none() && !certified {
-        return refuse(
-            "acs.when_down",
-            "can be \"answer\" only where the gateway authenticates CPEs itself: by [cwmp.authentication], or by \
-             client certificates with cwmp.tls.client_ca or cwmp.front.client_cert",
-        );
-    }
-    Ok(answer)
 }
 
 pub(super) fn client_tls(
@@ -484,8 +452,6 @@ pub(super) fn retry(first: Option<Seconds>, most: Option<Seconds>) -> (u64, u64)
     (first, most.unwrap_or(Seconds::of(60)).ms().max(first))
 }
 
-/// Largest answer of an ACS that is relayed.
-const MAX_ACS_BODY: usize = 32 << 20;
 /// CPEs give up a session that stays silent for much longer.
 const MAX_PARK_MS: u64 = 25_000;
 const MAX_SHARED: usize = 64;

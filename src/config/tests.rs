@@ -154,6 +154,10 @@ fn bad_values_are_refused_with_what_would_be_right() {
         ("# version = \"5.0\"", "version = \"4\"", "3.1.1"),
         ("[\"192.0.2.10/32\"]", "[\"192.0.2.10/8\"]", "beyond its prefix"),
         ("http://127.0.0.1:8080/", "https://127.0.0.1:8080/", "acs.ca"),
+        ("# redirects = [\"http:", "redirects = [\"mqtt:", "no place of http or https"),
+        ("# redirects = [\"http://*", "redirects = [\"http://**", "is no place; such as"),
+        ("# redirects = [\"http:", "redirects = [\"https:", "needs ca"),
+        ("# redirect_credentials = false", "redirect_credentials = true", "needs username and password"),
     ] {
         let error = refused(&with_front().replace(good, bad));
         assert!(error.contains(says), "{bad}: {error}");
@@ -294,4 +298,21 @@ fn captures_that_mean_nothing_are_refused_and_without_limits_they_have_some() {
     }
     let error = refused(&format!("{EXAMPLE}\n[capture]\ndirectory = \"captures\"\n"));
     assert!(error.contains("needs [admin]"), "{error}");
+}
+
+#[test]
+fn a_redirect_that_could_never_be_followed_is_refused() {
+    let folder = std::env::temp_dir().join(format!("dragoman-redirects-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let ca = folder.join("ca.pem");
+    let made = rcgen::generate_simple_self_signed(vec!["ca".to_owned()]).unwrap();
+    std::fs::write(&ca, made.cert.pem()).unwrap();
+    let acs = |redirects: &str| {
+        let tls =
+            format!("url = \"https://127.0.0.1:8080/\"\nca = '{}'\nredirects = {redirects}", ca.display());
+        EXAMPLE.replacen("url = \"http://127.0.0.1:8080/\"", &tls, 1)
+    };
+    assert!(refused(&acs("[\"http://acs.example\"]")).contains("in the clear"));
+    assert!(Settings::parse(Path::new("x.toml"), &acs("[\"https://acs.example\"]")).is_ok());
+    let _ = std::fs::remove_dir_all(folder);
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::net::{HttpUrl, Networks};
+use crate::policy::Egress;
 
 /// A duration in seconds, fractions allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
@@ -56,6 +57,26 @@ impl TryFrom<String> for WsUrl {
 
     fn try_from(text: String) -> Result<Self, String> {
         HttpUrl::parse_ws(&text).map(Self).map_err(|error| format!("{error}; such as wss://usp.example/usp"))
+    }
+}
+
+/// Places of `http` and `https`, as [`Egress`] writes them.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(try_from = "Vec<String>")]
+pub(super) struct WebPlaces(pub Vec<String>);
+
+impl TryFrom<Vec<String>> for WebPlaces {
+    type Error = String;
+
+    fn try_from(texts: Vec<String>) -> Result<Self, String> {
+        let web = |text: &&String| text.starts_with("http://") || text.starts_with("https://");
+        let such = "such as https://*.acs.example or http://10.0.0.5:7547/acs/";
+        if let Some(other) = texts.iter().find(|text| !web(text)) {
+            return Err(format!("'{other}' is no place of http or https; {such}"));
+        }
+        let parsed = Egress::of(texts.iter().map(String::as_str));
+        parsed.map_err(|error| format!("'{}' is no place; {such}", error.0))?;
+        Ok(Self(texts))
     }
 }
 

@@ -23,6 +23,7 @@ pub struct Metrics {
     bodies: Family<Outcome, Counter>,
     connection_requests: Family<Outcome, Counter>,
     acs_calls: Family<Outcome, Counter>,
+    acs_redirects: Family<Outcome, Counter>,
     bulk_data_reports: Family<Outcome, Counter>,
     firmware_images: Family<Outcome, Counter>,
     refused_posts: Family<Outcome, Counter>,
@@ -67,6 +68,7 @@ impl Default for Metrics {
             bodies: Family::default(),
             connection_requests: Family::default(),
             acs_calls: Family::default(),
+            acs_redirects: Family::default(),
             bulk_data_reports: Family::default(),
             firmware_images: Family::default(),
             refused_posts: Family::default(),
@@ -101,6 +103,8 @@ impl Metrics {
             "Connection requests of the ACS that came to the gateway",
             self.acs_calls.clone(),
         );
+        let redirects = self.acs_redirects.clone();
+        registry.register("acs_redirects", "Redirects of the ACS, by what came of them", redirects);
         let reports = self.bulk_data_reports.clone();
         registry.register("bulk_data_reports", "Bulk data reports sent to collectors", reports);
         let images = self.firmware_images.clone();
@@ -179,6 +183,12 @@ impl Metrics {
             "challenged" => debug!(endpoint, outcome, "the ACS calls for a CPE"),
             _ => info!(endpoint, outcome, "the ACS calls for a CPE"),
         }
+    }
+
+    /// The ACS has sent a session elsewhere, and it has gone there; why not, is said with the session's end.
+    pub fn acs_redirect(&self, followed: bool) {
+        let outcome = if followed { "followed" } else { "failed" };
+        self.acs_redirects.get_or_create(&Outcome { outcome }).inc();
     }
 
     /// A collector has taken a bulk data report, or has not.

@@ -492,7 +492,7 @@ fn read_acs(reply: &AcsReply) -> (AcsSaid, Option<String>, Option<Request<'stati
     read.unwrap_or((AcsSaid::Other, None, None))
 }
 
-/// What an HTTP status other than success says: a challenge and a redirect are answered by another POST.
+/// What an HTTP status other than success says: a challenge is answered by another POST.
 fn http_said(status: u16) -> AcsSaid {
     if status >= 400 && !matches!(status, 401 | 407) { AcsSaid::Error { status } } else { AcsSaid::Other }
 }

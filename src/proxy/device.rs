@@ -147,9 +147,15 @@ impl Device {
         session.last_at = env.now;
         match reply {
             Ok(reply) => self.relay_from_acs(env, reply, out),
-            Err(AcsFailure(reason)) => {
+            Err(AcsFailure::NoAnswer(reason)) => {
                 out.push(Output::Log(format!("the ACS did not answer: {reason}")));
                 self.acs_failed(env, out);
+            }
+            Err(AcsFailure::Redirect(why)) => {
+                // No outage: the ACS is there and wants the session.
+                out.push(Output::Log(format!("a redirect of the ACS is not followed: {why}")));
+                self.reply(refuse(503), out);
+                self.end_session(env, Outcome::AcsRedirect, out);
             }
         }
     }

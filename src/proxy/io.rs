@@ -81,9 +81,13 @@ impl AcsReply {
     }
 }
 
-/// Why the ACS gave no answer; the text is for the operator.
+/// Why there is no answer of the ACS for the CPE; the text is for the operator.
 #[derive(Debug, Clone)]
-pub struct AcsFailure(pub String);
+pub enum AcsFailure {
+    NoAnswer(String),
+    /// It sent the session elsewhere, and that is not followed.
+    Redirect(String),
+}
 
 /// The HTTP answer to a CPE.
 #[derive(Debug, Clone, PartialEq, Eq)]

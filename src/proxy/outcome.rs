@@ -12,6 +12,8 @@ pub enum Outcome {
     Refused(Refusal),
     /// The ACS gave no answer.
     AcsFailed,
+    /// The ACS sent the session where the operator does not allow it to go, or nowhere.
+    AcsRedirect,
     /// The CPE opened another session before this one was over.
     Superseded,
     /// The CPE's connection ended while it waited for an answer.
@@ -31,6 +33,7 @@ impl Outcome {
             Self::Complete => "complete",
             Self::Refused(_) => "acs-refused",
             Self::AcsFailed => "acs-failed",
+            Self::AcsRedirect => "acs-redirect",
             Self::Superseded => "superseded",
             Self::CpeGone => "cpe-gone",
             Self::TimedOut => "timed-out",
@@ -41,7 +44,7 @@ impl Outcome {
 
     /// Whether another session at once would most likely end like this one: the ACS is down or overloaded.
     pub(super) fn is_acs_trouble(self) -> bool {
-        matches!(self, Self::Refused(_) | Self::AcsFailed)
+        matches!(self, Self::Refused(_) | Self::AcsFailed | Self::AcsRedirect)
     }
 }
 

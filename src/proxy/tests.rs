@@ -243,7 +243,7 @@ impl World {
     fn acs_steps(&mut self) {
         let Some((session, body)) = self.at_acs.take() else { return };
         if !self.quiet && self.chance(20) == 0 {
-            let reply = Err(AcsFailure("gone".into()));
+            let reply = Err(AcsFailure::NoAnswer("gone".into()));
             return self.tell(Input::Acs { session, reply });
         }
         let current = session.0 == self.session;

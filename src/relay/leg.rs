@@ -43,7 +43,7 @@ pub enum AcsSaid {
     Error {
         status: u16,
     },
-    /// A challenge, a redirect, or what we cannot decode.
+    /// A challenge, or what we cannot decode.
     Other,
 }
 

@@ -306,7 +306,10 @@ impl<'s, S: Store> DeviceTask<'s, S> {
         let watch = || Watch::new(self.shared.config.recorder.clone(), self.endpoint.clone());
         match &mut self.leg {
             Some(leg) if leg.session == session => leg.send(request),
-            leg => leg.insert(Leg::new(session, Arc::clone(acs), watch())).send(request),
+            leg => {
+                let metrics = Arc::clone(&self.shared.config.metrics);
+                leg.insert(Leg::new(session, Arc::clone(acs), watch(), metrics)).send(request)
+            }
         }
     }
 

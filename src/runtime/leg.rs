@@ -8,14 +8,16 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use crate::observe::Metrics;
 use crate::proxy::{AcsFailure, AcsReply, Input, SessionId};
-use crate::upstream::{Acs, AcsRequest, Connection, Watch};
+use crate::upstream::{Acs, AcsError, AcsRequest, Connection, Watch};
 
 /// One session's leg; dropping it closes its connection.
 pub(super) struct Leg {
     pub session: SessionId,
     acs: Arc<Acs>,
     watch: Watch,
+    metrics: Arc<Metrics>,
     /// The connection while nothing is asked.
     connection: Option<Connection>,
     asking: Option<Asking>,
@@ -27,8 +29,8 @@ type Asking = Pin<Box<dyn Future<Output = (Connection, Result<AcsReply, AcsFailu
 
 impl Leg {
     /// The connection is made when the first request is sent.
-    pub fn new(session: SessionId, acs: Arc<Acs>, watch: Watch) -> Self {
-        Self { session, acs, watch, connection: None, asking: None, waiting: VecDeque::new() }
+    pub fn new(session: SessionId, acs: Arc<Acs>, watch: Watch, metrics: Arc<Metrics>) -> Self {
+        Self { session, acs, watch, metrics, connection: None, asking: None, waiting: VecDeque::new() }
     }
 
     /// The CPE sends one POST at a time, so a full queue is a CPE that did not wait: its session times out.
@@ -39,12 +41,11 @@ impl Leg {
     }
 
     fn ask(&mut self, request: AcsRequest) -> Asking {
-        let new = || Connection::new(Arc::clone(&self.acs), self.watch.clone());
-        let mut connection = self.connection.take().unwrap_or_else(new);
+        let fresh = || Connection::new(Arc::clone(&self.acs), self.watch.clone(), Arc::clone(&self.metrics));
+        let mut connection = self.connection.take().unwrap_or_else(fresh);
         Box::pin(async move {
             let reply = connection.send(request).await;
-            let reply = reply.map(from_upstream).map_err(|error| AcsFailure(error.to_string()));
-            (connection, reply)
+            (connection, reply.map(from_upstream).map_err(failure))
         })
     }
 }
@@ -70,6 +71,13 @@ fn from_upstream(reply: crate::upstream::AcsReply) -> AcsReply {
         headers: reply.headers,
         body: reply.body,
         decoded_body: reply.decoded_body,
+    }
+}
+
+fn failure(error: AcsError) -> AcsFailure {
+    match error {
+        AcsError::Http(error) => AcsFailure::NoAnswer(error.to_string()),
+        AcsError::Redirect(why) => AcsFailure::Redirect(why.to_string()),
     }
 }
 

@@ -1,10 +1,13 @@
 //! The configured ACS and the words of one exchange with it.
 
 use bytes::Bytes;
+use thiserror::Error;
 
-use crate::net::{Host, HttpLimits, HttpUrl, TlsClient};
+use crate::net::{Host, HttpError, HttpLimits, HttpUrl, TlsClient};
 use crate::transport::client::Client;
 use crate::transport::http::{Headers, client_cert, forwarded};
+
+use super::redirects::{Redirects, Unfollowed};
 
 /// Where the ACS is and how it is spoken to.
 pub struct Acs {
@@ -16,6 +19,10 @@ pub struct Acs {
     pub keep_target: bool,
     /// Answers the ACS's challenge with these, in place of the CPE.
     pub credentials: Option<(String, String)>,
+    /// Where it may send a session, beside its own host.
+    pub redirects: Redirects,
+    /// Whether the credentials are for those places too, or for the URL's own alone.
+    pub redirect_credentials: bool,
     /// Tells it by `Forwarded` (RFC 7239) where each CPE calls from.
     pub forwarded: bool,
     /// Tells it by `Client-Cert` (RFC 9440) which certificate a CPE has proved to own.
@@ -53,4 +60,14 @@ pub struct AcsReply {
     pub body: Bytes,
     /// The body in identity coding where it came compressed.
     pub decoded_body: Option<Bytes>,
+}
+
+/// Why there is no answer that the CPE could be given; the text is for the operator.
+#[derive(Debug, Error)]
+pub enum AcsError {
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    /// It sends the session elsewhere, and that is not followed.
+    #[error(transparent)]
+    Redirect(#[from] Unfollowed),
 }

@@ -5,16 +5,21 @@ use std::time::SystemTime;
 
 use tracing::debug;
 
-use crate::net::{HttpClient, HttpError, HttpReply, HttpRequest, decode_body};
-use crate::transport::http::{Challenge, Credentials, basic_answer};
+use crate::net::{Host, HttpClient, HttpError, HttpReply, HttpRequest, HttpUrl, decode_body};
+use crate::observe::Metrics;
+use crate::transport::http::{Challenge, Credentials, Headers, basic_answer};
 
-use super::acs::{Acs, AcsReply, AcsRequest};
+use super::acs::{Acs, AcsError, AcsReply, AcsRequest};
 use super::cookies::Cookies;
+use super::redirects::{self, Unfollowed, is_redirect};
 use super::watch::Watch;
 
 /// One session's connection. It is opened by the first request and closed when this is dropped.
 pub struct Connection {
     acs: Arc<Acs>,
+    metrics: Arc<Metrics>,
+    /// Where the ACS has sent the session, for the rest of it.
+    place: Option<Place>,
     client: Option<HttpClient>,
     cookies: Cookies,
     /// The ACS's challenge, where the gateway answers it, and how often its nonce was used.
@@ -23,36 +28,128 @@ pub struct Connection {
     watch: Watch,
 }
 
+struct Place {
+    url: HttpUrl,
+    host: Host,
+    /// Whether it is another origin than the URL's own.
+    foreign: bool,
+    /// It has asked the CPE who it is: only then the CPE's answer may go there.
+    asks: bool,
+}
+
 enum Scheme {
     Basic,
     Digest(Challenge),
 }
 
 impl Connection {
-    pub fn new(acs: Arc<Acs>, watch: Watch) -> Self {
-        Self { acs, client: None, cookies: Cookies::default(), scheme: None, uses: 0, watch }
+    pub fn new(acs: Arc<Acs>, watch: Watch, metrics: Arc<Metrics>) -> Self {
+        let (place, client, cookies) = (None, None, Cookies::default());
+        Self { acs, watch, metrics, place, client, cookies, scheme: None, uses: 0 }
     }
 
-    /// Sends one POST and awaits the answer.
+    /// Sends one POST and awaits the answer, wherever the ACS sends the session for it.
     ///
     /// A connection that the ACS has closed between two requests is opened again. Once a request may have
     /// been heard it is not repeated: the CPE retries its session (TR-069 3.2.1.1).
-    pub async fn send(&mut self, request: AcsRequest) -> Result<AcsReply, HttpError> {
-        let mut request = self.rewrite(request);
-        if self.acs.credentials.is_none() {
-            // A challenge is the CPE's to answer.
-            let reply = self.exchange(request).await?;
+    pub async fn send(&mut self, request: AcsRequest) -> Result<AcsReply, AcsError> {
+        let request = self.rewrite(request);
+        let reply = self.authorized(request.clone()).await?;
+        if !is_redirect(reply.status) {
             return Ok(self.take_in(reply));
+        }
+        // However many places there are, the CPE waits no longer than for one more answer.
+        let patience = self.acs.limits.connect + self.acs.limits.answer;
+        let followed = tokio::time::timeout(patience, self.follow(request, reply)).await;
+        let followed = followed.unwrap_or(Err(AcsError::Http(HttpError::Slow(patience))));
+        if followed.is_err() {
+            // What it was at is not known.
+            self.client = None;
+        }
+        self.metrics.acs_redirect(followed.is_ok());
+        followed
+    }
+
+    /// Repeats a POST where the ACS wants it, until somebody answers it (TR-069 3.4).
+    async fn follow(&mut self, mut request: HttpRequest, mut reply: HttpReply) -> Result<AcsReply, AcsError> {
+        let mut been = Vec::new();
+        while is_redirect(reply.status) {
+            let at = HttpUrl { target: request.target.clone(), ..self.url().clone() };
+            let to = self.acs.redirects.judge(&self.acs.url, &at, reply.status, reply.header("location"))?;
+            been.push((at, self.cookies.header()));
+            self.take_cookies(&mut reply.headers);
+            // To the same place with other cookies is no circle: that is how a session is given to one server.
+            let next = (to, self.cookies.header());
+            if been.contains(&next) {
+                return Err(Unfollowed::Loop(redirects::origin(&next.0)).into());
+            }
+            if been.len() > redirects::MOST {
+                return Err(Unfollowed::TooMany.into());
+            }
+            self.go(next.0)?;
+            request.target = self.url().target.clone();
+            self.restate(&mut request.headers);
+            reply = self.authorized(request.clone()).await?;
+        }
+        Ok(self.take_in(reply))
+    }
+
+    /// The rest of the session is spoken there.
+    fn go(&mut self, url: HttpUrl) -> Result<(), Unfollowed> {
+        if url.tls && self.acs.tls.is_none() {
+            return Err(Unfollowed::NoTrust(redirects::origin(&url)));
+        }
+        debug!(
+            from = redirects::origin(self.url()),
+            to = redirects::origin(&url),
+            "the ACS sends a session on"
+        );
+        if same_origin(self.url(), &url) {
+            let place = self.place.take();
+            let (host, foreign, asks) = match place {
+                Some(Place { host, foreign, asks, .. }) => (host, foreign, asks),
+                None => (self.acs.host.clone(), false, false),
+            };
+            self.place = Some(Place { url, host, foreign, asks });
+            return Ok(());
+        }
+        (self.client, self.scheme, self.uses) = (None, None, 0);
+        let (host, foreign) = (self.acs.redirects.host(&url), !same_origin(&self.acs.url, &url));
+        self.place = Some(Place { url, host, foreign, asks: false });
+        Ok(())
+    }
+
+    fn url(&self) -> &HttpUrl {
+        self.place.as_ref().map_or(&self.acs.url, |place| &place.url)
+    }
+
+    /// Sends a request, as often as the gateway's own credentials need it.
+    async fn authorized(&mut self, mut request: HttpRequest) -> Result<HttpReply, AcsError> {
+        if self.own_credentials().is_none() {
+            let reply = self.exchange(request).await?;
+            if let Some(place) = self.place.as_mut().filter(|_| reply.status == 401) {
+                if self.acs.credentials.is_some() {
+                    return Err(Unfollowed::NoCredentials(redirects::origin(&place.url)).into());
+                }
+                // A challenge is the CPE's to answer.
+                place.asks = true;
+            }
+            return Ok(reply);
         }
         request.headers.extend(self.authorization(&request.target));
         let reply = self.exchange(request.clone()).await?;
         if reply.status != 401 || !self.take_challenge(&reply) {
-            return Ok(self.take_in(reply));
+            return Ok(reply);
         }
         request.headers.remove("authorization");
         request.headers.extend(self.authorization(&request.target));
-        let reply = self.exchange(request).await?;
-        Ok(self.take_in(reply))
+        Ok(self.exchange(request).await?)
+    }
+
+    /// The gateway's credentials, where they may be shown.
+    fn own_credentials(&self) -> Option<&(String, String)> {
+        let foreign = self.place.as_ref().is_some_and(|place| place.foreign);
+        self.acs.credentials.as_ref().filter(|_| !foreign || self.acs.redirect_credentials)
     }
 
     async fn exchange(&mut self, request: HttpRequest) -> Result<HttpReply, HttpError> {
@@ -61,8 +158,8 @@ impl Connection {
         }
         if self.client.is_none() {
             let acs = &self.acs;
-            let connecting =
-                HttpClient::connect_to(&acs.host, &acs.url, acs.tls.as_ref(), acs.limits.clone());
+            let (host, url) = self.place.as_ref().map_or((&acs.host, &acs.url), |it| (&it.host, &it.url));
+            let connecting = HttpClient::connect_to(host, url, acs.tls.as_ref(), acs.limits.clone());
             self.watch.connecting();
             let connected = connecting.await;
             self.client = Some(connected.inspect_err(|error| self.watch.failed(&request, error))?);
@@ -77,11 +174,8 @@ impl Connection {
         reply
     }
 
-    /// Keeps the ACS's challenge if it is ours to answer; false where it is the CPE's, or is the same again.
+    /// Keeps the ACS's challenge if there is something to answer it with that has not been tried.
     fn take_challenge(&mut self, reply: &HttpReply) -> bool {
-        if self.acs.credentials.is_none() {
-            return false;
-        }
         let offers: Vec<&str> = reply.headers.all("www-authenticate").collect();
         let digest = offers.iter().find_map(|offer| Challenge::parse(offer));
         let basic = offers.iter().any(|offer| offer.trim_start().to_ascii_lowercase().starts_with("basic"));
@@ -113,12 +207,34 @@ impl Connection {
     }
 
     fn rewrite(&self, request: AcsRequest) -> HttpRequest {
-        let target = if self.acs.keep_target { request.target } else { self.acs.url.target.clone() };
+        let target = match &self.place {
+            Some(place) => place.url.target.clone(),
+            None if self.acs.keep_target => request.target,
+            None => self.acs.url.target.clone(),
+        };
         let mut headers = request.headers;
+        self.restate(&mut headers);
+        HttpRequest { method: "POST", target, headers, body: request.body }
+    }
+
+    /// What goes to one place and not to another: the session's cookies go wherever the ACS sends it, as a CPE's
+    /// would (TR-069 3.4); what the CPE has answered one origin with is shown to no other.
+    fn restate(&self, headers: &mut Headers) {
+        if self.place.as_ref().is_some_and(|place| place.foreign && !place.asks) {
+            headers.remove("authorization");
+        }
+        headers.remove("cookie");
         if let Some(cookie) = self.cookies.header() {
             headers.push("Cookie", cookie);
         }
-        HttpRequest { method: "POST", target, headers, body: request.body }
+    }
+
+    fn take_cookies(&mut self, headers: &mut Headers) {
+        let now = SystemTime::now();
+        for name in SET_COOKIE {
+            headers.all(name).for_each(|cookie| self.cookies.set(cookie, now));
+            headers.remove(name);
+        }
     }
 
     fn take_in(&mut self, reply: HttpReply) -> AcsReply {
@@ -128,13 +244,13 @@ impl Connection {
             .unwrap_or_default();
         let mut headers = reply.headers;
         headers.leave_hop();
-        let now = SystemTime::now();
-        for name in SET_COOKIE {
-            headers.all(name).for_each(|cookie| self.cookies.set(cookie, now));
-            headers.remove(name);
-        }
+        self.take_cookies(&mut headers);
         AcsReply { status: reply.status, headers, body: reply.body, decoded_body }
     }
+}
+
+fn same_origin(one: &HttpUrl, other: &HttpUrl) -> bool {
+    one.tls == other.tls && one.port == other.port && one.host.eq_ignore_ascii_case(&other.host)
 }
 
 /// The CPE has none of the ACS's cookies; RFC 2965's too, which TR-069 asks of CPEs and old servers send.

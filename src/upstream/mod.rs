@@ -5,8 +5,13 @@
 mod acs;
 mod connection;
 mod cookies;
+mod redirects;
 mod watch;
 
-pub use acs::{Acs, AcsReply, AcsRequest};
+pub use acs::{Acs, AcsError, AcsReply, AcsRequest};
 pub use connection::Connection;
+pub use redirects::{Redirects, Unfollowed};
 pub use watch::Watch;
+
+#[cfg(test)]
+mod tests;

@@ -187,7 +187,7 @@ impl Outage {
         let out = self.post(true, inform);
         assert!(out.iter().any(|it| matches!(it, Output::ToAcs { .. })), "the ACS is always tried first");
         let session = self.session();
-        self.tell(Input::Acs { session, reply: Err(AcsFailure("refused".into())) })
+        self.tell(Input::Acs { session, reply: Err(AcsFailure::NoAnswer("refused".into())) })
     }
 }
 

@@ -51,8 +51,8 @@ fn a_session_that_the_acs_refuses_is_over_at_once() {
 }
 
 #[test]
-fn a_challenge_a_redirect_and_retry_request_leave_the_session_to_the_next_post() {
-    for (status, body) in [(401, Bytes::new()), (302, Bytes::new()), (200, fault(8005))] {
+fn a_challenge_and_retry_request_leave_the_session_to_the_next_post() {
+    for (status, body) in [(401, Bytes::new()), (407, Bytes::new()), (200, fault(8005))] {
         let (mut it, _) = answered(status, body);
         let session = it.session();
         let inform = it.inform(&["2 PERIODIC"]);
@@ -117,4 +117,32 @@ fn who_is_wanted_is_not_called_at_once_by_an_acs_that_refuses() {
         it.calls > calls
     });
     assert!(seconds.is_some_and(|seconds| seconds >= 9), "called after {seconds:?} s");
+}
+
+#[test]
+fn a_redirect_that_is_not_followed_is_no_outage_and_never_reaches_the_cpe() {
+    for in_mid_session in [false, true] {
+        let mut it = Outage::begin();
+        it.asked();
+        if in_mid_session {
+            it.opened();
+            it.post(false, Bytes::new());
+        } else {
+            // One that would be answered in the ACS's place if the ACS were down.
+            let inform = it.inform(&["6 CONNECTION REQUEST"]);
+            it.post(true, inform);
+        }
+        let session = it.session();
+        let reply = Err(AcsFailure::Redirect("http://evil.example is not allowed by acs.redirects".into()));
+        let out = it.tell(Input::Acs { session, reply });
+        let reply = out_reply(&out).unwrap();
+        assert_eq!((reply.status, reply.headers.is_empty(), reply.body.len()), (503, true, 0));
+        let said = |it: &Output| match it {
+            Output::SessionEnded { outcome, .. } => Some(outcome.label()),
+            _ => None,
+        };
+        assert_eq!(out.iter().find_map(said), Some("acs-redirect"));
+        let logged = |it: &Output| matches!(it, Output::Log(line) if line.contains("evil.example"));
+        assert!(out.iter().any(logged), "{out:?}");
+    }
 }

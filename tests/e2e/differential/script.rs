@@ -316,7 +316,8 @@ impl Case {
     }
 }
 
-const ERRORS: [u16; 10] = [302, 307, 400, 401, 403, 404, 500, 502, 503, 503];
+/// Redirects are followed by the gateway, and by few CPEs alike.
+const ERRORS: [u16; 8] = [400, 401, 403, 404, 500, 502, 503, 503];
 
 const CPE_MANNERS: [(&str, &[u8]); 14] = [
     ("Content-Type", b"text/xml"),
