@@ -19,7 +19,7 @@ use super::device::{Device, decoded, name_of};
 use super::io::{AcsReply, Output, Post, Reply};
 use super::outcome::Outcome;
 use super::own_transfers::{Own, is_transfer_end};
-use super::session::{Held, HeldInform, InformedBy, Ours, Phase, Session, empty, refuse};
+use super::session::{Held, HeldInform, InformedBy, Lingers, Ours, Phase, Session, empty, refuse};
 use super::virtualised::{Addresses, attributes_for_acs, has_change, is_address, spare_bodies};
 use super::wake::Call;
 
@@ -28,7 +28,8 @@ impl Device {
     pub(super) fn post(&mut self, env: &Env, post: Post, out: &mut Vec<Output>) {
         if self.session.as_ref().is_none_or(|session| session.id != post.session) {
             self.reply(refuse(503), out);
-            self.end_session(env, Outcome::Superseded, out);
+            let lingers = self.session.as_ref().and_then(Session::lingers);
+            self.end_session(env, lingers.map_or(Outcome::Superseded, Lingers::outcome), out);
             // A session for the ACS's call is the ACS's, whoever called the CPE for it.
             let call = if self.calls.waiting.is_some() { Call::None } else { self.wake.call(env.now) };
             self.session = Some(Session::open(&post, env.now, self.config.acs, call));
@@ -46,9 +47,9 @@ impl Device {
     }
 
     fn relay_from_cpe(&mut self, env: &Env, mut post: Post, out: &mut Vec<Output>) {
-        let mut watched = None;
+        let (mut watched, mut again) = (None, false);
         if let Some(Session { phase: Phase::Relayed(relayed), .. }) = &mut self.session {
-            watched = relayed.acs_request.take();
+            (watched, again) = (relayed.acs_request.take(), relayed.leg.wants_again());
         }
         let mut addresses = Addresses::default();
         let reads_attributes = matches!(watched, Some(Request::GetParameterAttributes(_)));
@@ -61,7 +62,9 @@ impl Device {
                 addresses = Addresses::of(&envelope.message, self.address_for_acs());
                 own = Own::of(&envelope.message, envelope.header.id.as_deref());
                 let ours = !self.is_of_another(&envelope.message);
-                ours.then(|| self.heard_cpe(env, envelope, watched, out))
+                // What is said once more, to a challenge, has had its effect here.
+                let watched = watched.as_ref().filter(|_| !again);
+                ours.then(|| self.heard_cpe(env, envelope, watched, again, out))
             });
             match heard {
                 Some(None) => return self.refuse_body(env, "an Inform of another device came", out),
@@ -92,7 +95,8 @@ impl Device {
         }
         let Some(Session { id, phase: Phase::Relayed(relayed), .. }) = &mut self.session else { return };
         relayed.leg.from_cpe(said);
-        relayed.lingers = false;
+        relayed.lingers = None;
+        relayed.acs_request = watched;
         if let (Some(items), Some(held)) = (&own, &mut relayed.inform) {
             held.events = items.left;
         }
@@ -134,7 +138,8 @@ impl Device {
         &mut self,
         env: &Env,
         envelope: &Envelope<'_>,
-        watched: Option<Request<'static>>,
+        watched: Option<&Request<'static>>,
+        again: bool,
         out: &mut Vec<Output>,
     ) -> CpeSaid {
         if let Some(session) = &mut self.session {
@@ -152,18 +157,18 @@ impl Device {
                 CpeSaid::Inform
             }
             Message::Request(request) => {
-                if self.is_informed() && is_transfer_end(request) {
+                if self.is_informed() && is_transfer_end(request) && !again {
                     self.tell(env, agent::Input::AcsTransferred, out);
                 }
                 CpeSaid::Request
             }
             Message::Response(response) => {
                 if let (Some(Request::SetParameterValues(set)), Response::SetParameterValuesResponse(_)) =
-                    (&watched, response)
+                    (watched, response)
                 {
                     self.learn_credentials(set, out);
                 }
-                if let Some(request) = &watched {
+                if let Some(request) = watched {
                     self.tell(env, agent::Input::Observed { request, response }, out);
                 }
                 CpeSaid::Response
@@ -192,8 +197,10 @@ impl Device {
             session.note(&name);
         }
         let Phase::Relayed(relayed) = &mut session.phase else { return };
-        relayed.acs_request = watched;
         let turn = relayed.leg.from_acs(said);
+        if said != AcsSaid::Challenge {
+            relayed.acs_request = watched;
+        }
         let inform = if relayed.leg.is_informed() { relayed.inform.take() } else { None };
         let last = matches!(said, AcsSaid::Empty);
         if turn == Turn::Acs && relayed.leg.wants_inform() {
@@ -216,8 +223,11 @@ impl Device {
             self.reply(passed, out);
             self.end_session(env, Outcome::Refused(refusal), out);
         } else {
-            relayed.lingers = last && relayed.leg.may_ask_yet();
-            let lingers = relayed.lingers;
+            relayed.lingers = match turn {
+                Turn::Failed(status) => Some(Lingers::Failed(status)),
+                _ => (last && relayed.leg.may_ask_yet()).then_some(Lingers::HeldUp),
+            };
+            let lingers = relayed.lingers.is_some();
             self.pass_when_durable_what_it_asks(env, passed, out);
             if last && !lingers {
                 self.end_session(env, Outcome::Complete, out);
@@ -355,7 +365,7 @@ impl Device {
         self.reply(last, out);
         match (resume, &mut self.session) {
             (Some(mut relayed), Some(session)) => {
-                relayed.lingers = true;
+                relayed.lingers = Some(Lingers::HeldUp);
                 session.phase = Phase::Relayed(relayed);
             }
             _ => self.end_session(env, Outcome::Complete, out),
@@ -494,7 +504,11 @@ fn read_acs(reply: &AcsReply) -> (AcsSaid, Option<String>, Option<Request<'stati
 
 /// What an HTTP status other than success says: a challenge is answered by another POST.
 fn http_said(status: u16) -> AcsSaid {
-    if status >= 400 && !matches!(status, 401 | 407) { AcsSaid::Error { status } } else { AcsSaid::Other }
+    match status {
+        401 | 407 => AcsSaid::Challenge,
+        400.. => AcsSaid::Error { status },
+        _ => AcsSaid::Other,
+    }
 }
 
 /// RPCs of the ACS whose success changes, or tells, what the device holds.

@@ -17,7 +17,7 @@ use super::calls::Calls;
 use super::config::ProxyConfig;
 use super::io::{AcsFailure, AcsReply, Input, Output, Reply, SessionId};
 use super::outcome::Outcome;
-use super::session::{Ours, Phase, Session, refuse};
+use super::session::{Lingers, Ours, Phase, Session, refuse};
 use super::wake::{Call, Wake};
 
 /// The proxy core of one CPE. It is rebuilt from its durable entries and dropped when it is idle.
@@ -133,7 +133,11 @@ impl Device {
     }
 
     fn session_deadline(&self, session: &Session) -> u64 {
-        let idle = session.last_at + self.config.session_idle_ms;
+        let patience = match session.lingers() {
+            Some(Lingers::Failed(_)) => FAILED_MS.min(self.config.session_idle_ms),
+            Some(Lingers::HeldUp) | None => self.config.session_idle_ms,
+        };
+        let idle = session.last_at + patience;
         match &session.phase {
             Phase::Relayed(relayed) => relayed.held.as_ref().map_or(idle, |held| held.until),
             Phase::Ours(ours) => ours.parked_until.unwrap_or(idle),
@@ -166,12 +170,11 @@ impl Device {
         let Some(session) = self.session.as_mut().filter(|session| session.id == id) else {
             return;
         };
-        let lingers = matches!(&session.phase, Phase::Relayed(relayed) if relayed.lingers);
         if session.waiting.take().is_some() {
             self.end_session(env, Outcome::CpeGone, out);
-        } else if lingers && !roams {
-            // It had nothing more to ask. One that makes a connection for each POST may have.
-            self.end_session(env, Outcome::Complete, out);
+        } else if let Some(lingers) = session.lingers().filter(|_| !roams) {
+            // It had nothing more to say. One that makes a connection for each POST may have.
+            self.end_session(env, lingers.outcome(), out);
         }
     }
 
@@ -238,12 +241,10 @@ impl Device {
             }
             Phase::Ours(Ours { parked_until: Some(_), .. }) => self.finish(env, out),
             _ => {
-                let lingers = matches!(&session.phase, Phase::Relayed(relayed) if relayed.lingers);
+                let outcome = session.lingers().map_or(Outcome::TimedOut, Lingers::outcome);
                 if session.waiting.is_some() {
                     self.reply(refuse(503), out);
                 }
-                // It was held up, and had nothing more to ask.
-                let outcome = if lingers { Outcome::Complete } else { Outcome::TimedOut };
                 self.end_session(env, outcome, out);
             }
         }
@@ -416,5 +417,7 @@ const OWN_TOKENS: u64 = 1 << 63;
 const AGAIN_MS: u64 = 1_000;
 /// The same where the ACS did not take the session: calling at once would only add to its load.
 const ACS_TROUBLE_MS: u64 = 10_000;
+/// How long a session stays open after an HTTP error of the ACS, for a CPE that goes on all the same.
+const FAILED_MS: u64 = 5_000;
 /// Version of the stored form of [`Kind::Reach`].
 const REACH_FORMAT: u8 = 1;

@@ -10,6 +10,8 @@ pub enum Outcome {
     Complete,
     /// The ACS wanted no session: its answer to the Inform was none that opens one.
     Refused(Refusal),
+    /// The ACS answered with this HTTP error in mid-session.
+    AcsError(u16),
     /// The ACS gave no answer.
     AcsFailed,
     /// The ACS sent the session where the operator does not allow it to go, or nowhere.
@@ -32,6 +34,7 @@ impl Outcome {
         match self {
             Self::Complete => "complete",
             Self::Refused(_) => "acs-refused",
+            Self::AcsError(_) => "acs-error",
             Self::AcsFailed => "acs-failed",
             Self::AcsRedirect => "acs-redirect",
             Self::Superseded => "superseded",
@@ -44,7 +47,7 @@ impl Outcome {
 
     /// Whether another session at once would most likely end like this one: the ACS is down or overloaded.
     pub(super) fn is_acs_trouble(self) -> bool {
-        matches!(self, Self::Refused(_) | Self::AcsFailed | Self::AcsRedirect)
+        matches!(self, Self::Refused(_) | Self::AcsError(_) | Self::AcsFailed | Self::AcsRedirect)
     }
 }
 
@@ -53,6 +56,7 @@ impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused(refusal) => write!(f, "refused by the ACS: {refusal}"),
+            Self::AcsError(status) => write!(f, "the ACS answered with {status}"),
             other => f.write_str(other.label()),
         }
     }

@@ -13,6 +13,7 @@ use crate::transport::client::Client;
 use crate::transport::http::Headers;
 
 use super::io::{Bodies, ExchangeId, Post, Reply, SessionId};
+use super::outcome::Outcome;
 use super::wake::Call;
 
 /// A session from its first POST to its last answer.
@@ -56,8 +57,8 @@ pub(super) struct Relayed {
     pub inform: Option<HeldInform>,
     /// The ACS's RPC that the CPE is carrying out, kept if its outcome changes what we know.
     pub acs_request: Option<Request<'static>>,
-    /// The ACS's empty answer has passed, and the CPE, which was held up, may still have requests for it.
-    pub lingers: bool,
+    /// Why the session is still open though nothing needs to come any more.
+    pub lingers: Option<Lingers>,
     /// The ACS has failed, and whether we may answer for it hangs on a connection request under way.
     pub undecided: bool,
     /// An answer that waits for a commit.
@@ -71,6 +72,25 @@ pub(super) struct Held {
     /// The commit that it waits for, and until when at most.
     pub after: Token,
     pub until: u64,
+}
+
+/// What has passed to the CPE as the last word, perhaps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lingers {
+    /// The ACS's empty answer, and the CPE, which was held up, may still have requests for it.
+    HeldUp,
+    /// This HTTP error of the ACS's: by it the session has failed, though few CPEs go on.
+    Failed(u16),
+}
+
+impl Lingers {
+    /// How the session has ended if nothing comes any more.
+    pub fn outcome(self) -> Outcome {
+        match self {
+            Self::HeldUp => Outcome::Complete,
+            Self::Failed(status) => Outcome::AcsError(status),
+        }
+    }
 }
 
 /// An Inform whose effect waits.
@@ -157,6 +177,14 @@ impl Session {
     pub fn next_soap_id(&mut self) -> String {
         self.next_id += 1;
         format!("dragoman-{}", self.next_id)
+    }
+
+    /// Why it is still open, if nothing needs to come any more.
+    pub fn lingers(&self) -> Option<Lingers> {
+        match &self.phase {
+            Phase::Relayed(relayed) => relayed.lingers,
+            Phase::Ours(_) => None,
+        }
     }
 
     pub fn is_relayed(&self) -> bool {

@@ -24,6 +24,7 @@ mod calls;
 mod outage;
 mod refusal;
 mod transfers;
+mod troubles;
 mod two_masters;
 
 const MODEL: &str = include_str!("../../fixtures/models/tr181-small.csv");

@@ -43,7 +43,9 @@ pub enum AcsSaid {
     Error {
         status: u16,
     },
-    /// A challenge, or what we cannot decode.
+    /// The CPE is to say who it is, by the same POST once more.
+    Challenge,
+    /// What we cannot decode.
     Other,
 }
 
@@ -56,6 +58,9 @@ pub enum Turn {
     Ours,
     /// Nobody: this answer passes as it came, and no session has come of the Inform.
     Refused(Refusal),
+    /// Nobody, unless the CPE goes on all the same: this HTTP error of the ACS passes as it came, and by it the session
+    /// has failed.
+    Failed(u16),
 }
 
 /// How the ACS refused a session; `Display` is for the operator.
@@ -89,6 +94,8 @@ pub struct Leg {
     opaque: bool,
     device_ends: bool,
     last: Option<CpeSaid>,
+    /// The last answer was to say the same once more.
+    again: bool,
 }
 
 impl Leg {
@@ -106,6 +113,7 @@ impl Leg {
         {
             return Turn::Refused(refusal);
         }
+        self.again = matches!(said, AcsSaid::Challenge | AcsSaid::Fault { code: RETRY_REQUEST });
         match said {
             AcsSaid::InformResponse { hold_requests } => {
                 self.informed = true;
@@ -117,8 +125,14 @@ impl Leg {
                 self.device_ends |= ends_device;
             }
             AcsSaid::Empty if self.may_follow() => return Turn::Ours,
-            AcsSaid::Empty => {}
-            AcsSaid::Fault { .. } | AcsSaid::Error { .. } | AcsSaid::Other => self.opaque |= self.informed,
+            // A fault answers a request as well as a response does; HoldRequests stays as it was.
+            AcsSaid::Empty | AcsSaid::Challenge | AcsSaid::Fault { .. } => {}
+            AcsSaid::Error { status } if self.informed => {
+                // Whatever the CPE makes of it, nothing of ours follows.
+                self.opaque = true;
+                return Turn::Failed(status);
+            }
+            AcsSaid::Error { .. } | AcsSaid::Other => self.opaque |= self.informed,
         }
         self.held_up |= self.hold_requests;
         Turn::Acs
@@ -140,9 +154,15 @@ impl Leg {
         self.held_up && !self.device_ends
     }
 
-    /// Whether the CPE is to repeat its Inform in this session: what it got was none that opens or refuses it.
+    /// Whether the CPE is to repeat its Inform in this session: it has to say who it is, or is told to retry. What it
+    /// makes of an answer that we cannot decode is not known; by another Inform it begins anew.
     pub fn wants_inform(&self) -> bool {
-        self.has_only_informed()
+        self.has_only_informed() && self.again
+    }
+
+    /// Whether the CPE is to repeat what it said last.
+    pub fn wants_again(&self) -> bool {
+        self.again
     }
 
     /// Whether the CPE awaits the answer to the Inform that is to open the session.
@@ -235,11 +255,11 @@ mod tests {
     fn a_challenge_leaves_the_leg_unopened_and_the_next_inform_opens_it() {
         let mut leg = Leg::default();
         leg.from_cpe(CpeSaid::Inform);
-        leg.from_acs(AcsSaid::Other);
-        assert!(!leg.is_informed());
+        assert_eq!(leg.from_acs(AcsSaid::Challenge), Turn::Acs);
+        assert!(!leg.is_informed() && leg.wants_inform());
         leg.from_cpe(CpeSaid::Inform);
         leg.from_acs(AcsSaid::InformResponse { hold_requests: false });
-        assert!(leg.is_informed() && !leg.is_opaque());
+        assert!(leg.is_informed() && !leg.is_opaque() && !leg.wants_inform());
     }
 
     #[test]
@@ -253,7 +273,8 @@ mod tests {
         assert_eq!(said(AcsSaid::Fault { code: 8001 }), Turn::Refused(Refusal::Fault(8001)));
         assert_eq!(said(AcsSaid::Empty), Turn::Refused(Refusal::Empty));
         assert_eq!(said(AcsSaid::Fault { code: 8005 }), Turn::Acs, "the CPE repeats its Inform");
-        assert_eq!(said(AcsSaid::Other), Turn::Acs, "a challenge is answered by another POST");
+        assert_eq!(said(AcsSaid::Challenge), Turn::Acs, "it is answered by another POST");
+        assert_eq!(said(AcsSaid::Other), Turn::Acs, "who knows what the CPE makes of it");
         let mut leg = opened();
         leg.from_cpe(CpeSaid::Request);
         assert_eq!(leg.from_acs(AcsSaid::Fault { code: 8001 }), Turn::Acs, "the session goes on");
@@ -266,6 +287,21 @@ mod tests {
         leg.from_acs(AcsSaid::Empty);
         leg.from_cpe(CpeSaid::Empty);
         assert_eq!(leg.from_acs(AcsSaid::Empty), Turn::Acs);
+    }
+
+    #[test]
+    fn an_error_of_the_acs_in_mid_session_ends_it_and_a_challenge_does_not() {
+        let mut leg = opened();
+        leg.from_cpe(CpeSaid::Empty);
+        assert_eq!(leg.from_acs(AcsSaid::Challenge), Turn::Acs);
+        assert!(leg.wants_again() && !leg.wants_inform());
+        leg.from_cpe(CpeSaid::Empty);
+        assert_eq!(leg.from_acs(AcsSaid::Empty), Turn::Ours, "who answers a challenge is no riddle");
+        let mut leg = opened();
+        leg.from_cpe(CpeSaid::Empty);
+        assert_eq!(leg.from_acs(AcsSaid::Error { status: 500 }), Turn::Failed(500));
+        leg.from_cpe(CpeSaid::Empty);
+        assert_eq!(leg.from_acs(AcsSaid::Empty), Turn::Acs, "nothing of ours follows, if it goes on");
     }
 
     #[test]

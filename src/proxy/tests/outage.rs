@@ -31,7 +31,7 @@ pub(super) struct Outage {
     stored: Vec<Entry>,
     authenticated: bool,
     /// Records for the controller.
-    sent: usize,
+    pub sent: usize,
     pub calls: usize,
 }
 
@@ -109,7 +109,7 @@ impl Outage {
         self.device.session.as_ref().expect("a session is open").id
     }
 
-    fn acs_answers(&mut self, body: Bytes) -> Vec<Output> {
+    pub fn acs_answers(&mut self, body: Bytes) -> Vec<Output> {
         self.acs_says(if body.is_empty() { 204 } else { 200 }, body)
     }
 
@@ -203,7 +203,7 @@ pub(super) fn out_reply(out: &[Output]) -> Option<Reply> {
     out.iter().find_map(|it| if let Output::Reply { reply, .. } = it { Some(reply.clone()) } else { None })
 }
 
-fn request_of(reply: &Reply) -> Option<(String, Request<'static>)> {
+pub(super) fn request_of(reply: &Reply) -> Option<(String, Request<'static>)> {
     let received = read(&reply.body, None).ok()?;
     match received.message {
         Owned::Request(request) => Some((received.id.unwrap_or_default(), request)),

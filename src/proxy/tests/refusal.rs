@@ -62,15 +62,6 @@ fn a_challenge_and_retry_request_leave_the_session_to_the_next_post() {
     }
 }
 
-#[test]
-fn an_error_of_the_acs_within_a_session_is_no_refusal() {
-    let mut it = Outage::begin();
-    it.opened();
-    it.post(false, Bytes::new());
-    it.acs_says(500, fault(8002));
-    assert!(it.device.is_in_session(), "the CPE may go on, as it could without a gateway");
-}
-
 /// A session that refuses what `body` makes of it; whether it is refused.
 fn refuses(config: ProxyConfig, body: impl FnOnce(&mut Outage) -> Bytes) -> bool {
     let mut it = Outage::with(config);

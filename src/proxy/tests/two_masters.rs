@@ -154,8 +154,20 @@ impl Masters {
             body,
             original_body: None,
         };
+        let out = self.tell(Input::Post(post.clone()));
+        let seen = self.next(out)?;
+        if self.chance(8) > 0 {
+            return Ok(seen);
+        }
+        // The ACS wants to know who says so, and hears the same once more.
+        let (headers, body) = (Default::default(), Bytes::new());
+        let challenge = Ok(AcsReply { status: 401, headers, body, decoded_body: None });
+        let out = self.tell(Input::Acs { session: SessionId(self.sessions), reply: challenge });
+        assert_eq!(self.next(out).unwrap_err().status, 401);
         let out = self.tell(Input::Post(post));
-        self.next(out)
+        let again = self.next(out)?;
+        assert_eq!(again, seen, "the ACS is told otherwise when it asks who says so");
+        Ok(again)
     }
 
     fn acs_says(&mut self, message: Option<Owned>) -> Result<Bytes, Reply> {
