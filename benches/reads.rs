@@ -144,7 +144,7 @@ async fn fleet(store: Arc<Embedded>) -> (Fleet<Embedded>, mpsc::UnboundedReceive
     let fleet = Fleet::new(FleetConfig {
         agent: Arc::new(agent),
         proxy: Arc::new(ProxyConfig::default()),
-        acs: None,
+        acs: dragoman::runtime::AcsServers::default(),
         keyring: None,
         stage: None,
         collector: dragoman::collector::Collector::new(std::sync::Arc::default(), None),

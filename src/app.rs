@@ -25,8 +25,8 @@ use crate::observe::{Metrics, Recorder};
 use crate::policy::Egress;
 use crate::proxy::Input;
 use crate::runtime::{
-    AcsCalls, Alarms, Bypasses, Clock, Doorman, Firmwares, Fittings, Fleet, FleetConfig, Letter, Mtp, Mtps,
-    Routes, SecurePlace, Workshop, number_rows,
+    AcsCalls, AcsServers, Alarms, Bypasses, Clock, Doorman, Firmwares, Fittings, Fleet, FleetConfig, Letter,
+    Mtp, Mtps, Routes, SecurePlace, Workshop, number_rows,
 };
 use crate::southbound::Door;
 use crate::store::{Embedded, Store};
@@ -185,7 +185,7 @@ async fn fleet(
         collector: Collector::new(Arc::clone(&settings.agent.egress), settings.egress_tls.clone()),
         agent: Arc::new(std::mem::take(&mut settings.agent)),
         proxy: Arc::new(std::mem::take(&mut settings.proxy)),
-        acs: settings.acs.clone(),
+        acs: AcsServers::new(std::mem::take(&mut settings.acs)),
         store: Arc::clone(store),
         bypasses: Bypasses::open(Arc::clone(store)).await?,
         firmwares: Arc::new(Firmwares::open(Arc::clone(store)).await?),

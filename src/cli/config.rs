@@ -29,11 +29,20 @@ pub(super) fn run(command: &ConfigCommand) -> anyhow::Result<()> {
                 file.display(),
                 settings.door.listen,
                 settings.agent.controllers.len(),
-                settings.acs.map_or_else(
-                    || "no ACS: the gateway answers CPEs itself".to_owned(),
-                    |acs| format!("ACS at {}", acs.url)
-                ),
+                acss(&settings),
             ))
+        }
+    }
+}
+
+/// The ACSs, in the order in which they are asked.
+fn acss(settings: &Settings) -> String {
+    match settings.acs.as_slice() {
+        [] => "no ACS: the gateway answers CPEs itself".to_owned(),
+        [(rule, acs)] if rule.is_open() => format!("ACS at {}", acs.url),
+        several => {
+            let each = several.iter().map(|(_, acs)| format!("{} at {}", acs.name, acs.url));
+            format!("ACSs: {}", each.collect::<Vec<_>>().join(", "))
         }
     }
 }

@@ -44,6 +44,8 @@ url = "http://127.0.0.1:8080/"
 # username = "gateway"              # where the gateway answers the ACS's challenge itself, by digest or basic
 # password = "secret"               # (with [cwmp.authentication]); absent: the CPE's own answer passes
 # keep_target = false                # true: the ACS sees the path that the CPE asked for
+# keep_host = false                  # true: ... and the name that it calls, where that is the ACS's own (taken over
+#   # by DNS or VIP): ACSs make URLs of downloads from it
 # redirects = ["http://*.acs.example:8080", "http://10.0.0.5/acs/"]   # where else than to the host of its url it may
 #   # send a session, scheme://host[:port][/path]: the gateway goes there itself, the CPE hears nothing of it. Any
 #   # other redirect is a 503 to the CPE. From https to http none is followed; to https needs ca
@@ -55,6 +57,16 @@ url = "http://127.0.0.1:8080/"
 # when_down = "refuse"               # every CPE gets a 503 and retries; or "answer" (needs CPEs authenticated here):
 #   # a session that we alone called the CPE into, with nothing in its Inform that the ACS has not seen, goes on for
 #   # USP. All others are refused as before: no event of the ACS's is acknowledged for it, the CPE keeps them
+
+# [[acs.route]]                      # another ACS, for some CPEs: for those of which all is so that is said here. The
+#   # first that holds has the session; [acs] is for all others, and without its url they get a 404
+# name = "business"                  # in the log and in metrics, where [acs] is "default"
+# url = "http://business.example/"   # and every other key of [acs] but when_down: nothing is taken over from there
+# path = "/business"                 # they post to this path or below it
+# host = ["acs.business.example", "*.business.example"]   # they call the gateway so (Host), on whatever port
+# oui = ["00256D"]
+# product_class = ["Gateway-*"]      # * is any text
+# serial_number = ["1A2B*", "0042"]
 
 # [connection_requests]              # the ACS's connection requests come here, and the gateway calls the CPEs: Informs
 #                                    # tell the ACS an address below `url`. Absent: the ACS calls the CPEs directly

@@ -8,7 +8,9 @@ use serde::Deserialize;
 
 use crate::identity::EndpointId;
 
-use super::values::{Broker, Seconds, StompBroker, Trusted, Url, WebPlaces, WsUrl};
+use super::values::{
+    Broker, HostNames, Ouis, PostPath, Seconds, StompBroker, Trusted, Url, WebPlaces, WsUrl,
+};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -172,11 +174,17 @@ pub(super) enum Scheme {
     DigestSha256,
 }
 
-/// The existing ACS.
+/// The existing ACS, or one more of them.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Acs {
-    pub url: Url,
+    pub name: Option<String>,
+    pub path: Option<PostPath>,
+    pub host: Option<HostNames>,
+    pub oui: Option<Ouis>,
+    pub product_class: Option<OneOrMany>,
+    pub serial_number: Option<OneOrMany>,
+    pub url: Option<Url>,
     pub ca: Option<PathBuf>,
     pub certificate: Option<PathBuf>,
     pub key: Option<PathBuf>,
@@ -185,6 +193,8 @@ pub(super) struct Acs {
     #[serde(default)]
     pub keep_target: bool,
     #[serde(default)]
+    pub keep_host: bool,
+    #[serde(default)]
     pub redirects: WebPlaces,
     #[serde(default)]
     pub redirect_credentials: bool,
@@ -192,10 +202,12 @@ pub(super) struct Acs {
     pub forwarded: bool,
     #[serde(default)]
     pub client_cert: bool,
-    #[serde(default)]
-    pub when_down: WhenDown,
+    pub when_down: Option<WhenDown>,
     pub answer_seconds: Option<Seconds>,
     pub connect_seconds: Option<Seconds>,
+    /// Further ones, for some CPEs.
+    #[serde(default)]
+    pub route: Vec<Acs>,
 }
 
 /// Where the ACS's connection requests come, so that the ACS never learns the CPEs' own addresses.
@@ -209,10 +221,9 @@ pub(super) struct ConnectionRequests {
 }
 
 /// What a CPE gets while the ACS gives no answer.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum WhenDown {
-    #[default]
     Refuse,
     Answer,
 }

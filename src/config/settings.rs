@@ -14,13 +14,14 @@ use crate::mtp::websocket::{ListenerConfig, WebSocketConfig};
 use crate::net::{Authority, TlsClient, TlsServer};
 use crate::observe::{LogFormat, RecorderConfig};
 use crate::payload_security::Keyring;
+use crate::policy::AcsRule;
 use crate::proxy::ProxyConfig;
 use crate::southbound::DoorConfig;
 use crate::store::{EmbeddedConfig, SealKeys};
 use crate::transport::mqtt::Version;
 use crate::upstream::Acs;
 
-use super::acs::{acs, answer_when_down};
+use super::acs::{answer_when_down, servers};
 use super::capture;
 use super::certificates::{self, Known};
 use super::door::{connection_requests, door};
@@ -36,7 +37,8 @@ use super::values::Seconds;
 /// Everything that the gateway is built from.
 pub struct Settings {
     pub door: DoorConfig,
-    pub acs: Option<Arc<Acs>>,
+    /// Each with the CPEs that it is for, in the order in which they are asked; none, if the gateway is the ACS.
+    pub acs: Vec<(AcsRule, Arc<Acs>)>,
     pub store: EmbeddedConfig,
     pub agent: AgentConfig,
     pub proxy: ProxyConfig,
@@ -88,11 +90,11 @@ impl Settings {
     }
 
     fn mean(file: File) -> Result<Self, Refusal> {
-        let proxy = check_controllers(&file).and_then(|()| proxy(&file))?;
+        let mut proxy = check_controllers(&file).and_then(|()| proxy(&file))?;
         let calls = connection_requests(file.connection_requests.as_ref(), file.acs.is_some())?;
         let (mut mqtt, mut stomp) = brokers(&file)?;
         let (ownership, (admin, capture)) = (ownership(&file)?, orders(&file)?);
-        let acs = file.acs.map(acs).transpose()?;
+        let acs = servers(file.acs, &mut proxy.acs_names)?;
         let mut websocket: Vec<_> = file.controller.iter().filter_map(websocket).collect::<Result<_, _>>()?;
         let device = &file.device;
         let (roles, mut known) = (roles(&file.role)?, Known::default());
@@ -128,7 +130,7 @@ impl Settings {
             request_timeout_ms: device.request_timeout_seconds.unwrap_or(Seconds::of(60)).ms(),
             discovery: device.discovery.unwrap_or(true),
             notification_attributes: device.notification_attributes.unwrap_or(true),
-            acs: acs.is_some(),
+            acs: !acs.is_empty(),
             payload_security: keyring.is_some(),
             signature_room: keyring.as_ref().map_or(0, |keyring| keyring.signature_room()),
             fresh_ms: device.fresh_seconds.map_or(0, Seconds::ms),
@@ -138,7 +140,7 @@ impl Settings {
             door: door(file.cwmp)?,
             proxy: ProxyConfig { acs_calls: calls.base, answer_alone: calls.answer_alone, ..proxy },
             calls: calls.door,
-            acs: acs.map(Arc::new),
+            acs,
             store: store_of(file.store)?,
             agent,
             mqtt,
@@ -266,6 +268,7 @@ fn proxy(file: &File) -> Result<ProxyConfig, Refusal> {
     };
     Ok(ProxyConfig {
         acs,
+        acs_names: Vec::new(),
         acs_calls: None,
         answer_when_down: answer_when_down(file)?,
         refuse_opaque: file.cwmp.identity.is_some(),

@@ -316,3 +316,66 @@ fn a_redirect_that_could_never_be_followed_is_refused() {
     assert!(Settings::parse(Path::new("x.toml"), &acs("[\"https://acs.example\"]")).is_ok());
     let _ = std::fs::remove_dir_all(folder);
 }
+
+/// The example with these routes behind its ACS.
+fn with_routes(routes: &str) -> String {
+    EXAMPLE.replacen("# [[acs.route]] ", &format!("{routes}\n# [[acs.route]] "), 1)
+}
+
+#[test]
+fn several_acss_are_asked_in_their_order_and_the_default_last() {
+    let routes = "[[acs.route]]\nname = \"business\"\nurl = \"http://b/\"\npath = \"/business\"\nkeep_host = true\n\
+                  [[acs.route]]\nname = \"old\"\nurl = \"http://o/x\"\noui = \"00256d\"\n\
+                  serial_number = [\"1*\", \"2\"]\n";
+    let settings = Settings::parse(Path::new("x.toml"), &with_routes(routes)).unwrap();
+    let named = settings.acs.iter().map(|(rule, acs)| (acs.name.as_str(), acs.keep_host, rule.is_open()));
+    assert_eq!(
+        named.collect::<Vec<_>>(),
+        [("business", true, false), ("old", false, false), ("default", false, true)]
+    );
+    assert_eq!(settings.acs[1].0.ouis, ["00256D"]);
+    assert_eq!(settings.proxy.acs_names.len(), 3);
+    // One alone needs no name.
+    let one = Settings::parse(Path::new("x.toml"), EXAMPLE).unwrap();
+    assert!(one.acs.len() == 1 && one.proxy.acs_names.is_empty());
+    // Without a url of its own [acs] is for nobody.
+    let none = with_routes(routes).replacen("url = \"http://127.0.0.1:8080/\"", "", 1);
+    assert_eq!(Settings::parse(Path::new("x.toml"), &none).unwrap().acs.len(), 2);
+    assert!(refused(&none.replacen("# keep_target = false", "keep_target = true", 1)).contains("of no use"));
+    assert!(refused(&EXAMPLE.replacen("url = \"http://127.0.0.1:8080/\"", "", 1)).contains("acs.url"));
+    assert!(refused(&EXAMPLE.replacen("[acs] ", "[acs]\npath = \"/x\" ", 1)).contains("[[acs.route]]"));
+}
+
+#[test]
+fn a_route_that_means_nothing_or_contradicts_another_is_refused_with_what_would_be_right() {
+    let route = |more: &str| format!("[[acs.route]]\nname = \"b\"\nurl = \"http://b/\"\n{more}\n");
+    let twice = |first: &str, second: &str| format!("{}{}", route(first), route(second));
+    for (routes, says) in [
+        (route(""), "is for all CPEs"),
+        (route("path = \"business\""), "such as /business"),
+        (route("path = \"/b?x\""), "without query"),
+        (route("path = \"/b/*\""), "all below it is meant"),
+        (route("host = \"b.example:80\""), "without a port"),
+        (route("host = []"), "names none"),
+        (route("host = \"b.*.example\""), "*.acs.example"),
+        (route("oui = \"0025\""), "six hexadecimal digits"),
+        (route("product_class = \"*\""), "says nothing"),
+        (route("serial_number = []"), "says nothing"),
+        (route("serial = \"1\""), "`serial_number`"),
+        (route("path = \"/b\"\nwhen_down = \"answer\""), "for all of them"),
+        (route("path = \"/b\"\nusername = \"u\""), "belong together"),
+        (twice("path = \"/b\"", "path = \"/c\""), "is there twice"),
+        (twice("path = \"/b\"", "path = \"/b\"").replacen("\"b\"", "\"a\"", 1), "is never reached: a"),
+        (route("path = \"/b\"").replace("name = \"b\"", "name = \"default\""), "which is [acs] itself"),
+        (route("path = \"/b\"").replace("name = \"b\"", ""), "acs.route 1: name: is needed"),
+        (route("path = \"/b\"").replace("url = \"http://b/\"", ""), "acs.route b.url: is needed"),
+        (route("path = \"/b\"").replace("http://", "https://"), "acs.route b.ca"),
+    ] {
+        let error = refused(&with_routes(&routes));
+        assert!(error.contains(says), "{routes}: {error}");
+    }
+    // What one value cannot be is told with its line.
+    let text = with_routes(&route("path = \"business\""));
+    let line = text.lines().position(|line| line == "path = \"business\"").unwrap() + 1;
+    assert!(refused(&text).contains(&format!("x.toml:{line}:")), "{}", refused(&text));
+}

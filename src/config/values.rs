@@ -8,6 +8,8 @@ use serde::Deserialize;
 use crate::net::{HttpUrl, Networks};
 use crate::policy::Egress;
 
+use super::file::OneOrMany;
+
 /// A duration in seconds, fractions allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(try_from = "f64")]
@@ -77,6 +79,75 @@ impl TryFrom<Vec<String>> for WebPlaces {
         let parsed = Egress::of(texts.iter().map(String::as_str));
         parsed.map_err(|error| format!("'{}' is no place; {such}", error.0))?;
         Ok(Self(texts))
+    }
+}
+
+/// What the path of a POST begins with.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct PostPath(pub String);
+
+impl TryFrom<String> for PostPath {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let plain = text.bytes().all(|byte| byte.is_ascii_graphic()) && !text.contains(['?', '#', '*']);
+        if plain && text.starts_with('/') {
+            Ok(Self(text))
+        } else {
+            Err(format!(
+                "'{text}' is no path; such as /business, without query and wildcard: all below it is meant"
+            ))
+        }
+    }
+}
+
+/// Names in `Host`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "OneOrMany")]
+pub(super) struct HostNames(pub Vec<String>);
+
+impl TryFrom<OneOrMany> for HostNames {
+    type Error = String;
+
+    fn try_from(texts: OneOrMany) -> Result<Self, String> {
+        let is_name = |text: &str| {
+            let name = text.strip_prefix("*.").unwrap_or(text);
+            let letters = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+            let plain = !name.is_empty() && !name.starts_with('.') && name.bytes().all(letters);
+            plain || text.parse::<std::net::Ipv6Addr>().is_ok()
+        };
+        list(texts, "acs.example or *.acs.example, without a port", is_name, str::to_ascii_lowercase)
+            .map(Self)
+    }
+}
+
+/// Manufacturers' OUIs.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "OneOrMany")]
+pub(super) struct Ouis(pub Vec<String>);
+
+impl TryFrom<OneOrMany> for Ouis {
+    type Error = String;
+
+    fn try_from(texts: OneOrMany) -> Result<Self, String> {
+        let is_oui = |text: &str| text.len() == 6 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        list(texts, "00256D, six hexadecimal digits", is_oui, str::to_ascii_uppercase).map(Self)
+    }
+}
+
+/// Texts that are each such as wanted; an empty list would hold for nobody.
+fn list(
+    texts: OneOrMany,
+    such: &str,
+    fits: impl Fn(&str) -> bool,
+    mean: impl Fn(&str) -> String,
+) -> Result<Vec<String>, String> {
+    let texts = texts.into_vec();
+    match texts.iter().find(|text| !fits(text)) {
+        Some(other) => Err(format!("'{other}' is not such as {such}")),
+        None if texts.is_empty() => Err(format!("names none; such as {such}")),
+        None => Ok(texts.iter().map(|text| mean(text)).collect()),
     }
 }
 

@@ -23,7 +23,7 @@ use super::stream::Stream;
 use super::tls::TlsClient;
 use super::url::HttpUrl;
 
-/// A request; `Host` and the framing headers are added.
+/// A request; the framing headers are added, and `Host` where there is none.
 #[derive(Debug, Clone)]
 pub struct HttpRequest {
     pub method: &'static str,
@@ -163,10 +163,10 @@ impl HttpClient {
 
     fn build(&self, request: HttpRequest) -> Result<Request<Full<Bytes>>, HttpError> {
         let invalid = |error: &dyn std::fmt::Display| HttpError::Request(error.to_string());
-        let mut built = Request::builder()
-            .method(request.method)
-            .uri(&request.target)
-            .header(hyper::header::HOST, &self.authority);
+        let mut built = Request::builder().method(request.method).uri(&request.target);
+        if !request.headers.has("host") {
+            built = built.header(hyper::header::HOST, &self.authority);
+        }
         if request.method == "POST" {
             // An empty POST says its length too: servers ask for it, and sniffers of CWMP look at it.
             built = built.header(hyper::header::CONTENT_LENGTH, request.body.len());

@@ -19,6 +19,7 @@ use crate::transport::client::Client;
 pub struct Metrics {
     registry: Registry,
     sessions: Family<Outcome, Counter>,
+    sessions_by_acs: Family<AcsOutcome, Counter>,
     session_seconds: Histogram,
     bodies: Family<Outcome, Counter>,
     connection_requests: Family<Outcome, Counter>,
@@ -38,8 +39,27 @@ pub struct Metrics {
     conflicts: Family<Action, Counter>,
 }
 
+/// How a CWMP session went.
+#[derive(Debug, Clone, Copy)]
+pub struct SessionEnd<'s> {
+    pub endpoint: &'s str,
+    pub client: &'s Client,
+    /// Names the ACS where there are several.
+    pub acs: Option<&'s str>,
+    pub outcome: SessionOutcome,
+    pub relayed: bool,
+    pub rpcs: &'s [String],
+    pub milliseconds: u64,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Outcome {
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AcsOutcome {
+    acs: String,
     outcome: &'static str,
 }
 
@@ -64,6 +84,7 @@ impl Default for Metrics {
         let mut metrics = Self {
             registry: Registry::with_prefix("dragoman"),
             sessions: Family::default(),
+            sessions_by_acs: Family::default(),
             session_seconds,
             bodies: Family::default(),
             connection_requests: Family::default(),
@@ -103,6 +124,12 @@ impl Metrics {
             "Connection requests of the ACS that came to the gateway",
             self.acs_calls.clone(),
         );
+        let by_acs = self.sessions_by_acs.clone();
+        registry.register(
+            "cwmp_sessions_by_acs",
+            "CWMP sessions of each ACS, where there are several",
+            by_acs,
+        );
         let redirects = self.acs_redirects.clone();
         registry.register("acs_redirects", "Redirects of the ACS, by what came of them", redirects);
         let reports = self.bulk_data_reports.clone();
@@ -137,25 +164,29 @@ impl Metrics {
         registry.register("store_commits", "Commits to the store", self.commits.clone());
     }
 
+    /// An Inform is for none of the ACSs.
+    pub fn cwmp_for_no_acs(&self, client: &Client, endpoint: &str, target: &str, host: Option<&str>) {
+        self.refused_posts.get_or_create(&Outcome { outcome: "for no ACS" }).inc();
+        let path = target.split('?').next().map(|path| path.get(..MAX_PATH).unwrap_or(path));
+        warn!(endpoint, %client, path, host, "no ACS is for this device: no [[acs.route]] holds, and [acs] has no url");
+    }
+
     /// A CWMP session is over: the operator's one line about it.
-    pub fn cwmp_session_ended(
-        &self,
-        endpoint: &str,
-        client: &Client,
-        outcome: SessionOutcome,
-        relayed: bool,
-        rpcs: &[String],
-        milliseconds: u64,
-    ) {
+    pub fn cwmp_session_ended(&self, end: &SessionEnd<'_>) {
+        let SessionEnd { endpoint, client, acs, outcome, relayed, rpcs, milliseconds } = *end;
         self.sessions.get_or_create(&Outcome { outcome: outcome.label() }).inc();
         // Precision is no concern for durations of a session.
         self.session_seconds.observe(milliseconds as f64 / 1_000.0);
+        if let Some(acs) = acs {
+            let of_acs = AcsOutcome { acs: acs.to_owned(), outcome: outcome.label() };
+            self.sessions_by_acs.get_or_create(&of_acs).inc();
+        }
         let rpcs = rpcs.join(" ");
-        let acs = if relayed { "relayed" } else { "answered by the gateway" };
+        let by = if relayed { "relayed" } else { "answered by the gateway" };
         if outcome == SessionOutcome::Complete {
-            info!(endpoint, %client, ms = milliseconds, rpcs, "session {acs}");
+            info!(endpoint, %client, acs, ms = milliseconds, rpcs, "session {by}");
         } else {
-            warn!(endpoint, %client, ms = milliseconds, rpcs, "session {acs} ended: {outcome}");
+            warn!(endpoint, %client, acs, ms = milliseconds, rpcs, "session {by} ended: {outcome}");
         }
     }
 
@@ -177,11 +208,11 @@ impl Metrics {
     }
 
     /// A connection request of the ACS's has been answered.
-    pub fn acs_call(&self, endpoint: &str, outcome: &'static str) {
+    pub fn acs_call(&self, endpoint: &str, acs: Option<&str>, outcome: &'static str) {
         self.acs_calls.get_or_create(&Outcome { outcome }).inc();
         match outcome {
-            "challenged" => debug!(endpoint, outcome, "the ACS calls for a CPE"),
-            _ => info!(endpoint, outcome, "the ACS calls for a CPE"),
+            "challenged" => debug!(endpoint, acs, outcome, "the ACS calls for a CPE"),
+            _ => info!(endpoint, acs, outcome, "the ACS calls for a CPE"),
         }
     }
 
@@ -297,6 +328,9 @@ impl Metrics {
     }
 }
 
+/// Bytes of a path that a log line bears.
+const MAX_PATH: usize = 200;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -304,11 +338,20 @@ mod tests {
     #[test]
     fn what_happened_is_found_in_the_text() {
         let metrics = Metrics::default();
-        let (outcome, rpcs) = (SessionOutcome::Complete, ["Inform".to_owned()]);
-        metrics.cwmp_session_ended("os::1-2", &Client::default(), outcome, true, &rpcs, 40);
+        metrics.cwmp_session_ended(&SessionEnd {
+            endpoint: "os::1-2",
+            client: &Client::default(),
+            acs: Some("north"),
+            outcome: SessionOutcome::Complete,
+            relayed: true,
+            rpcs: &["Inform".to_owned()],
+            milliseconds: 40,
+        });
         metrics.mtp_up("mqtt");
         let text = metrics.render();
         assert!(text.contains("dragoman_cwmp_sessions_total{outcome=\"complete\"} 1"), "{text}");
+        let by_acs = "dragoman_cwmp_sessions_by_acs_total{acs=\"north\",outcome=\"complete\"} 1";
+        assert!(text.contains(by_acs), "{text}");
         assert!(text.contains("dragoman_mtp_connections{protocol=\"mqtt\"} 1"), "{text}");
     }
 }

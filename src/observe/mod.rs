@@ -8,5 +8,5 @@ mod recorder;
 mod recording;
 
 pub use log::{LogFormat, start_log};
-pub use metrics::Metrics;
+pub use metrics::{Metrics, SessionEnd};
 pub use recorder::{CaptureError, CaptureOrder, CaptureState, Recorder, RecorderConfig, Tap, Wanted};

@@ -2,12 +2,14 @@
 //!
 //! Layer 2. Pure: what is asked is judged, nothing is done.
 
+mod acs_rule;
 mod attributes;
 mod bypass;
 mod conflicts;
 mod egress;
 mod ownership;
 
+pub use acs_rule::{AcsRule, Caller, Glob};
 pub use attributes::{Attributes, Owed, Urgency};
 pub use bypass::{Bypass, BypassMode, ORDER, PASSED};
 pub use conflicts::{Action, Conflict, Ledger};

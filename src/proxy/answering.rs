@@ -51,7 +51,7 @@ impl Device {
         let Some(held) = relayed.inform.as_ref().filter(|_| wanted && free) else { return false };
         // Nobody but the gateway calls the CPE, whether or not it is known that the CPE has taken the call.
         let called = *call != Call::None;
-        if owed(&held.inform, &|name, value| self.shown(name, value), called, self.acknowledged.as_ref())
+        if owed(&held.inform, &|name, value| self.shown(name, value), called, self.acknowledged_here())
             .is_some()
         {
             return false;
@@ -75,7 +75,7 @@ impl Device {
         }
         let called = *call == Call::Taken;
         if let Some(owed) =
-            owed(&held.inform, &|name, value| self.shown(name, value), called, self.acknowledged.as_ref())
+            owed(&held.inform, &|name, value| self.shown(name, value), called, self.acknowledged_here())
         {
             out.push(Output::Log(format!("not answered for the ACS: {owed}")));
             return false;

@@ -47,10 +47,7 @@ impl Device {
     }
 
     fn relay_from_cpe(&mut self, env: &Env, mut post: Post, out: &mut Vec<Output>) {
-        let (mut watched, mut again) = (None, false);
-        if let Some(Session { phase: Phase::Relayed(relayed), .. }) = &mut self.session {
-            (watched, again) = (relayed.acs_request.take(), relayed.leg.wants_again());
-        }
+        let (watched, again) = self.session.as_mut().map(Session::take_asked).unwrap_or_default();
         let mut addresses = Addresses::default();
         let reads_attributes = matches!(watched, Some(Request::GetParameterAttributes(_)));
         let mut own = Own::Nothing;
@@ -93,7 +90,7 @@ impl Device {
         if said == CpeSaid::Inform && self.answer_alone(env, out) {
             return;
         }
-        let Some(Session { id, phase: Phase::Relayed(relayed), .. }) = &mut self.session else { return };
+        let Some(Session { id, acs, phase: Phase::Relayed(relayed), .. }) = &mut self.session else { return };
         relayed.leg.from_cpe(said);
         relayed.lingers = None;
         relayed.acs_request = watched;
@@ -116,7 +113,7 @@ impl Device {
         }
         let Post { target, headers, body, original_body, .. } = post;
         let body = original_body.unwrap_or(body);
-        out.push(Output::ToAcs { session: *id, target, headers, body });
+        out.push(Output::ToAcs { session: *id, acs: *acs, target, headers, body });
     }
 
     /// An Inform whose sender the door has not seen: its first DeviceId is this device's, and not its last.
@@ -213,6 +210,7 @@ impl Device {
         }
         let passed = Reply { status: reply.status, headers, body: reply.body, close: false };
         if let (Some(HeldInform { inform, told, .. }), Some(text)) = (inform, text) {
+            self.learn_acs(out);
             self.remember_acknowledged(&inform, &text, out);
             self.acs_was_told(env, &inform, &told, out);
             let after = self.inform_accepted(env, &inform, out);

@@ -106,7 +106,7 @@ impl Device {
     /// Judges a connection request of the ACS's and calls the CPE for it.
     pub(super) fn acs_call(&mut self, env: &Env, call: &AcsCall, out: &mut Vec<Output>) {
         let answer = self.judge_call(env, call);
-        out.push(Output::AcsCallAnswer { call: call.id, answer });
+        out.push(Output::AcsCallAnswer { call: call.id, acs: self.acs_name(), answer });
         if answer != CallAnswer::Accepted {
             return;
         }

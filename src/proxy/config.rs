@@ -1,10 +1,14 @@
 //! What the operator decides about one device's proxy.
 
+use std::sync::Arc;
+
 /// Settings of the proxy core; times in milliseconds.
 #[derive(Debug, Clone)]
 pub struct ProxyConfig {
     /// Whether an ACS is configured; without one the gateway answers the CPE itself.
     pub acs: bool,
+    /// What the operator calls the ACSs, by their [`AcsId`](super::AcsId), where there are several; else empty.
+    pub acs_names: Vec<Arc<str>>,
     /// The URL below which the ACS's connection requests come to the gateway, its last `/` included; `None`: they
     /// go to the CPEs directly.
     pub acs_calls: Option<String>,
@@ -32,6 +36,7 @@ impl Default for ProxyConfig {
     fn default() -> Self {
         Self {
             acs: true,
+            acs_names: Vec::new(),
             acs_calls: None,
             answer_alone: true,
             answer_when_down: false,

@@ -12,6 +12,7 @@ use crate::durable::{Change, Entry, Kind, Token};
 use crate::identity::{DeviceId, EndpointId};
 use crate::relay::Acknowledged;
 
+use super::acs_of;
 use super::bypass::Bypassing;
 use super::calls::Calls;
 use super::config::ProxyConfig;
@@ -34,6 +35,8 @@ pub struct Device {
     url: Option<String>,
     /// What the ACS has acknowledged last, where that may be needed in an outage.
     pub(super) acknowledged: Option<Acknowledged>,
+    /// What the ACS whose the device is is called, where there are several.
+    pub(super) acs: Option<Arc<str>>,
     /// Whether this device has never been heard of before this activation.
     pub(super) first_contact: bool,
     /// The gateway stops: nothing new is begun.
@@ -53,7 +56,7 @@ impl Device {
         let url = entries
             .iter()
             .find(|entry| entry.kind == Kind::Reach && entry.key.is_empty())
-            .and_then(|entry| decode_url(&entry.value));
+            .and_then(|entry| decode_text(&entry.value));
         let acknowledged = entries.iter().find(|entry| entry.kind == Kind::Acknowledged);
         let acknowledged = acknowledged.and_then(|entry| Acknowledged::decode(&entry.value));
         let (agent, shadow) = Agent::restore(device, agent, entries)?;
@@ -68,6 +71,7 @@ impl Device {
             bypass: Bypassing::restore(entries),
             url,
             acknowledged,
+            acs: acs_of::restore(entries),
             first_contact: entries.is_empty(),
             stopping: false,
             next_token: 0,
@@ -152,12 +156,12 @@ impl Device {
         match reply {
             Ok(reply) => self.relay_from_acs(env, reply, out),
             Err(AcsFailure::NoAnswer(reason)) => {
-                out.push(Output::Log(format!("the ACS did not answer: {reason}")));
+                out.push(Output::Log(format!("{} did not answer: {reason}", self.the_acs())));
                 self.acs_failed(env, out);
             }
             Err(AcsFailure::Redirect(why)) => {
                 // No outage: the ACS is there and wants the session.
-                out.push(Output::Log(format!("a redirect of the ACS is not followed: {why}")));
+                out.push(Output::Log(format!("a redirect of {} is not followed: {why}", self.the_acs())));
                 self.reply(refuse(503), out);
                 self.end_session(env, Outcome::AcsRedirect, out);
             }
@@ -330,7 +334,7 @@ impl Device {
             return;
         };
         self.url = Some(url.to_owned());
-        self.persist_own(vec![Change::put(Kind::Reach, "", encode_url(url))], out);
+        self.persist_own(vec![Change::put(Kind::Reach, "", encode_text(url))], out);
     }
 
     /// Makes durable what is the proxy's own.
@@ -352,9 +356,10 @@ impl Device {
         let Some(session) = self.session.take() else { return };
         out.push(Output::EndSession(session.id));
         let relayed = session.is_relayed();
+        let acs = self.config.acs_names.get(usize::from(session.acs.0)).cloned();
         let milliseconds = env.now.saturating_sub(session.opened_at);
         let (client, rpcs, bodies) = (session.client, session.rpcs, session.bodies);
-        out.push(Output::SessionEnded { client, outcome, relayed, rpcs, bodies, milliseconds });
+        out.push(Output::SessionEnded { client, acs, outcome, relayed, rpcs, bodies, milliseconds });
         if let Phase::Ours(Ours { outstanding: Some(rpc), .. }) = session.phase {
             self.tell(env, agent::Input::Lost { rpc }, out);
         }
@@ -402,13 +407,13 @@ pub(super) fn name_of(message: &Message<'_>) -> String {
     }
 }
 
-fn encode_url(url: &str) -> Vec<u8> {
-    [&[REACH_FORMAT], url.as_bytes()].concat()
+pub(super) fn encode_text(text: &str) -> Vec<u8> {
+    [&[REACH_FORMAT], text.as_bytes()].concat()
 }
 
-fn decode_url(value: &Bytes) -> Option<String> {
-    let (&REACH_FORMAT, url) = value.split_first()? else { return None };
-    String::from_utf8(url.to_vec()).ok()
+pub(super) fn decode_text(value: &Bytes) -> Option<String> {
+    let (&REACH_FORMAT, text) = value.split_first()? else { return None };
+    String::from_utf8(text.to_vec()).ok()
 }
 
 /// Tokens from here on are ours, those below are the agent's.

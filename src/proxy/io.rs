@@ -25,6 +25,10 @@ use super::outcome::Outcome;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SessionId(pub u64);
 
+/// One of the ACSs, by its place among them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct AcsId(pub u16);
+
 /// One POST of the CPE, which awaits its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ExchangeId(pub u64);
@@ -33,6 +37,8 @@ pub struct ExchangeId(pub u64);
 #[derive(Debug, Clone)]
 pub struct Post {
     pub session: SessionId,
+    /// The ACS that the session is for.
+    pub acs: AcsId,
     pub exchange: ExchangeId,
     pub client: Arc<Client>,
     /// Whether the door has authenticated the CPE itself.
@@ -180,6 +186,7 @@ pub enum Output {
     },
     ToAcs {
         session: SessionId,
+        acs: AcsId,
         target: String,
         headers: Headers,
         body: Bytes,
@@ -217,6 +224,8 @@ pub enum Output {
     /// The answer to a connection request of the ACS's.
     AcsCallAnswer {
         call: u64,
+        /// Whose the device is, where there are several.
+        acs: Option<Arc<str>>,
         answer: CallAnswer,
     },
     Wake {
@@ -238,6 +247,8 @@ pub enum Output {
     /// One line for the operator when a session ends.
     SessionEnded {
         client: Arc<Client>,
+        /// Whose it was, where there are several.
+        acs: Option<Arc<str>>,
         outcome: Outcome,
         relayed: bool,
         rpcs: Vec<String>,

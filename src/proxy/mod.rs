@@ -3,6 +3,7 @@
 //!
 //! Layer 3: no I/O, clock, randomness or async.
 
+mod acs_of;
 mod answering;
 mod arbiter;
 mod bypass;
@@ -19,7 +20,7 @@ mod wake;
 pub use calls::{AcsCall, CallAnswer};
 pub use config::ProxyConfig;
 pub use device::Device;
-pub use io::{AcsFailure, AcsReply, Bodies, ExchangeId, Input, Output, Post, Reply, SessionId};
+pub use io::{AcsFailure, AcsId, AcsReply, Bodies, ExchangeId, Input, Output, Post, Reply, SessionId};
 pub use outcome::Outcome;
 
 #[cfg(test)]

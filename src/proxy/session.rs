@@ -12,7 +12,7 @@ use crate::relay::Leg;
 use crate::transport::client::Client;
 use crate::transport::http::Headers;
 
-use super::io::{Bodies, ExchangeId, Post, Reply, SessionId};
+use super::io::{AcsId, Bodies, ExchangeId, Post, Reply, SessionId};
 use super::outcome::Outcome;
 use super::wake::Call;
 
@@ -20,6 +20,8 @@ use super::wake::Call;
 #[derive(Debug)]
 pub(super) struct Session {
     pub id: SessionId,
+    /// The ACS that it is for.
+    pub acs: AcsId,
     /// Who opened it.
     pub client: Arc<Client>,
     pub opened_at: u64,
@@ -152,6 +154,7 @@ impl Session {
         };
         Self {
             id: post.session,
+            acs: post.acs,
             client: Arc::clone(&post.client),
             opened_at: now,
             last_at: now,
@@ -177,6 +180,14 @@ impl Session {
     pub fn next_soap_id(&mut self) -> String {
         self.next_id += 1;
         format!("dragoman-{}", self.next_id)
+    }
+
+    /// The ACS's RPC that the CPE answers, if that is watched, and whether what it says now it has said before.
+    pub fn take_asked(&mut self) -> (Option<Request<'static>>, bool) {
+        match &mut self.phase {
+            Phase::Relayed(relayed) => (relayed.acs_request.take(), relayed.leg.wants_again()),
+            Phase::Ours(_) => (None, false),
+        }
     }
 
     /// Why it is still open, if nothing needs to come any more.

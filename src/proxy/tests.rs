@@ -237,7 +237,17 @@ impl World {
         let (client, headers) = (Arc::default(), Default::default());
         let authenticated = false;
         let original_body = None;
-        let post = Post { session, exchange, client, authenticated, target, headers, body, original_body };
+        let post = Post {
+            session,
+            acs: AcsId(0),
+            exchange,
+            client,
+            authenticated,
+            target,
+            headers,
+            body,
+            original_body,
+        };
         self.tell(Input::Post(post));
     }
 

@@ -30,17 +30,20 @@ impl<S: Store> CallHandler for AcsCalls<S> {
         let config = &self.0.shared.config;
         if self.0.shared.beside().is_some_and(|beside| beside.holds(&agent)) {
             // Its session is the other process's, and ends soon.
-            config.metrics.acs_call(agent.as_str(), CallAnswer::InSession.label());
+            config.metrics.acs_call(agent.as_str(), None, CallAnswer::InSession.label());
             return Some(CallAnswer::InSession);
         }
         let (reply, answer) = oneshot::channel();
         let call = AcsCall { id: config.routes.number(), claim, trusted };
-        let answer = match self.0.deliver(&agent, None, Letter::AcsCall { call, reply }) {
-            // A device that nobody knows drops its letters.
-            Ok(()) => answer.await.ok(),
-            Err(_) => Some(CallAnswer::TooMany),
-        };
-        config.metrics.acs_call(agent.as_str(), answer.map_or("unknown", CallAnswer::label));
+        if self.0.deliver(&agent, None, Letter::AcsCall { call, reply }).is_err() {
+            config.metrics.acs_call(agent.as_str(), None, CallAnswer::TooMany.label());
+            return Some(CallAnswer::TooMany);
+        }
+        // Of an answer the device's own task tells; a device that nobody knows drops its letters.
+        let answer = answer.await.ok();
+        if answer.is_none() {
+            config.metrics.acs_call(agent.as_str(), None, "unknown");
+        }
         answer
     }
 }

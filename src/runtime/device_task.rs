@@ -13,8 +13,9 @@ use crate::connection_request;
 use crate::datamodel::FirmwareId;
 use crate::durable::{Change, Token};
 use crate::identity::{DeviceId, EndpointId};
+use crate::observe::SessionEnd;
 use crate::payload_security::TlsSessions;
-use crate::proxy::{CallAnswer, Device, ExchangeId, Input, Output, Reply, SessionId};
+use crate::proxy::{AcsId, CallAnswer, Device, ExchangeId, Input, Output, Reply, SessionId};
 use crate::store::{Store, StoreError};
 use crate::upstream::{AcsRequest, Watch};
 use crate::usp::Shown;
@@ -235,8 +236,8 @@ impl<'s, S: Store> DeviceTask<'s, S> {
                     let _ = waiting.send(reply);
                 }
             }
-            Output::ToAcs { session, target, headers, body } => {
-                self.forward(session, AcsRequest { target, headers, body });
+            Output::ToAcs { session, acs, target, headers, body } => {
+                self.forward(session, acs, AcsRequest { target, headers, body });
             }
             Output::InformAgain(session) => config.routes.expect_inform(session, true),
             Output::EndSession(session) => {
@@ -264,7 +265,10 @@ impl<'s, S: Store> DeviceTask<'s, S> {
                 tokio::spawn(async move { firmwares.learn(id, firmware).await });
             }
             // Who hung up does not want to know.
-            Output::AcsCallAnswer { call, answer } => _ = self.calls.remove(&call).map(|it| it.send(answer)),
+            Output::AcsCallAnswer { call, acs, answer } => {
+                config.metrics.acs_call(self.endpoint.as_str(), acs.as_deref(), answer.label());
+                _ = self.calls.remove(&call).map(|it| it.send(answer));
+            }
             Output::Wake { url, credentials } => self.wake_cpe(url, credentials),
             Output::Reconnect(key) => config.mtps.reconnect(self.endpoint, key),
             Output::Meet(ways) => {
@@ -275,16 +279,12 @@ impl<'s, S: Store> DeviceTask<'s, S> {
             Output::AgentRestarted => config.mtps.restart(self.endpoint),
             Output::Upload(upload) => self.upload(upload),
             Output::Stage { id, request } => self.ask_stage(id, request),
-            Output::SessionEnded { client, outcome, relayed, rpcs, bodies, milliseconds } => {
+            Output::SessionEnded { client, acs, outcome, relayed, rpcs, bodies, milliseconds } => {
                 config.metrics.cwmp_bodies(bodies.decoded, bodies.opaque);
-                config.metrics.cwmp_session_ended(
-                    self.endpoint.as_str(),
-                    &client,
-                    outcome,
-                    relayed,
-                    &rpcs,
-                    milliseconds,
-                );
+                let (endpoint, client, acs) = (self.endpoint.as_str(), &*client, acs.as_deref());
+                let rpcs = &rpcs;
+                let end = SessionEnd { endpoint, client, acs, outcome, relayed, rpcs, milliseconds };
+                config.metrics.cwmp_session_ended(&end);
             }
             Output::Conflict { action, line } => {
                 config.metrics.ownership_conflict(self.endpoint.as_str(), action.label(), line.as_deref());
@@ -301,8 +301,8 @@ impl<'s, S: Store> DeviceTask<'s, S> {
         }
     }
 
-    fn forward(&mut self, session: SessionId, request: AcsRequest) {
-        let Some(acs) = &self.shared.config.acs else { return };
+    fn forward(&mut self, session: SessionId, acs: AcsId, request: AcsRequest) {
+        let Some(acs) = self.shared.config.acs.get(acs) else { return };
         let watch = || Watch::new(self.shared.config.recorder.clone(), self.endpoint.clone());
         match &mut self.leg {
             Some(leg) if leg.session == session => leg.send(request),

@@ -9,7 +9,8 @@ use tokio::sync::oneshot;
 use crate::cwmp::soap::sniff_device_id;
 use crate::identity::{DeviceId, EndpointId};
 use crate::observe::Recorder;
-use crate::proxy::{ExchangeId, Input, Post, Reply};
+use crate::policy::Caller;
+use crate::proxy::{AcsId, ExchangeId, Input, Post, Reply};
 use crate::southbound::{ConnectionId, CpeHandler, CpeReply, CpeRequest};
 use crate::store::Store;
 use crate::transport::http::Headers;
@@ -32,15 +33,35 @@ impl<S: Store> Doorman<S> {
 
     /// An Inform opens a session, whatever cookie came with it (quirk C04), unless it repeats the one that
     /// opened the session: the answer to an ACS's challenge, or to its "retry request".
-    fn open(&self, request: &CpeRequest, device: &DeviceId) -> (String, Route) {
+    ///
+    /// `None`: it is for no ACS that there is.
+    fn open(&self, request: &CpeRequest, device: &DeviceId) -> Option<(String, Route)> {
         let endpoint = device.endpoint_id();
         match self.routes.find(request.cookie.as_deref(), request.connection) {
             Some((cookie, route)) if route.endpoint == endpoint && route.again => {
                 self.routes.expect_inform(route.session, false);
-                (cookie, route)
+                Some((cookie, route))
             }
-            _ => self.routes.open(endpoint, request.connection),
+            _ => Some(self.routes.open(endpoint, self.acs_of(request, device)?, request.connection)),
         }
+    }
+
+    fn acs_of(&self, request: &CpeRequest, device: &DeviceId) -> Option<AcsId> {
+        let config = &self.fleet.shared.config;
+        if config.acs.is_empty() {
+            return Some(AcsId::default());
+        }
+        let host = request.client.called().map(|called| called.host);
+        let chosen = config.acs.choose(&Caller { target: &request.target, host, device });
+        if chosen.is_none() {
+            config.metrics.cwmp_for_no_acs(
+                &request.client,
+                device.endpoint_id().as_str(),
+                &request.target,
+                host,
+            );
+        }
+        chosen
     }
 }
 
@@ -124,7 +145,10 @@ impl<S: Store> Doorman<S> {
             return Ok(refusal(503, "the gateway stops; try again later"));
         }
         let found = match &device {
-            Some(device) => Some(self.open(&request, device)),
+            Some(device) => match self.open(&request, device) {
+                Some(opened) => Some(opened),
+                None => return Ok(refusal(404, "there is no ACS for this device here")),
+            },
             None => self.routes.find(request.cookie.as_deref(), request.connection),
         };
         let Some((cookie, route)) = found else {
@@ -134,11 +158,15 @@ impl<S: Store> Doorman<S> {
         };
         let exchange = ExchangeId(self.routes.number());
         let mut headers = request.headers;
-        if let Some(acs) = &self.fleet.shared.config.acs {
+        if let Some(acs) = self.fleet.shared.config.acs.get(route.acs) {
             headers.extend(acs.about(&request.client));
+            if let Some(called) = request.client.called().filter(|_| acs.keep_host) {
+                headers.push("Host", called.authority.to_owned());
+            }
         }
         let post = Post {
             session: route.session,
+            acs: route.acs,
             exchange,
             client: request.client,
             authenticated: request.authenticated,

@@ -15,8 +15,8 @@ use crate::observe::{Metrics, Recorder};
 use crate::payload_security::Keyring;
 use crate::proxy::ProxyConfig;
 use crate::store::Store;
-use crate::upstream::Acs;
 
+use super::acs_servers::AcsServers;
 use super::alarms::Alarms;
 use super::beside::Beside;
 use super::bypasses::Bypasses;
@@ -32,7 +32,7 @@ use super::routes::Routes;
 pub struct FleetConfig<S> {
     pub agent: Arc<AgentConfig>,
     pub proxy: Arc<ProxyConfig>,
-    pub acs: Option<Arc<Acs>>,
+    pub acs: AcsServers,
     pub store: Arc<S>,
     /// Which devices the operator leaves to the ACS.
     pub bypasses: Bypasses<S>,

@@ -4,6 +4,7 @@
 //! it, and dropped when it is idle.
 
 mod acs_calls;
+mod acs_servers;
 mod alarms;
 mod beside;
 mod bypasses;
@@ -22,6 +23,7 @@ mod routes;
 mod rows;
 
 pub use acs_calls::AcsCalls;
+pub use acs_servers::AcsServers;
 pub use alarms::Alarms;
 pub use bypasses::{BypassState, Bypasses, OrderError};
 pub use clock::Clock;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use dashmap::DashMap;
 
 use crate::identity::EndpointId;
-use crate::proxy::SessionId;
+use crate::proxy::{AcsId, SessionId};
 use crate::southbound::ConnectionId;
 
 use super::clock::session_name;
@@ -27,6 +27,8 @@ pub struct Routes {
 pub(super) struct Route {
     pub session: SessionId,
     pub endpoint: EndpointId,
+    /// The ACS that it was opened for; it stays.
+    pub acs: AcsId,
     pub connection: ConnectionId,
     /// The session has gone on over another connection before: the end of one says little.
     pub roams: bool,
@@ -41,9 +43,9 @@ impl Routes {
     }
 
     /// Opens a session and gives its cookie.
-    pub(super) fn open(&self, endpoint: EndpointId, connection: ConnectionId) -> (String, Route) {
-        let route =
-            Route { session: SessionId(self.number()), endpoint, connection, roams: false, again: false };
+    pub(super) fn open(&self, endpoint: EndpointId, acs: AcsId, connection: ConnectionId) -> (String, Route) {
+        let session = SessionId(self.number());
+        let route = Route { session, endpoint, acs, connection, roams: false, again: false };
         let cookie = session_name();
         self.sessions.insert(route.session, cookie.clone());
         self.cookies.insert(cookie.clone(), route.clone());
@@ -149,7 +151,7 @@ mod tests {
     #[test]
     fn a_session_is_found_by_cookie_on_any_connection_and_by_connection_without() {
         let routes = Routes::default();
-        let (cookie, route) = routes.open(endpoint(), ConnectionId(1));
+        let (cookie, route) = routes.open(endpoint(), AcsId(0), ConnectionId(1));
         assert_eq!(routes.find(None, ConnectionId(1)).unwrap().1, route);
         assert_eq!(routes.find(Some("forged"), ConnectionId(2)), None);
         let moved = routes.find(Some(&cookie), ConnectionId(2)).unwrap().1;
@@ -161,7 +163,7 @@ mod tests {
     #[test]
     fn a_session_takes_another_inform_only_while_the_acs_has_asked_for_it() {
         let routes = Routes::default();
-        let (cookie, route) = routes.open(endpoint(), ConnectionId(1));
+        let (cookie, route) = routes.open(endpoint(), AcsId(0), ConnectionId(1));
         let again = || routes.find(Some(&cookie), ConnectionId(1)).unwrap().1.again;
         assert!(!again());
         routes.expect_inform(route.session, true);
@@ -173,7 +175,7 @@ mod tests {
     #[test]
     fn a_closed_session_leaves_nothing_behind() {
         let routes = Routes::default();
-        let (cookie, route) = routes.open(endpoint(), ConnectionId(1));
+        let (cookie, route) = routes.open(endpoint(), AcsId(0), ConnectionId(1));
         routes.close(route.session);
         assert_eq!(routes.find(Some(&cookie), ConnectionId(1)), None);
         assert!(routes.is_empty() && routes.connections.is_empty() && routes.cookies.is_empty());

@@ -22,7 +22,7 @@ use crate::usp::Shown;
 use crate::usp::message::{self, Message, Request};
 use crate::usp::record::Record;
 
-use super::{Alarms, Clock, Firmwares, Fittings, Fleet, FleetConfig, Mtp, Mtps, Routes};
+use super::{AcsServers, Alarms, Clock, Firmwares, Fittings, Fleet, FleetConfig, Mtp, Mtps, Routes};
 
 struct Rig {
     folder: std::path::PathBuf,
@@ -68,7 +68,7 @@ async fn rig(name: &str) -> Rig {
     let fleet = Fleet::new(FleetConfig {
         agent: Arc::new(agent),
         proxy: Arc::new(ProxyConfig::default()),
-        acs: None,
+        acs: AcsServers::default(),
         keyring: None,
         collector: crate::collector::Collector::new(std::sync::Arc::default(), None),
         recorder: crate::observe::Recorder::default(),

@@ -55,16 +55,20 @@ impl Front {
         }
     }
 
-    /// The client as the request's headers tell of it, on a connection of `client`; the reason if they
-    /// cannot be understood.
+    /// The client as the request's headers tell of it, on a connection of `client`, where its target names `authority`
+    /// perhaps, which goes before `Host` (RFC 9112 3.2.2); the reason if they cannot be understood.
     pub(super) fn of_request(
         &self,
         peer: IpAddr,
         client: &Client,
+        authority: Option<&str>,
         headers: &HeaderMap,
     ) -> Result<Client, &'static str> {
         let mut client = client.clone();
-        client.host = text(headers, "host")?;
+        client.host = match authority {
+            Some(authority) => Some(authority.to_owned()),
+            None => text(headers, "host")?,
+        };
         if !self.trusted.contain(peer) {
             return Ok(client);
         }
@@ -139,7 +143,7 @@ mod tests {
         }
         let peer: IpAddr = peer.parse().unwrap();
         let connection = Client { address: Some(peer), port: Some(1), ..Client::default() };
-        front.of_request(peer, &connection, &headers)
+        front.of_request(peer, &connection, None, &headers)
     }
 
     fn address(client: &Client) -> Option<String> {

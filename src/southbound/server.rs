@@ -228,7 +228,8 @@ impl<H: CpeHandler> Shared<H> {
             let allow = Some(("Allow", "POST".to_owned()));
             return Err(Refusal { header: allow, ..Refusal::new(405, "only POST is taken here") });
         }
-        let client = self.front.of_request(caller.peer.ip(), &caller.client, &head.headers);
+        let named = head.uri.authority().map(|authority| authority.as_str());
+        let client = self.front.of_request(caller.peer.ip(), &caller.client, named, &head.headers);
         let client = client.map_err(|reason| Refusal::new(400, reason))?;
         if self.require_certificate && client.certificate.is_none() {
             return Err(Refusal::new(403, "a client certificate is required"));

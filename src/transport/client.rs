@@ -19,6 +19,41 @@ pub struct Client {
     pub host: Option<String>,
 }
 
+/// What a client calls the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Called<'c> {
+    /// As it was said, port and all.
+    pub authority: &'c str,
+    /// The name or the address alone, without brackets.
+    pub host: &'c str,
+}
+
+impl Client {
+    /// What it calls the server. `None` if it says nothing, or several things, or what can be no host: an old CPE is not
+    /// refused for it, but it is not believed either.
+    pub fn called(&self) -> Option<Called<'_>> {
+        let authority = self.host.as_deref().filter(|said| said.len() <= MAX_HOST)?;
+        let (host, port) = match authority.strip_prefix('[') {
+            Some(rest) => {
+                let (host, port) = rest.split_once(']')?;
+                host.parse::<core::net::Ipv6Addr>().ok()?;
+                (host, port)
+            }
+            None => {
+                let end = authority.find(':').unwrap_or(authority.len());
+                let (host, port) = authority.split_at(end);
+                let known = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+                let fits = !host.is_empty() && host.bytes().all(known);
+                (fits.then_some(host)?, port)
+            }
+        };
+        let is_port =
+            |port: &str| port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok();
+        let fits = port.is_empty() || port.strip_prefix(':').is_some_and(is_port);
+        fits.then_some(Called { authority, host })
+    }
+}
+
 /// A verified client certificate.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Certificate {
@@ -61,10 +96,56 @@ impl fmt::Display for Client {
 
 /// Characters of a certificate's name: X.520 has 64 for a common name.
 const MAX_NAME: usize = 64;
+/// Bytes of a host with its port.
+const MAX_HOST: usize = 260;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_cpe_calls_the_server_is_a_host_or_nothing() {
+        let host = |said: &str| {
+            let client = Client { host: Some(said.to_owned()), ..Client::default() };
+            client.called().map(|called| {
+                assert_eq!(called.authority, said);
+                called.host.to_owned()
+            })
+        };
+        for (said, name) in [
+            ("acs.example", "acs.example"),
+            ("ACS_1.example:7547", "ACS_1.example"),
+            ("192.0.2.1", "192.0.2.1"),
+            ("[2001:db8::1]:80", "2001:db8::1"),
+            ("[::1]", "::1"),
+        ] {
+            assert_eq!(host(said).as_deref(), Some(name));
+        }
+        let long = format!("{}.example", "x".repeat(MAX_HOST));
+        for bad in [
+            "",
+            " ",
+            "a b",
+            "user@acs.example",
+            "acs.example/x",
+            "acs.example:",
+            "acs.example:x",
+            "acs.example:+80",
+            "acs.example:99999",
+            "acs.example:80:80",
+            "::1",
+            "[::1",
+            "[acs]",
+            "a.example, b.example",
+            "a\\b",
+            "%61cs.example",
+            "<script>",
+            &long,
+        ] {
+            assert_eq!(host(bad), None, "{bad}");
+        }
+        assert_eq!(Client::default().called(), None);
+    }
 
     #[test]
     fn a_client_is_told_in_one_line_whatever_its_certificate_says() {

@@ -11,12 +11,16 @@ use super::redirects::{Redirects, Unfollowed};
 
 /// Where the ACS is and how it is spoken to.
 pub struct Acs {
+    /// How the operator calls it.
+    pub name: String,
     pub url: HttpUrl,
     /// The URL's host.
     pub host: Host,
     pub tls: Option<TlsClient>,
     /// Whether path and query are the CPE's, so that its digest answer stays true, or the URL's own.
     pub keep_target: bool,
+    /// Whether `Host` is what the CPE calls the gateway, or the URL's own.
+    pub keep_host: bool,
     /// Answers the ACS's challenge with these, in place of the CPE.
     pub credentials: Option<(String, String)>,
     /// Where it may send a session, beside its own host.
@@ -46,7 +50,7 @@ impl Acs {
 pub struct AcsRequest {
     /// Path and query as the CPE asked for them.
     pub target: String,
-    /// End-to-end headers as the CPE sent them.
+    /// End-to-end headers as the CPE sent them; `Host` among them only where the ACS is to see the CPE's.
     pub headers: Headers,
     pub body: Bytes,
 }

@@ -75,7 +75,7 @@ impl Connection {
         let mut been = Vec::new();
         while is_redirect(reply.status) {
             let at = HttpUrl { target: request.target.clone(), ..self.url().clone() };
-            let to = self.acs.redirects.judge(&self.acs.url, &at, reply.status, reply.header("location"))?;
+            let to = self.judge(&request, &at, &reply)?;
             been.push((at, self.cookies.header()));
             self.take_cookies(&mut reply.headers);
             // To the same place with other cookies is no circle: that is how a session is given to one server.
@@ -92,6 +92,12 @@ impl Connection {
             reply = self.authorized(request.clone()).await?;
         }
         Ok(self.take_in(reply))
+    }
+
+    fn judge(&self, request: &HttpRequest, at: &HttpUrl, reply: &HttpReply) -> Result<HttpUrl, Unfollowed> {
+        let known_as = request.headers.get("host");
+        let own = redirects::Own { url: &self.acs.url, known_as };
+        self.acs.redirects.judge(own, at, reply.status, reply.header("location"))
     }
 
     /// The rest of the session is spoken there.
@@ -220,8 +226,11 @@ impl Connection {
     /// What goes to one place and not to another: the session's cookies go wherever the ACS sends it, as a CPE's
     /// would (TR-069 3.4); what the CPE has answered one origin with is shown to no other.
     fn restate(&self, headers: &mut Headers) {
-        if self.place.as_ref().is_some_and(|place| place.foreign && !place.asks) {
-            headers.remove("authorization");
+        if let Some(place) = self.place.as_ref().filter(|place| place.foreign) {
+            headers.remove("host");
+            if !place.asks {
+                headers.remove("authorization");
+            }
         }
         headers.remove("cookie");
         if let Some(cookie) = self.cookies.header() {

@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 /// Name and value pairs in the order in which they were first set (RFC 6265 5.4). Path and domain do not matter:
-/// there is one ACS.
+/// a session has one ACS, and they go wherever it sends the session (TR-069 3.4).
 #[derive(Debug, Default)]
 pub(super) struct Cookies(Vec<(String, String)>);
 

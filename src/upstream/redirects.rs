@@ -16,6 +16,13 @@ pub struct Redirects {
     hosts: Mutex<HashMap<(String, u16), Host>>,
 }
 
+/// The ACS as the operator knows it, and as the CPE does where the ACS hears that name.
+#[derive(Clone, Copy)]
+pub(super) struct Own<'o> {
+    pub url: &'o HttpUrl,
+    pub known_as: Option<&'o str>,
+}
+
 /// Why a redirect is not followed; the text is for the operator.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Unfollowed {
@@ -44,11 +51,12 @@ impl Redirects {
         Self { allowed, hosts: Mutex::default() }
     }
 
-    /// Where a redirect from `at` leads, if it may be followed: to the host of `own`, the ACS's configured URL, on any
-    /// port, or to what is allowed; never from TLS to none.
+    /// Where a redirect from `at` leads, if it may be followed: to the host of the ACS's configured URL, on any
+    /// port, or to what is allowed; never from TLS to none. The name by which the CPE knows the ACS leads to the
+    /// gateway since the take-over: it means the configured URL.
     pub(super) fn judge(
         &self,
-        own: &HttpUrl,
+        own: Own<'_>,
         at: &HttpUrl,
         status: u16,
         location: Option<&str>,
@@ -62,8 +70,11 @@ impl Redirects {
         if at.tls && !to.tls {
             return Err(Unfollowed::Insecure(origin(&to)));
         }
+        if own.known_as.is_some_and(|name| name.eq_ignore_ascii_case(&to.authority())) {
+            return Ok(HttpUrl { target: to.target, ..own.url.clone() });
+        }
         let (scheme, path) = (if to.tls { "https" } else { "http" }, path(&to));
-        let is_own = to.host.eq_ignore_ascii_case(&own.host);
+        let is_own = to.host.eq_ignore_ascii_case(&own.url.host);
         if is_own || self.allowed.allows(scheme, &to.host, to.port, path) {
             Ok(to)
         } else {
@@ -133,7 +144,8 @@ mod tests {
         let redirects = Redirects::new(Egress::of(allowed).unwrap());
         let own = HttpUrl::parse("http://acs.example/own").unwrap();
         let at = HttpUrl::parse(at).unwrap();
-        redirects.judge(&own, &at, status, location).map(|url| url.to_string())
+        let own = Own { url: &own, known_as: Some("known.example:7547") };
+        redirects.judge(own, &at, status, location).map(|url| url.to_string())
     }
 
     #[test]
@@ -146,6 +158,7 @@ mod tests {
             ("https://acs.example", "https://acs.example/"),
             ("//acs.example/x", "http://acs.example/x"),
             ("https://node2.acs.example/x", "https://node2.acs.example/x"),
+            ("https://Known.example:7547/x?y", "http://acs.example/x?y"),
             (" http://10.0.0.5:7547/acs/?a=b ", "http://10.0.0.5:7547/acs/?a=b"),
         ] {
             for status in [301, 302, 307, 308] {
@@ -157,6 +170,7 @@ mod tests {
             "https://evil-acs.example/",
             "http://node2.acs.example/",
             "https://node2.acs.example:444/",
+            "http://known.example/",
             "http://10.0.0.5:7547/other",
             "http://10.0.0.5:7547/acs/../other",
             "http://127.0.0.1:9090/bypass",

@@ -138,6 +138,8 @@ fn answer(status: u16, lines: &[&str], body: &str) -> Say {
 fn acs(url: &str, redirects: &[&str]) -> Acs {
     let url = HttpUrl::parse(url).unwrap();
     Acs {
+        name: "default".into(),
+        keep_host: false,
         host: Host::new(&url.host, url.port),
         url,
         tls: None,

@@ -29,6 +29,7 @@ mod relay;
 mod restart;
 mod secrets;
 mod sessions;
+mod several_acss;
 mod stomp;
 mod survival;
 mod tls;

@@ -30,24 +30,29 @@ pub fn odd(serial: &str) -> EndpointId {
     EndpointId::parse(&format!("ops::00256D-Odd-{serial}")).unwrap()
 }
 
-struct RawCpe {
+/// A CPE that says what a test writes down, to the gateway as it calls it.
+pub struct RawCpe {
     stream: TcpStream,
     cookie: Option<String>,
+    pub target: &'static str,
+    pub host: &'static str,
 }
 
 impl RawCpe {
-    fn connect(address: std::net::SocketAddr) -> Self {
+    pub fn connect(address: std::net::SocketAddr) -> Self {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-        Self { stream, cookie: None }
+        Self { stream, cookie: None, target: "/acs", host: "gw" }
     }
 
     /// Posts a body and returns status and body of the answer.
-    fn post(&mut self, body: &[u8]) -> (u16, Vec<u8>) {
+    pub fn post(&mut self, body: &[u8]) -> (u16, Vec<u8>) {
         let cookie = self.cookie.as_ref().map_or_else(String::new, |it| format!("Cookie: {it}\r\n"));
         let head = format!(
-            "POST /acs HTTP/1.1\r\nHost: gw\r\nContent-Type: text/xml; charset=utf-8\r\n\
+            "POST {} HTTP/1.1\r\nHost: {}\r\nContent-Type: text/xml; charset=utf-8\r\n\
              SOAPAction: \"\"\r\n{cookie}Content-Length: {}\r\n\r\n",
+            self.target,
+            self.host,
             body.len()
         );
         self.stream.write_all(head.as_bytes()).unwrap();

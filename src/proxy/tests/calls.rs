@@ -77,6 +77,7 @@ impl Line {
         let session = self.device.session.as_ref().map_or(SessionId(self.number), |session| session.id);
         self.tell(Input::Post(Post {
             session,
+            acs: AcsId(0),
             exchange: ExchangeId(self.number),
             client: Arc::default(),
             authenticated: self.authenticated,
@@ -146,7 +147,7 @@ impl Line {
         self.number += 1;
         let out = self.tell(Input::AcsCall(AcsCall { id: self.number, claim, trusted }));
         let answer = out.iter().find_map(|it| match it {
-            Output::AcsCallAnswer { call, answer } if *call == self.number => Some(*answer),
+            Output::AcsCallAnswer { call, answer, .. } if *call == self.number => Some(*answer),
             _ => None,
         });
         (answer.expect("an answer"), out)

@@ -29,7 +29,9 @@ pub(super) struct Outage {
     pub now: u64,
     number: u64,
     stored: Vec<Entry>,
-    authenticated: bool,
+    pub authenticated: bool,
+    /// The ACS that sessions are for.
+    pub acs: AcsId,
     /// Records for the controller.
     pub sent: usize,
     pub calls: usize,
@@ -42,7 +44,17 @@ impl Outage {
         let device = Device::restore(&bench.id(), agent, config, &[]).unwrap();
         let authenticated = true;
         let (now, number, sent, calls) = (1_000, 0, 0, 0);
-        let mut it = Self { device, bench, now, number, stored: Vec::new(), authenticated, sent, calls };
+        let mut it = Self {
+            device,
+            bench,
+            now,
+            number,
+            stored: Vec::new(),
+            authenticated,
+            acs: AcsId(0),
+            sent,
+            calls,
+        };
         for _ in 0..2 {
             it.session_with_the_acs();
         }
@@ -95,6 +107,7 @@ impl Outage {
         let authenticated = self.authenticated;
         self.tell(Input::Post(Post {
             session,
+            acs: self.acs,
             exchange,
             client: Arc::default(),
             authenticated,
@@ -318,6 +331,45 @@ fn a_request_of_the_cpe_s_own_is_the_acs_s_and_left_unanswered() {
     let reply = out_reply(&out).unwrap();
     assert_eq!((reply.status, reply.body.len()), (503, 0));
     assert!(!it.device.is_in_session());
+}
+
+#[test]
+fn what_one_acs_has_acknowledged_is_not_held_against_another() {
+    let names = ["north", "south"].map(Into::into).to_vec();
+    let mut it = Outage::with(ProxyConfig { acs_names: names, ..answering() });
+    it.asked();
+    assert!(is_inform_response(&it.informs(&[OURS])));
+    it.post(false, Bytes::new());
+    it.now += 60_000;
+    it.tell(Input::Tick);
+    // The device has moved: the other ACS has never seen it.
+    it.acs = AcsId(1);
+    it.asked();
+    assert_eq!(it.informs(&[OURS]).status, 503);
+    let moved = |out: &[Output]| {
+        let line =
+            |it: &Output| matches!(it, Output::Log(line) if line.contains("from the ACS north to south"));
+        out.iter().filter(|it| line(it)).count()
+    };
+    let named = |out: &[Output]| {
+        out.iter().find_map(|it| match it {
+            Output::ToAcs { acs, .. } => Some(*acs),
+            _ => None,
+        })
+    };
+    for told in [1, 0] {
+        let inform = it.inform(&["2 PERIODIC"]);
+        assert_eq!(named(&it.post(true, inform)), Some(AcsId(1)));
+        let response = Response::InformResponse(InformResponse { max_envelopes: 1 });
+        let out = it.acs_answers(write(NAMESPACE, Some("1"), Owned::Response(response)));
+        assert_eq!(moved(&out), told, "it is told once");
+        // Also if the process has begun anew meanwhile.
+        let names = ["north", "south"].map(Into::into).to_vec();
+        let (agent, config) = configs(ProxyConfig { acs_names: names, ..answering() });
+        it.device = Device::restore(&it.bench.id(), agent, config, &it.stored).unwrap();
+    }
+    it.asked();
+    assert!(is_inform_response(&it.informs(&[OURS])));
 }
 
 #[test]

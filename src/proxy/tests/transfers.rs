@@ -49,7 +49,17 @@ impl Told {
         let (session, exchange) = (SessionId(1), ExchangeId(self.number));
         let headers = headers.into();
         let (client, target, authenticated) = (Arc::default(), "/".to_owned(), false);
-        let post = Post { session, exchange, client, authenticated, target, headers, body, original_body };
+        let post = Post {
+            session,
+            acs: AcsId(0),
+            exchange,
+            client,
+            authenticated,
+            target,
+            headers,
+            body,
+            original_body,
+        };
         self.tell(Input::Post(post))
     }
 

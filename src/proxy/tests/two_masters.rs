@@ -146,6 +146,7 @@ impl Masters {
         self.number += 1;
         let post = Post {
             session: SessionId(self.sessions),
+            acs: AcsId(0),
             exchange: ExchangeId(self.number),
             client: Arc::default(),
             authenticated: false,

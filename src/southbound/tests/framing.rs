@@ -78,7 +78,8 @@ async fn t09_t12_absolute_targets_and_blank_lines_before_a_request_are_taken() {
         .write("\r\n\r\nPOST http://gw:7547/cwmp?x=1 HTTP/1.1\r\nHost: gw\r\nContent-Length: 0\r\n\r\n")
         .await;
     assert_eq!(client.answer().await.unwrap().status, 200);
-    assert_eq!(rig.request().await.target, "/cwmp?x=1");
+    let request = rig.request().await;
+    assert_eq!((request.target.as_str(), request.client.host.as_deref()), ("/cwmp?x=1", Some("gw:7547")));
 }
 
 #[tokio::test]

@@ -171,3 +171,23 @@ async fn however_many_places_there_are_the_cpe_waits_no_longer_than_for_one_more
     assert!(matches!(result, Err(AcsError::Http(HttpError::Slow(_)))), "{result:?}");
     assert!((3..5).contains(&server.seen().len()), "{}", server.seen().len());
 }
+
+#[tokio::test]
+async fn the_host_that_the_cpe_calls_goes_to_the_acs_that_wants_it_and_to_no_other_origin() {
+    let (acs_server, node) = pair(
+        |to| {
+            vec![answer(200, &[], ""), answer(302, &["Location: http://known.example/own"], ""), self::to(to)]
+        },
+        |_| vec![answer(200, &[], "")],
+    )
+    .await;
+    let mut session = leg(acs(&acs_server.url(), &[]));
+    let called = [("Host", "known.example")];
+    session.send(post(&called, "inform")).await.unwrap();
+    session.send(post(&called, "")).await.unwrap();
+    let seen = acs_server.seen();
+    assert!(seen.iter().all(|seen| seen.head.matches("host: known.example\r\n").count() == 1), "{seen:?}");
+    assert!(seen.iter().all(|seen| seen.head.matches("\r\nhost: ").count() == 1), "{seen:?}");
+    assert!(seen[2].head.starts_with("post /own "));
+    assert!(!node.seen()[0].head.contains("known.example"), "{:?}", node.seen());
+}
