@@ -45,6 +45,11 @@ impl RawCpe {
         Self { stream, cookie: None, target: "/acs", host: "gw" }
     }
 
+    /// Goes on over another connection, with its cookie.
+    pub fn reconnect(self, address: std::net::SocketAddr) -> Self {
+        Self { cookie: self.cookie.clone(), ..Self::connect(address) }
+    }
+
     /// Posts a body and returns status and body of the answer.
     pub fn post(&mut self, body: &[u8]) -> (u16, Vec<u8>) {
         let cookie = self.cookie.as_ref().map_or_else(String::new, |it| format!("Cookie: {it}\r\n"));

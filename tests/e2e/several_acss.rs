@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::gateway::Setup;
@@ -11,6 +12,7 @@ use super::relay::{RawCpe, odd_inform};
 struct NamedAcs {
     port: u16,
     heads: Arc<Mutex<Vec<String>>>,
+    connections: Arc<AtomicUsize>,
 }
 
 impl NamedAcs {
@@ -18,15 +20,17 @@ impl NamedAcs {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let heads = Arc::<Mutex<Vec<String>>>::default();
-        let kept = Arc::clone(&heads);
+        let connections = Arc::<AtomicUsize>::default();
+        let (kept, count) = (Arc::clone(&heads), Arc::clone(&connections));
         // Both end with the test's process; a test opens few connections.
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten().take(50) {
+                count.fetch_add(1, Ordering::SeqCst);
                 let kept = Arc::clone(&kept);
                 std::thread::spawn(move || serve(stream, name, &kept));
             }
         });
-        Self { port, heads }
+        Self { port, heads, connections }
     }
 
     /// The heads since the last look.
@@ -156,6 +160,28 @@ fn paths_virtual_hosts_and_devices_are_kept_apart_and_nothing_of_one_acs_reaches
     let log = setup.log();
     assert_eq!(log.matches("has gone from the ACS default to by-path").count(), 1, "{log}");
     assert!(log.contains("acs=\"by-host\""), "{log}");
+}
+
+#[test]
+fn an_acs_sees_one_connection_for_a_session_however_many_the_cpe_makes_and_another_for_the_next() {
+    let acs = NamedAcs::start("only");
+    let setup = Setup::new(0, &format!("[acs]\nurl = \"{}\"\n", acs.url("/")));
+    let gateway = setup.start();
+    for sessions in 1..3 {
+        let mut cpe = RawCpe::connect(gateway.cwmp);
+        assert_eq!(cpe.post(odd_inform("C1").as_bytes()).0, 200);
+        // It asks for something, each time over another connection.
+        for _ in 0..2 {
+            cpe = cpe.reconnect(gateway.cwmp);
+            assert_eq!(cpe.post(b"<what/>").0, 200);
+        }
+        assert_eq!(cpe.reconnect(gateway.cwmp).post(b"").0, 204);
+        assert_eq!(acs.connections.load(Ordering::SeqCst), sessions);
+        let heads = acs.heads();
+        assert!(
+            !heads[0].contains("cookie: ") && heads[1..].iter().all(|head| head.contains("cookie: only=1"))
+        );
+    }
 }
 
 #[test]
