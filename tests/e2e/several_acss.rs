@@ -5,6 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use super::command_line::http_get;
 use super::gateway::Setup;
 use super::relay::{RawCpe, odd_inform};
 
@@ -17,6 +18,18 @@ struct NamedAcs {
 
 impl NamedAcs {
     fn start(name: &'static str) -> Self {
+        Self::answering(name, None)
+    }
+
+    /// One that sends all sessions elsewhere.
+    fn redirecting(to: &str) -> Self {
+        Self::answering(
+            "redirecting",
+            Some(format!("HTTP/1.1 307 There\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n")),
+        )
+    }
+
+    fn answering(name: &'static str, always: Option<String>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let heads = Arc::<Mutex<Vec<String>>>::default();
@@ -26,8 +39,8 @@ impl NamedAcs {
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten().take(50) {
                 count.fetch_add(1, Ordering::SeqCst);
-                let kept = Arc::clone(&kept);
-                std::thread::spawn(move || serve(stream, name, &kept));
+                let (kept, always) = (Arc::clone(&kept), always.clone());
+                std::thread::spawn(move || serve(stream, name, always.as_deref(), &kept));
             }
         });
         Self { port, heads, connections }
@@ -43,7 +56,7 @@ impl NamedAcs {
     }
 }
 
-fn serve(stream: TcpStream, name: &str, heads: &Mutex<Vec<String>>) {
+fn serve(stream: TcpStream, name: &str, always: Option<&str>, heads: &Mutex<Vec<String>>) {
     let mut reader = BufReader::new(stream);
     loop {
         let mut head = String::new();
@@ -63,7 +76,7 @@ fn serve(stream: TcpStream, name: &str, heads: &Mutex<Vec<String>>) {
             "HTTP/1.1 {status}\r\nSet-Cookie: {name}=1\r\nContent-Length: {}\r\n\r\n{answer}",
             answer.len()
         );
-        reader.get_mut().write_all(answer.as_bytes()).unwrap();
+        reader.get_mut().write_all(always.unwrap_or(&answer).as_bytes()).unwrap();
     }
 }
 
@@ -160,6 +173,32 @@ fn paths_virtual_hosts_and_devices_are_kept_apart_and_nothing_of_one_acs_reaches
     let log = setup.log();
     assert_eq!(log.matches("has gone from the ACS default to by-path").count(), 1, "{log}");
     assert!(log.contains("acs=\"by-host\""), "{log}");
+}
+
+#[test]
+fn tr_069_3_4_a_session_goes_where_the_acs_sends_it_if_the_operator_allows_and_the_cpe_never_hears_of_it() {
+    let node = NamedAcs::start("node");
+    let there = format!("http://localhost:{}/node?n=1", node.port);
+    let acs = NamedAcs::redirecting(&there);
+    let tables = |more: &str| format!("[acs]\nurl = \"{}\"\n{more}", acs.url("/"));
+    let setup = Setup::new(0, &tables(&format!("redirects = [\"http://localhost:{}/node\"]\n", node.port)));
+    let gateway = setup.start();
+    assert_eq!(session(gateway.cwmp, "R1", "/", "gw"), (200, 204));
+    assert_eq!(acs.heads().len(), 1, "the rest of the session goes to the new place");
+    let heads = node.heads();
+    assert!(heads.len() == 2 && heads.iter().all(|head| head.starts_with("post /node?n=1 ")), "{heads:?}");
+    assert!(heads[1].contains("cookie: node=1\r\n"), "{heads:?}");
+    let metrics = http_get(gateway.admin, "/metrics");
+    assert!(metrics.contains("dragoman_acs_redirects_total{outcome=\"followed\"} 1"), "{metrics}");
+    let setup = Setup::new(0, &tables(""));
+    let gateway = setup.start();
+    assert_eq!(session(gateway.cwmp, "R2", "/", "gw"), (503, 0));
+    assert!(node.heads().is_empty());
+    let (log, metrics) = (setup.log(), http_get(gateway.admin, "/metrics"));
+    let line =
+        format!("a redirect of the ACS is not followed: http://localhost:{} is not allowed", node.port);
+    assert!(log.contains(&line) && log.contains("ended: acs-redirect"), "{log}");
+    assert!(metrics.contains("dragoman_cwmp_sessions_total{outcome=\"acs-redirect\"} 1"), "{metrics}");
 }
 
 #[test]
