@@ -75,12 +75,14 @@ fn route_of(key: &str, mut route: file::Acs) -> Result<(AcsRule, Acs), Refusal> 
     let rule = AcsRule {
         path: route.path.take().map(|path| path.0),
         hosts: route.host.take().map(|hosts| hosts.0).unwrap_or_default(),
+        addresses: route.address.take().map(|addresses| addresses.0).unwrap_or_default(),
         ouis: route.oui.take().map(|ouis| ouis.0).unwrap_or_default(),
         product_classes: globs(&format!("{key}: product_class"), route.product_class.take())?,
         serial_numbers: globs(&format!("{key}: serial_number"), route.serial_number.take())?,
     };
     if rule.is_open() {
-        let what = "is for all CPEs, as [acs] is; it needs path, host, oui, product_class or serial_number";
+        let what =
+            "is for all CPEs, as [acs] is; it needs path, host, address, oui, product_class or serial_number";
         return refuse(key, what);
     }
     Ok((rule, acs_of(&key, name, route)?))
@@ -95,10 +97,11 @@ fn globs(key: &str, texts: Option<OneOrMany>) -> Result<Vec<Glob>, Refusal> {
 }
 
 /// What says whose a CPE is, and whether it is said.
-fn conditions(acs: &file::Acs) -> [(&'static str, bool); 5] {
+fn conditions(acs: &file::Acs) -> [(&'static str, bool); 6] {
     [
         ("path", acs.path.is_some()),
         ("host", acs.host.is_some()),
+        ("address", acs.address.is_some()),
         ("oui", acs.oui.is_some()),
         ("product_class", acs.product_class.is_some()),
         ("serial_number", acs.serial_number.is_some()),

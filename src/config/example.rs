@@ -64,6 +64,7 @@ url = "http://127.0.0.1:8080/"
 # url = "http://business.example/"   # and every other key of [acs] but when_down: nothing is taken over from there
 # path = "/business"                 # they post to this path or below it
 # host = ["acs.business.example", "*.business.example"]   # they call the gateway so (Host), on whatever port
+# address = ["198.51.100.7", "198.51.100.8:7547"]   # they reach the gateway there; or, by PROXY protocol, its front
 # oui = ["00256D"]
 # product_class = ["Gateway-*"]      # * is any text
 # serial_number = ["1A2B*", "0042"]

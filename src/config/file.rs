@@ -9,7 +9,7 @@ use serde::Deserialize;
 use crate::identity::EndpointId;
 
 use super::values::{
-    Broker, HostNames, Ouis, PostPath, Seconds, StompBroker, Trusted, Url, WebPlaces, WsUrl,
+    Addresses, Broker, HostNames, Ouis, PostPath, Seconds, StompBroker, Trusted, Url, WebPlaces, WsUrl,
 };
 
 #[derive(Debug, Deserialize)]
@@ -181,6 +181,7 @@ pub(super) struct Acs {
     pub name: Option<String>,
     pub path: Option<PostPath>,
     pub host: Option<HostNames>,
+    pub address: Option<Addresses>,
     pub oui: Option<Ouis>,
     pub product_class: Option<OneOrMany>,
     pub serial_number: Option<OneOrMany>,

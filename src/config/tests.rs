@@ -358,6 +358,7 @@ fn a_route_that_means_nothing_or_contradicts_another_is_refused_with_what_would_
         (route("host = \"b.example:80\""), "without a port"),
         (route("host = []"), "names none"),
         (route("host = \"b.*.example\""), "*.acs.example"),
+        (route("address = \"acs.example\""), "[2001:db8::7]:7547"),
         (route("oui = \"0025\""), "six hexadecimal digits"),
         (route("product_class = \"*\""), "says nothing"),
         (route("serial_number = []"), "says nothing"),

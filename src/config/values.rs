@@ -1,6 +1,7 @@
 //! Values of the file that are more than text or numbers. Each refuses what it cannot mean, so that the
 //! parser can name the line.
 
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -119,6 +120,26 @@ impl TryFrom<OneOrMany> for HostNames {
         };
         list(texts, "acs.example or *.acs.example, without a port", is_name, str::to_ascii_lowercase)
             .map(Self)
+    }
+}
+
+/// Addresses of the gateway or of a front, each with a port perhaps.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "OneOrMany")]
+pub(super) struct Addresses(pub Vec<(IpAddr, Option<u16>)>);
+
+impl TryFrom<OneOrMany> for Addresses {
+    type Error = String;
+
+    fn try_from(texts: OneOrMany) -> Result<Self, String> {
+        let read = |text: &str| match (text.parse::<IpAddr>(), text.parse::<SocketAddr>()) {
+            (Ok(ip), _) => Some((ip.to_canonical(), None)),
+            (_, Ok(place)) => Some((place.ip().to_canonical(), Some(place.port()))),
+            _ => None,
+        };
+        let such = "198.51.100.7 or [2001:db8::7]:7547, an address that CPEs call";
+        let texts = list(texts, such, |text| read(text).is_some(), str::to_owned)?;
+        Ok(Self(texts.iter().filter_map(|text| read(text)).collect()))
     }
 }
 

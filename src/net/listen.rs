@@ -24,6 +24,8 @@ use super::tls::TlsServer;
 /// An accepted connection.
 pub struct Incoming {
     pub peer: SocketAddr,
+    /// The address of ours that it called.
+    pub local: Option<SocketAddr>,
     pub stream: Stream,
     /// What a trusted front has said of it.
     pub header: Option<Header>,
@@ -121,10 +123,10 @@ async fn accept_all(
         let Some((socket, peer, permit, turn)) = accepted else { continue };
         let place = Place { _permit: Some(permit), _busy: Arc::clone(&busy) };
         let _ = socket.set_nodelay(true);
-        let proxied = opening.proxies.contain(peer.ip());
+        let (proxied, local) = (opening.proxies.contain(peer.ip()), socket.local_addr().ok());
         if !proxied && opening.tls.is_none() {
             drop(turn);
-            let incoming = Incoming { peer, stream: Stream::Plain(socket), header: None, place };
+            let incoming = Incoming { peer, local, stream: Stream::Plain(socket), header: None, place };
             let _ = sender.send(incoming).await;
             continue;
         }
@@ -134,7 +136,7 @@ async fn accept_all(
             drop(turn);
             match opened {
                 Ok((stream, header)) => {
-                    let _ = sender.send(Incoming { peer, stream, header, place }).await;
+                    let _ = sender.send(Incoming { peer, local, stream, header, place }).await;
                 }
                 Err(error) => (opening.failed)(peer, &error),
             }

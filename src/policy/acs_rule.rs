@@ -1,5 +1,7 @@
 //! Which CPEs are which ACS's, where there are several: by what they call and by what they are.
 
+use core::net::IpAddr;
+
 use crate::identity::DeviceId;
 
 /// The CPEs of one ACS: all that is said must be so; of a list, one. A rule that says nothing holds for everybody.
@@ -9,6 +11,8 @@ pub struct AcsRule {
     pub path: Option<String>,
     /// What they call the gateway, in lower case and without a port; `*.` stands for all below a domain.
     pub hosts: Vec<String>,
+    /// The address, with a port perhaps, that they reach.
+    pub addresses: Vec<(IpAddr, Option<u16>)>,
     /// In upper case.
     pub ouis: Vec<String>,
     pub product_classes: Vec<Glob>,
@@ -22,6 +26,8 @@ pub struct Caller<'c> {
     pub target: &'c str,
     /// The name in `Host`, without a port; `None`: none that can be one was said.
     pub host: Option<&'c str>,
+    /// Which of our addresses, or of a front's, was called; `None`: it is not known.
+    pub reached: Option<(IpAddr, u16)>,
     pub device: &'c DeviceId,
 }
 
@@ -37,9 +43,15 @@ impl AcsRule {
         let device = caller.device;
         self.path.as_deref().is_none_or(|path| is_below(caller.target, path))
             && (self.hosts.is_empty() || caller.host.is_some_and(|host| self.is_called(host)))
+            && (self.addresses.is_empty()
+                || caller.reached.is_some_and(|reached| self.is_reached_at(reached)))
             && (self.ouis.is_empty() || self.ouis.iter().any(|oui| oui.eq_ignore_ascii_case(&device.oui)))
             && any(&self.product_classes, &device.product_class)
             && any(&self.serial_numbers, &device.serial_number)
+    }
+
+    fn is_reached_at(&self, (address, port): (IpAddr, u16)) -> bool {
+        self.addresses.iter().any(|(ip, only)| *ip == address && only.is_none_or(|only| only == port))
     }
 
     fn is_called(&self, host: &str) -> bool {
@@ -97,7 +109,8 @@ mod tests {
     }
 
     fn holds(rule: AcsRule, target: &str, host: Option<&str>) -> bool {
-        rule.holds(&Caller { target, host, device: &device() })
+        let reached = Some(([192, 0, 2, 1].into(), 7_547));
+        rule.holds(&Caller { target, host, reached, device: &device() })
     }
 
     #[test]
@@ -129,6 +142,19 @@ mod tests {
             assert!(!called(Some(host)), "{host}");
         }
         assert!(!called(None));
+    }
+
+    #[test]
+    fn an_address_is_met_on_the_port_that_is_said_or_on_any() {
+        let reached = |text: &str, port: Option<u16>| {
+            let addresses = vec![(text.parse().unwrap(), port)];
+            holds(AcsRule { addresses, ..AcsRule::default() }, "/", None)
+        };
+        assert!(reached("192.0.2.1", None) && reached("192.0.2.1", Some(7_547)));
+        assert!(!reached("192.0.2.1", Some(80)) && !reached("192.0.2.2", None) && !reached("::1", None));
+        let addresses = vec![([192, 0, 2, 1].into(), None)];
+        let unknown = Caller { target: "/", host: None, reached: None, device: &device() };
+        assert!(!AcsRule { addresses, ..AcsRule::default() }.holds(&unknown));
     }
 
     #[test]

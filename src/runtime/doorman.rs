@@ -52,7 +52,12 @@ impl<S: Store> Doorman<S> {
             return Some(AcsId::default());
         }
         let host = request.client.called().map(|called| called.host);
-        let chosen = config.acs.choose(&Caller { target: &request.target, host, device });
+        let chosen = config.acs.choose(&Caller {
+            target: &request.target,
+            host,
+            reached: request.client.reached,
+            device,
+        });
         if chosen.is_none() {
             config.metrics.cwmp_for_no_acs(
                 &request.client,

@@ -30,7 +30,13 @@ impl Front {
     }
 
     /// The client as far as its connection tells.
-    pub(super) fn of_connection(&self, peer: SocketAddr, header: Option<&Header>, stream: &Stream) -> Client {
+    pub(super) fn of_connection(
+        &self,
+        peer: SocketAddr,
+        local: Option<SocketAddr>,
+        header: Option<&Header>,
+        stream: &Stream,
+    ) -> Client {
         // A front that speaks HTTP has ended the client's TLS: what it shows us itself is its own.
         let speaks_http = (self.forwarded || self.client_cert) && self.trusted.contain(peer.ip());
         let shown = stream.peer_certificate().filter(|_| !speaks_http);
@@ -39,6 +45,7 @@ impl Front {
             port: Some(peer.port()),
             tls: stream.is_tls(),
             certificate: shown.and_then(certificate),
+            reached: local.map(|local| (local.ip().to_canonical(), local.port())),
             ..Client::default()
         };
         let Some(Header::Proxied(proxied)) = header else { return direct };
@@ -46,6 +53,7 @@ impl Front {
             address: proxied.source.map(|(address, _)| address),
             port: proxied.source.map(|(_, port)| port),
             via: direct.address,
+            reached: proxied.destination,
             ..direct
         };
         // Without a word of TLS the front has passed it through, and what we saw is the client's.

@@ -143,8 +143,8 @@ impl Door {
 
 async fn serve<H: CpeHandler>(shared: Arc<Shared<H>>, accepted: Incoming, stop: CancellationToken) {
     let connection = ConnectionId(shared.next.fetch_add(1, Ordering::Relaxed));
-    let Incoming { peer, stream, header, place } = accepted;
-    let client = shared.front.of_connection(peer, header.as_ref(), &stream);
+    let Incoming { peer, local, stream, header, place } = accepted;
+    let client = shared.front.of_connection(peer, local, header.as_ref(), &stream);
     let caller = Arc::new(Caller { connection, peer, client });
     let exchange = Arc::new(Exchange::default());
     let stream = Watched::new(stream, Arc::clone(&exchange));

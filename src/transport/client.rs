@@ -15,6 +15,8 @@ pub struct Client {
     pub certificate: Option<Certificate>,
     /// The front that it came through.
     pub via: Option<IpAddr>,
+    /// The address and port that it called: the gateway's, or the front's where that tells by the PROXY protocol.
+    pub reached: Option<(IpAddr, u16)>,
     /// The host that it asked for, as it named it.
     pub host: Option<String>,
 }
@@ -29,8 +31,8 @@ pub struct Called<'c> {
 }
 
 impl Client {
-    /// What it calls the server. `None` if it says nothing, or several things, or what can be no host: an old CPE is not
-    /// refused for it, but it is not believed either.
+    /// What it calls the server. `None` if it says nothing, or several things, or what can be no host: an old CPE
+    /// is not refused for it, but it is not believed either.
     pub fn called(&self) -> Option<Called<'_>> {
         let authority = self.host.as_deref().filter(|said| said.len() <= MAX_HOST)?;
         let (host, port) = match authority.strip_prefix('[') {
@@ -156,7 +158,7 @@ mod tests {
             tls: true,
             certificate,
             via: Some(IpAddr::from([127, 0, 0, 1])),
-            host: None,
+            ..Client::default()
         };
         assert_eq!(client.to_string(), "203.0.113.7:4711 tls certificate=00256D-1ended:[31m via 127.0.0.1");
         client = Client { address: Some("2001:db8::1".parse().unwrap()), port: Some(1), ..Client::default() };

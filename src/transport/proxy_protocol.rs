@@ -22,6 +22,8 @@ pub enum Header {
 pub struct Proxied {
     /// Where the client calls from; none for clients without an IP address.
     pub source: Option<(IpAddr, u16)>,
+    /// The address of the front's that it called.
+    pub destination: Option<(IpAddr, u16)>,
     /// Whether the client spoke TLS with the front.
     pub tls: bool,
     /// The certificate that the front has verified: its name, and all of it where the front sends that.
@@ -96,28 +98,31 @@ fn proxied(header: &[u8], family: u8) -> Result<Proxied, ProxyError> {
         return Err(ProxyError::Family(family));
     }
     let short = || ProxyError::Short("addresses");
-    let source = match family >> 4 {
+    let (source, destination) = match family >> 4 {
         // Unspecified: addresses are not told, whatever follows is passed over up to the end.
         0 => return Ok(Proxied::default()),
         1 => {
             let addresses: [u8; 12] = take(&mut rest).ok_or_else(short)?;
-            let [a, b, c, d, _, _, _, _, high, low, _, _] = addresses;
-            Some((IpAddr::V4(Ipv4Addr::new(a, b, c, d)), u16::from_be_bytes([high, low])))
+            let [a, b, c, d, e, f, g, h, high, low, upper, lower] = addresses;
+            let place = |ip: [u8; 4], port| (IpAddr::V4(Ipv4Addr::from(ip)), u16::from_be_bytes(port));
+            (Some(place([a, b, c, d], [high, low])), Some(place([e, f, g, h], [upper, lower])))
         }
         2 => {
             let address: [u8; 16] = take(&mut rest).ok_or_else(short)?;
-            let _destination: [u8; 16] = take(&mut rest).ok_or_else(short)?;
-            let [high, low, _, _] = take(&mut rest).ok_or_else(short)?;
-            let address = IpAddr::V6(Ipv6Addr::from(address)).to_canonical();
-            Some((address, u16::from_be_bytes([high, low])))
+            let called: [u8; 16] = take(&mut rest).ok_or_else(short)?;
+            let [high, low, upper, lower] = take(&mut rest).ok_or_else(short)?;
+            let place = |ip: [u8; 16], port| {
+                (IpAddr::V6(Ipv6Addr::from(ip)).to_canonical(), u16::from_be_bytes(port))
+            };
+            (Some(place(address, [high, low])), Some(place(called, [upper, lower])))
         }
         3 => {
             let _paths: [u8; 216] = take(&mut rest).ok_or_else(short)?;
-            None
+            (None, None)
         }
         _ => return Err(ProxyError::Family(family)),
     };
-    let mut proxied = Proxied { source, ..Proxied::default() };
+    let mut proxied = Proxied { source, destination, ..Proxied::default() };
     let mut ssl = None;
     let mut tlvs = Tlvs(rest);
     while let Some(tlv) = tlvs.next() {
@@ -253,11 +258,16 @@ mod tests {
 
     #[test]
     fn addresses_of_every_family_are_read() {
-        let source = done(&v4(&[])).source.unwrap();
+        let of_v4 = done(&v4(&[]));
+        let source = of_v4.source.unwrap();
         assert_eq!((source.0.to_string().as_str(), source.1), ("203.0.113.7", 4_711));
+        let called = of_v4.destination.unwrap();
+        assert_eq!((called.0.to_string().as_str(), called.1), ("10.0.0.1", 7_547));
         let mut v6 = [0; 36];
         v6[..4].copy_from_slice(&[0x20, 1, 0x0d, 0xb8]);
-        (v6[15], v6[33]) = (9, 80);
+        (v6[15], v6[31], v6[33], v6[35]) = (9, 1, 80, 81);
+        let called = done(&header(1, 0x21, &v6)).destination.unwrap();
+        assert_eq!((called.0.to_string().as_str(), called.1), ("::1", 81));
         let source = done(&header(1, 0x21, &v6)).source.unwrap();
         assert_eq!((source.0.to_string().as_str(), source.1), ("2001:db8::9", 80));
         assert_eq!(done(&header(1, 0x31, &[b'/'; 216])).source, None);

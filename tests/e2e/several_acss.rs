@@ -226,7 +226,12 @@ fn an_acs_sees_one_connection_for_a_session_however_many_the_cpe_makes_and_anoth
 #[test]
 fn who_is_of_no_acs_gets_404_and_the_operator_a_line() {
     let acs = NamedAcs::start("only");
-    let route = format!("[[acs.route]]\nname = \"only\"\nurl = \"{}\"\npath = \"/only\"\n", acs.url("/"));
+    let route = format!(
+        "[[acs.route]]\nname = \"only\"\nurl = \"{}\"\npath = \"/only\"\naddress = \"127.0.0.1\"\n\
+         [[acs.route]]\nname = \"elsewhere\"\nurl = \"{}\"\naddress = [\"127.0.0.2\", \"127.0.0.1:1\"]\n",
+        acs.url("/"),
+        acs.url("/elsewhere"),
+    );
     let setup = Setup::new(0, &route);
     let gateway = setup.start();
     assert_eq!(session(gateway.cwmp, "N1", "/other?token=1", "gw"), (404, 0));
