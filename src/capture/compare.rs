@@ -33,7 +33,7 @@ pub fn with_id(body: &Bytes, id: &str) -> Bytes {
     if own == id {
         return body.clone();
     }
-    let edit = Edit { range, text: crate::cwmp::soap::escaped(id) };
+    let edit = Edit { range, text: crate::cwmp::soap::escape(id) };
     let Ok(spliced) = String::from_utf8(splice(text.as_bytes(), &[edit])) else { return body.clone() };
     lossless::to_bytes(&spliced).into()
 }

@@ -149,7 +149,7 @@ proptest! {
         let all = pairs.iter().map(|(_, value)| value).chain([&proof, &cookie]);
         for value in all {
             let json = serde_json::to_string(value).unwrap();
-            let xml = crate::cwmp::soap::escaped(value);
+            let xml = crate::cwmp::soap::escape(value);
             let forms = [value.as_str(), json.trim_matches('"'), xml.as_str()];
             // The part without anything that a format could write otherwise.
             let core: String = value.chars().filter(char::is_ascii_alphanumeric).skip(2).collect();

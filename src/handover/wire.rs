@@ -84,6 +84,7 @@ pub struct Client {
     pub tls: bool,
     pub certificate: Option<Certificate>,
     pub via: Option<IpAddr>,
+    pub reached: Option<(IpAddr, u16)>,
     pub host: Option<String>,
 }
 

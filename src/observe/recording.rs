@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use crate::capture::{Ended, Event, Http, MAX_LINE, Scribe, Way};
 use crate::datamodel::WallTime;
-use crate::net::decode_body;
+use crate::transport::http::decode_body;
 
 use super::recorder::{CaptureError, RecorderConfig, Running};
 

@@ -13,7 +13,7 @@ use crate::durable::{Change, Token};
 use crate::identity::EndpointId;
 use crate::policy::{Action, Bypass};
 use crate::transport::client::Client;
-use crate::transport::http::Headers;
+use crate::transport::http::{Headers, encode_body};
 use crate::usp::Shown;
 use crate::usp::record::Integrity;
 use crate::usp::record::session::{Secure, Secured};
@@ -58,11 +58,12 @@ impl Post {
         self.headers.get("content-type")
     }
 
-    /// Gives it another body, if there is one, in identity coding.
+    /// Gives it another body, if there is one; it leaves in the coding in which the first came.
     pub(super) fn edit(&mut self, body: Option<Bytes>) {
         if let Some(body) = body {
-            self.headers.remove("content-encoding");
-            (self.body, self.original_body) = (body, None);
+            let like = self.original_body.take();
+            self.original_body = like.and_then(|like| coded(&mut self.headers, &body, &like));
+            self.body = body;
         }
     }
 }
@@ -85,6 +86,26 @@ impl AcsReply {
     pub(super) fn text(&self) -> &Bytes {
         self.decoded_body.as_ref().unwrap_or(&self.body)
     }
+
+    /// Gives it another body; it leaves in the coding in which the first came.
+    pub(super) fn edit(&mut self, body: Bytes) {
+        if self.decoded_body.is_some() {
+            let coded = coded(&mut self.headers, &body, &self.body);
+            self.decoded_body = coded.is_some().then(|| body.clone());
+            self.body = coded.unwrap_or(body);
+        } else {
+            self.body = body;
+        }
+    }
+}
+
+/// A body in the coding that headers tell and `like` came in; `None`: it stays as it is, and they say so.
+fn coded(headers: &mut Headers, body: &Bytes, like: &Bytes) -> Option<Bytes> {
+    let coded = headers.get("content-encoding").and_then(|coding| encode_body(coding, body, like));
+    if coded.is_none() {
+        headers.remove("content-encoding");
+    }
+    coded
 }
 
 /// Why there is no answer of the ACS for the CPE; the text is for the operator.

@@ -4,7 +4,7 @@
 
 use crate::agent::{self, Env, Transferred, is_own_key};
 use crate::cwmp::rpc::{EventStruct, Request, Response, TransferComplete, TransferCompleteResponse};
-use crate::cwmp::soap::{self, Header, Limits, Message};
+use crate::cwmp::soap::{self, Header, Item, Limits, Message};
 
 use super::arbiter::last_commit;
 use super::device::Device;
@@ -60,7 +60,7 @@ impl Items {
 
     /// Takes them out of a body; one that cannot be edited stays, and the ACS sees them.
     pub fn cut(&self, post: &mut Post, out: &mut Vec<Output>) {
-        let go = |child: &str, text: &str| self.go(child, text);
+        let go = |item: &Item<'_>| self.go(item);
         match edited(post, |text| soap::drop_items(text, &Limits::default(), self.array, &go)) {
             None => out.push(Output::Log(
                 "the ACS sees a transfer of the gateway's: the CPE's message cannot be edited".into(),
@@ -69,13 +69,8 @@ impl Items {
         }
     }
 
-    /// Whether an item goes that has a child of this name and text.
-    fn go(&self, child: &str, text: &str) -> bool {
-        match child {
-            "CommandKey" => is_own_key(text),
-            "EventCode" => self.complete && text.starts_with(COMPLETE),
-            _ => false,
-        }
+    fn go(&self, item: &Item<'_>) -> bool {
+        is_own_key(item.text("CommandKey")) || (self.complete && item.text("EventCode").starts_with(COMPLETE))
     }
 }
 

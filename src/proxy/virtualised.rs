@@ -67,7 +67,7 @@ impl ForAcs {
         }
         let change = EventStruct { event_code: VALUE_CHANGE.into(), command_key: "".into() };
         let reshape = Reshape {
-            drop_event: &|code| self.drop_change && code == VALUE_CHANGE,
+            drop_event: &|event| self.drop_change && event.text("EventCode") == VALUE_CHANGE,
             add_events: if self.add_change { std::slice::from_ref(&change) } else { &[] },
             drop_parameter: &|name| attributes.is_for_usp_alone(name),
             add_parameters: &self.added,

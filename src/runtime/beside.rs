@@ -236,6 +236,7 @@ fn to_post(request: &CpeRequest) -> Post {
         tls: client.tls,
         certificate,
         via: client.via,
+        reached: client.reached,
         host: client.host,
     };
     Post {
@@ -260,6 +261,7 @@ fn of_post(post: Post) -> CpeRequest {
         tls: post.client.tls,
         certificate,
         via: post.client.via,
+        reached: post.client.reached,
         host: post.client.host,
     };
     CpeRequest {

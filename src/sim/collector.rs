@@ -21,7 +21,8 @@ use percent_encoding::percent_decode_str;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::net::{Incoming, Opening, TlsServer, decode_body};
+use crate::net::{Incoming, Opening, TlsServer};
+use crate::transport::http::decode_body;
 
 /// Where a collector listens, and how agents see it.
 #[derive(Clone)]

@@ -18,10 +18,10 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio_util::sync::CancellationToken;
 
 use crate::identity::DeviceId;
-use crate::net::{At, CodingError, Incoming, OpenError, Opening, TlsServer, decode_body, listen, put};
+use crate::net::{At, Incoming, OpenError, Opening, TlsServer, listen, put};
 use crate::observe::Metrics;
 use crate::transport::client::Client;
-use crate::transport::http::Headers;
+use crate::transport::http::{CodingError, Headers, decode_body};
 
 use super::auth::{Denied, DoorAuth, Judge, Why, outcome};
 use super::binding::Binding;

@@ -6,9 +6,10 @@ use hyper::{Request, Response};
 
 use crate::capture::{Http, LegName, Way};
 use crate::identity::DeviceId;
-use crate::net::{as_written, decode_body, received};
+use crate::net::{as_written, received};
 use crate::observe::{Recorder, Tap};
 use crate::transport::http::Headers;
+use crate::transport::http::decode_body;
 
 use super::contract::{ConnectionId, CpeHandler};
 use super::headers::{content_coding, cookie};

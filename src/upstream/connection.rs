@@ -5,9 +5,9 @@ use std::time::SystemTime;
 
 use tracing::debug;
 
-use crate::net::{Host, HttpClient, HttpError, HttpReply, HttpRequest, HttpUrl, decode_body};
+use crate::net::{Host, HttpClient, HttpError, HttpReply, HttpRequest, HttpUrl};
 use crate::observe::Metrics;
-use crate::transport::http::{Challenge, Credentials, Headers, basic_answer};
+use crate::transport::http::{Challenge, Credentials, Headers, basic_answer, decode_body};
 
 use super::acs::{Acs, AcsError, AcsReply, AcsRequest};
 use super::cookies::Cookies;

@@ -16,11 +16,11 @@ pub use charset::{Text, decode_charset};
 pub(in crate::cwmp) use cursor::Cursor;
 pub use decode::{Limits, decode};
 pub(in crate::cwmp) use encode::Sink;
-pub use encode::{encode, escape as escaped};
+pub use encode::{encode, escape};
 pub use envelope::{Envelope, Header, Message};
 pub use error::SoapError;
 pub use leaves::{Leaf, message_id, message_name, rewrite_leaves};
-pub use reshape::{Reshape, drop_items, reshape_inform, restate_attributes};
+pub use reshape::{Item, Reshape, drop_items, reshape_inform, restate_attributes};
 pub use sniff::sniff_device_id;
 pub use splice::{Edit, splice};
 

@@ -3,6 +3,7 @@
 //!
 //! This reads a body once more, and only where something in it must change.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::cwmp::rpc::{EventStruct, ParameterValueStruct};
@@ -14,12 +15,23 @@ use super::{Limits, SoapError};
 
 /// What becomes of an Inform.
 pub struct Reshape<'r> {
-    /// Whether an event is taken out, by its code.
-    pub drop_event: &'r dyn Fn(&str) -> bool,
+    /// Whether an event is taken out.
+    pub drop_event: &'r dyn Fn(&Item<'_>) -> bool,
     pub add_events: &'r [EventStruct<'r>],
     /// Whether a parameter is taken out, by its name.
     pub drop_parameter: &'r dyn Fn(&str) -> bool,
     pub add_parameters: &'r [ParameterValueStruct<'r>],
+}
+
+/// One item of an array that is looked at: the texts of its children, but for `Value`.
+#[derive(Debug, Default)]
+pub struct Item<'i>(Vec<(&'i str, Cow<'i, str>)>);
+
+impl Item<'_> {
+    /// The text of a child, by its local name; empty where there is none.
+    pub fn text(&self, child: &str) -> &str {
+        self.0.iter().find(|(name, _)| *name == child).map_or("", |(_, text)| text)
+    }
 }
 
 /// The edits to an Inform, in order. An array that is not there gets nothing.
@@ -31,14 +43,14 @@ pub fn reshape_inform(text: &str, limits: &Limits, reshape: &Reshape<'_>) -> Res
     in_message(text, limits, |name, cursor| match name {
         "Event" => {
             let mut array = Array::open(cursor);
-            array.items(cursor, &|child, text| child == "EventCode" && (reshape.drop_event)(text))?;
+            array.items(cursor, reshape.drop_event)?;
             let added: Vec<String> = reshape.add_events.iter().map(|event| array.event(event)).collect();
             array.close(text, &added, &mut edits);
             Ok(())
         }
         "ParameterList" => {
             let mut array = Array::open(cursor);
-            array.items(cursor, &|child, text| child == "Name" && (reshape.drop_parameter)(text))?;
+            array.items(cursor, &|item| (reshape.drop_parameter)(item.text("Name")))?;
             let added: Vec<String> =
                 reshape.add_parameters.iter().map(|it| array.parameter(text, it)).collect();
             array.close(text, &added, &mut edits);
@@ -50,8 +62,7 @@ pub fn reshape_inform(text: &str, limits: &Limits, reshape: &Reshape<'_>) -> Res
     Ok(edits)
 }
 
-/// The edits that take items out of an array of a message: those of which `drop` is true of one child, by its name
-/// and text.
+/// The edits that take items out of an array of a message: those of which `drop` is true.
 ///
 /// # Errors
 /// If the text is no envelope within the limits.
@@ -59,7 +70,7 @@ pub fn drop_items(
     text: &str,
     limits: &Limits,
     array: &str,
-    drop: &dyn Fn(&str, &str) -> bool,
+    drop: &dyn Fn(&Item<'_>) -> bool,
 ) -> Result<Vec<Edit>, SoapError> {
     let mut edits = Vec::new();
     in_message(text, limits, |name, cursor| {
@@ -143,26 +154,26 @@ impl<'a> Array<'a> {
         Self { tag, name, end, item: None, values: Vec::new(), count: 0, dropped: Vec::new() }
     }
 
-    /// Reads the items; `dropped` is asked with each child of theirs, by name and text, but for values.
+    /// Reads the items, and asks of each whether it is to be taken out.
     fn items(
         &mut self,
         cursor: &mut Cursor<'a>,
-        dropped: &dyn Fn(&str, &str) -> bool,
+        dropped: &dyn Fn(&Item<'_>) -> bool,
     ) -> Result<(), SoapError> {
         cursor.children(|_, cursor| {
             let begin = cursor.tag().start;
             self.item = Some(cursor.name());
-            let mut drops = false;
+            let mut item = Item::default();
             cursor.children(|name, cursor| {
                 if name == "Value" {
                     self.values.push(cursor.tag());
                     return cursor.skip();
                 }
-                drops |= dropped(name, &cursor.trimmed()?);
+                item.0.push((name, cursor.trimmed()?));
                 Ok(())
             })?;
             self.end = cursor.position();
-            match drops {
+            match dropped(&item) {
                 true => self.dropped.push(begin..self.end),
                 false => self.count += 1,
             }
@@ -237,6 +248,7 @@ mod tests {
     use crate::datamodel::ValueType;
 
     const NONE: &dyn Fn(&str) -> bool = &|_| false;
+    const NO_EVENT: &dyn Fn(&Item<'_>) -> bool = &|_| false;
 
     fn envelope(body: &str) -> String {
         format!(
@@ -283,7 +295,7 @@ mod tests {
         let after = reshaped(
             &before,
             &Reshape {
-                drop_event: &|code| code == "4 VALUE CHANGE",
+                drop_event: &|event| event.text("EventCode") == "4 VALUE CHANGE",
                 add_events: &[],
                 drop_parameter: &|name| name == "Device.B",
                 add_parameters: &[],
@@ -295,7 +307,7 @@ mod tests {
         );
         assert_eq!(after, wanted);
         let nothing =
-            Reshape { drop_event: NONE, add_events: &[], drop_parameter: NONE, add_parameters: &[] };
+            Reshape { drop_event: NO_EVENT, add_events: &[], drop_parameter: NONE, add_parameters: &[] };
         assert_eq!(reshaped(&before, &nothing), before);
     }
 
@@ -306,10 +318,8 @@ mod tests {
         let ours =
             "<EventStruct><EventCode>M Download</EventCode><CommandKey>k&amp;1 </CommandKey></EventStruct>";
         let before = inform(&events(&(event("1 BOOT") + ours + &event("7 TRANSFER COMPLETE")), 3), "");
-        let drop = |child: &str, text: &str| match child {
-            "CommandKey" => text == "k&1",
-            _ => text.starts_with("7 "),
-        };
+        let drop =
+            |event: &Item<'_>| event.text("CommandKey") == "k&1" || event.text("EventCode").starts_with("7 ");
         let dropped = |array: &str| {
             let edits = drop_items(&before, &Limits::default(), array, &drop).unwrap();
             String::from_utf8(splice(before.as_bytes(), &edits)).unwrap()
@@ -326,7 +336,7 @@ mod tests {
         ];
         let told = [EventStruct { event_code: "4 VALUE CHANGE".into(), command_key: "".into() }];
         let reshape =
-            Reshape { drop_event: NONE, add_events: &told, drop_parameter: NONE, add_parameters: &added };
+            Reshape { drop_event: NO_EVENT, add_events: &told, drop_parameter: NONE, add_parameters: &added };
         let shapes = [
             ("<Event e:arrayType=\"c:EventStruct[0]\"/>", "<ParameterList e:arrayType=\"c:X[0]\" />", 1, 2),
             ("<c:Event></c:Event>", "<ParameterList></ParameterList>", 1, 2),

@@ -21,10 +21,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cwmp::rpc::Request;
 use crate::identity::EndpointId;
-use crate::net::{
-    HttpClient, HttpLimits, HttpReply, HttpRequest, HttpUrl, Incoming, Opening, TlsServer, decode_body,
-};
+use crate::net::{HttpClient, HttpLimits, HttpReply, HttpRequest, HttpUrl, Incoming, Opening, TlsServer};
 use crate::sim::digest::{self, Nonces};
+use crate::transport::http::decode_body;
 
 use super::hub::{Hub, Post, SessionId};
 use super::seen::{Exchange, Seen};

@@ -124,8 +124,8 @@ mod tests {
     use super::*;
     use crate::cwmp::rpc::*;
     use crate::datamodel::ValueType;
-    use crate::net::decode_body;
     use crate::sim::soap::{Owned, read, write};
+    use crate::transport::http::decode_body;
 
     fn body() -> Bytes {
         let parameter_list = Array(vec![

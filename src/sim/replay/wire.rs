@@ -9,7 +9,8 @@ use flate2::write::{GzEncoder, ZlibEncoder};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::capture::Play;
-use crate::net::{Stream, decode_body};
+use crate::net::Stream;
+use crate::transport::http::decode_body;
 
 /// One connection.
 pub(super) struct Wire {

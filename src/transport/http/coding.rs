@@ -1,9 +1,11 @@
 //! Content codings of HTTP bodies, with a bound on what they inflate to.
 
-use std::io::Read;
+use std::io::{Read, Write};
 
 use bytes::Bytes;
+use flate2::Compression;
 use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
+use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
 use thiserror::Error;
 
 /// Why a coded body cannot be read.
@@ -25,12 +27,37 @@ pub fn decode_body(coding: Option<&str>, body: &Bytes, most: usize) -> Result<Op
     }
     let inflated = match coding.as_str() {
         "gzip" | "x-gzip" => read(MultiGzDecoder::new(&body[..]), most)?,
-        // The standard means zlib, some peers send bare deflate.
-        "deflate" if body[0] & 0x0f == 8 => read(ZlibDecoder::new(&body[..]), most)?,
+        "deflate" if is_zlib(body) => read(ZlibDecoder::new(&body[..]), most)?,
         "deflate" => read(DeflateDecoder::new(&body[..]), most)?,
         other => return Err(CodingError::Unknown(other.to_owned())),
     };
     Ok(Some(inflated))
+}
+
+/// A body in the coding in which another one came, `like`; `None` where that is not known here.
+pub fn encode_body(coding: &str, body: &[u8], like: &[u8]) -> Option<Bytes> {
+    let (level, out) = (Compression::fast(), Vec::new());
+    let coded = match coding.trim().to_ascii_lowercase().as_str() {
+        "gzip" | "x-gzip" => {
+            let mut encoder = GzEncoder::new(out, level);
+            encoder.write_all(body).and_then(|()| encoder.finish())
+        }
+        "deflate" if is_zlib(like) => {
+            let mut encoder = ZlibEncoder::new(out, level);
+            encoder.write_all(body).and_then(|()| encoder.finish())
+        }
+        "deflate" => {
+            let mut encoder = DeflateEncoder::new(out, level);
+            encoder.write_all(body).and_then(|()| encoder.finish())
+        }
+        _ => return None,
+    };
+    coded.ok().map(Bytes::from)
+}
+
+/// By `deflate` the standard means zlib; some peers send bare deflate.
+fn is_zlib(body: &[u8]) -> bool {
+    body.first().is_some_and(|first| first & 0x0f == 8)
 }
 
 fn read(decoder: impl Read, most: usize) -> Result<Bytes, CodingError> {
@@ -42,11 +69,6 @@ fn read(decoder: impl Read, most: usize) -> Result<Bytes, CodingError> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-
-    use flate2::Compression;
-    use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
-
     use super::*;
 
     fn gzip(text: &[u8]) -> Bytes {
@@ -66,6 +88,21 @@ mod tests {
         assert_eq!(decode_body(Some("deflate"), &zlib.finish().unwrap().into(), 99), Ok(hello.clone()));
         assert_eq!(decode_body(Some("deflate"), &bare.finish().unwrap().into(), 99), Ok(hello));
         assert_eq!(decode_body(None, &gzip(b"x"), 99), Ok(None));
+    }
+
+    #[test]
+    fn what_is_coded_anew_is_coded_as_it_came() {
+        let mut bare = DeflateEncoder::new(Vec::new(), Compression::best());
+        bare.write_all(b"hello").unwrap();
+        let mut zlib = ZlibEncoder::new(Vec::new(), Compression::best());
+        zlib.write_all(b"hello").unwrap();
+        let ways = [("x-gzip", gzip(b"hello")), ("deflate", bare.finish().unwrap().into())];
+        for (coding, came) in ways.into_iter().chain([("deflate", zlib.finish().unwrap().into())]) {
+            let coded = encode_body(coding, b"other", &came).unwrap();
+            assert_eq!(is_zlib(&coded), is_zlib(&came), "{coding}");
+            assert_eq!(decode_body(Some(coding), &coded, 99), Ok(Some(Bytes::from_static(b"other"))));
+        }
+        assert_eq!(encode_body("br", b"other", b""), None);
     }
 
     #[test]
