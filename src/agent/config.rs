@@ -224,6 +224,8 @@ pub struct AgentConfig {
     pub notification_attributes: bool,
     /// Whether there is an ACS, which is told of what USP writes where it watches that.
     pub acs: bool,
+    /// Whether a factory reset takes CPEs away from the gateway, so that no controller may bring it about.
+    pub reset_departs: bool,
     /// Parameter and object names taken in one session by discovery.
     pub discovery_names_per_session: usize,
     /// Requests that may wait for one device; one more is refused with 7005.
@@ -263,6 +265,7 @@ impl Default for AgentConfig {
             discovery: true,
             notification_attributes: false,
             acs: true,
+            reset_departs: false,
             discovery_names_per_session: 20_000,
             max_queue: 64,
             payload_security: false,

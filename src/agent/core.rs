@@ -27,6 +27,7 @@ use super::images::Images;
 use super::io::{Env, Input, Output, Rpc, RpcId, Shadow};
 use super::local::{LocalAgent, Operation};
 use super::outbox::Outbox;
+use super::parameter_key::put_key;
 use super::queue::{Job, Queue, Work};
 use super::settling::{self, is_write};
 use super::silence::Silence;
@@ -55,8 +56,9 @@ pub struct Agent {
     pub(super) conflicts: Conflicts,
     pub(super) silence: Silence,
     pub(super) last_seen: Option<WallTime>,
-    /// The ParameterKey that the ACS set last, as the newest Inform told it.
-    pub(super) parameter_key: String,
+    /// The ParameterKey that the ACS set last: that of this session's Inform, then that of the RPCs of the ACS's in
+    /// it. `None`: it is not known, and nothing is asked of the CPE until its next Inform.
+    pub(super) parameter_key: Option<String>,
     /// Discovery stays out of sessions with `0 BOOTSTRAP` and `1 BOOT`.
     pub(super) booting: bool,
     /// What is known of the device's firmware.
@@ -126,7 +128,7 @@ impl Agent {
             conflicts: Conflicts::restore(entries),
             silence: Silence::None,
             last_seen: None,
-            parameter_key: String::new(),
+            parameter_key: None,
             booting: false,
             model: Model::default(),
             own: Firmware::default(),
@@ -188,6 +190,7 @@ impl Agent {
             Input::Tick => self.tick(env, shadow, out),
             Input::Uploaded { id, result } => self.uploaded(env, id, result, out),
             Input::Staged { id, answer } => self.staged(env, shadow, id, answer, out),
+            Input::AcsUnanswered => self.parameter_key = None,
             Input::AcsTransferred => self.acs_transfers(None, out),
             Input::Transferred(transferred) => self.transferred(env, shadow, &transferred, out),
             Input::Persisted(token) => self.persisted(token, out),
@@ -232,6 +235,7 @@ impl Agent {
         out: &mut Vec<Output>,
     ) -> Option<Rpc> {
         let (mapping, judged) = (self.mapping(), self.judges());
+        let key = self.parameter_key.clone()?;
         while let Some(job) = self.queue.front() {
             let stays = turn == Turn::IsOver && (!job.begun || job.rpc.is_some());
             if stays || (job.work == Work::Discovery && self.booting) {
@@ -261,7 +265,7 @@ impl Agent {
                     };
                     let request = match said {
                         Ok((mut request, twins)) => {
-                            put_key(&mut request, &self.parameter_key);
+                            put_key(&mut request, &key);
                             job.twins = twins;
                             job.written = sets(&request);
                             job.writes = is_write(&request);
@@ -402,6 +406,7 @@ impl Agent {
             return self.plan_attributes(env, shadow, out);
         }
         self.plan_discovery(env);
+        self.plan_marker(env, out);
         self.plan_attributes(env, shadow, out);
         self.plan_operations(env);
         if !self.sampled {
@@ -499,6 +504,7 @@ impl Agent {
             Work::Trigger { subscription, .. } => trigger::audit(subscription, &outcome, out),
             Work::Collect(instance) => self.collected(env, shadow, instance, out),
             Work::Attributes => self.attended(job.plan.attended(), out),
+            Work::Marker => self.read_marker(job.plan.attended(), out),
             // What the device lacks the gateway has for it.
             Work::Discovery => self.settle_upgrades(shadow, out),
             Work::Asked | Work::Sample | Work::Boot => {}
@@ -593,16 +599,6 @@ fn say(mapping: &Mapping, request: Request<'static>) -> Result<Said, Unmapped> {
         _ => Vec::new(),
     };
     Ok((request, twins))
-}
-
-/// The ParameterKey that the ACS has set last, as of now: its own session may just have set another.
-fn put_key(request: &mut Request<'static>, key: &str) {
-    match request {
-        Request::SetParameterValues(set) => set.parameter_key = key.to_owned().into(),
-        Request::AddObject(add) => add.parameter_key = key.to_owned().into(),
-        Request::DeleteObject(delete) => delete.parameter_key = key.to_owned().into(),
-        _ => {}
-    }
 }
 
 /// What a request sets of the CPE.

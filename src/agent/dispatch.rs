@@ -118,6 +118,10 @@ impl Agent {
                 if let Some(refusal) = self.judge_operation(env, shadow, by, &request.command, out) {
                     return self.command_failed(controller, msg_id, request, refusal);
                 }
+                if self.config.reset_departs && request.command == FACTORY_RESET {
+                    let refusal = Refusal::new(ErrorCode::COMMAND_FAILURE, DEPARTS);
+                    return self.command_failed(controller, msg_id, request, refusal);
+                }
                 if let Some(diagnostic) = Diagnostic::of(&request.command) {
                     return self.operate(controller, msg_id, request, diagnostic, out);
                 }
@@ -247,3 +251,8 @@ impl Agent {
         self.send(controller, Message::error(msg_id, code, why), self.exchange.way(), None);
     }
 }
+
+const FACTORY_RESET: &str = "Device.FactoryReset()";
+/// Why what may bring the settings of the factory back is refused.
+pub(super) const DEPARTS: &str = "the device has been told the gateway's URL, and would not come back with the \
+                                  settings of its factory (takeover.reset_leads_back)";

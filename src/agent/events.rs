@@ -13,6 +13,7 @@ use crate::usp::message::notify::{self, Notification};
 use crate::usp::message::operate_resp::operation_result::OperationResp;
 use crate::usp::path::PathExpr;
 
+use super::bootstrap::Reset;
 use super::core::Agent;
 use super::io::{Env, Output, Shadow};
 use super::local::{NotifType, Subscription, as_object};
@@ -31,7 +32,7 @@ pub(super) struct Boot {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Restart {
     command_key: String,
-    factory_reset: bool,
+    pub(super) factory_reset: bool,
 }
 
 impl Agent {
@@ -59,13 +60,16 @@ impl Agent {
         env: &Env,
         shadow: &Shadow,
         inform: &Inform<'_>,
-        first_contact: bool,
-        firmware_updated: bool,
+        (first_contact, firmware_updated, reset): (bool, bool, Reset),
         out: &mut Vec<Output>,
     ) {
         self.stored.booted_at = env.wall;
-        let reset = !first_contact && inform.event.iter().any(|event| event.event_code.starts_with("0 "));
-        self.restarted(reset, firmware_updated, out);
+        self.restarted(false, firmware_updated, out);
+        if reset == Reset::Yes {
+            self.was_reset(out);
+        }
+        self.stored.in_doubt = reset == Reset::Doubt;
+        self.plan_marker(env, out);
         self.fail_operations(env, shadow, out);
         if !first_contact {
             self.local.end_subscriptions(|subscription| !subscription.persistent);
@@ -77,7 +81,7 @@ impl Agent {
         let asked = self.stored.restart.take();
         let is = |code: &str| inform.event.iter().any(|event| event.event_code.starts_with(code));
         let asked_reset = asked.as_ref().is_some_and(|restart| restart.factory_reset);
-        let (cause, asked) = if is("0 ") && !first_contact {
+        let (cause, asked) = if reset != Reset::No {
             (
                 if asked_reset { "RemoteFactoryReset" } else { "LocalFactoryReset" },
                 asked.filter(|_| asked_reset),
@@ -103,6 +107,13 @@ impl Agent {
         }
     }
 
+    /// The boot that is still to be told is not one after a factory reset.
+    pub(super) fn note_no_reset(&mut self) {
+        if let Some(boot) = &mut self.stored.boot {
+            boot.cause = "LocalReboot".to_owned();
+        }
+    }
+
     /// The boot that is still to be told is one with new firmware.
     pub(super) fn note_new_firmware(&mut self) {
         if let Some(boot) = &mut self.stored.boot {
@@ -113,7 +124,8 @@ impl Agent {
     /// Tells of a boot whose parameters are not, or no longer, on their way, and after the end of the transfer that
     /// led to it.
     pub(super) fn tell_boot_if_read(&mut self, env: &Env, shadow: &Shadow, out: &mut Vec<Output>) {
-        let awaits = self.queue.has(Work::Boot) || self.upgrading.word_follows;
+        let awaits =
+            self.queue.has(Work::Boot) || self.queue.has(Work::Marker) || self.upgrading.word_follows;
         if self.stored.boot.is_some() && !awaits {
             self.tell_boot(env, shadow, out);
         }

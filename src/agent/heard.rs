@@ -4,6 +4,7 @@ use crate::cwmp::rpc::{EventStruct, Inform, Request, Response};
 use crate::datamodel::supported::generic;
 use crate::datamodel::{Source, Value, ValueType, WallTime, path};
 
+use super::bootstrap::Reset;
 use super::core::{Agent, TR_098_ROOT, TR_181_ROOT};
 use super::io::{Env, Output, Shadow};
 use super::upgrade::is_own_key;
@@ -17,12 +18,14 @@ impl Agent {
         first_contact: bool,
         out: &mut Vec<Output>,
     ) {
+        let reset = self.reset_by(inform, first_contact);
         self.last_seen = Some(env.wall);
         let code = |wanted: &str| inform.event.iter().any(|event| event.event_code.starts_with(wanted));
         self.booting = code("0 ") || code("1 ");
         self.sampled = false;
         self.attention.begin();
         let before = self.stored.clone();
+        self.key_by(inform);
         for parameter in inform.parameter_list.iter() {
             self.learn(&parameter.name, &parameter.value);
         }
@@ -48,9 +51,10 @@ impl Agent {
         if first_contact {
             self.stored.booted_at = env.wall;
         }
-        if self.booting {
-            let firmware = before.software_version != self.stored.software_version;
-            self.booted(env, shadow, inform, first_contact, firmware && !first_contact, out);
+        // Another URL is no start of the device.
+        if code("1 ") || (self.booting && (first_contact || reset != Reset::No)) {
+            let firmware = before.software_version != self.stored.software_version && !first_contact;
+            self.booted(env, shadow, inform, (first_contact, firmware, reset), out);
         }
         if code("8 ") {
             self.read_results(env);
@@ -73,9 +77,6 @@ impl Agent {
                 self.stored.root = root.to_owned();
             }
         }
-        if name.ends_with(".ManagementServer.ParameterKey") {
-            self.parameter_key = value.to_owned();
-        }
         if name.ends_with("Device.DeviceInfo.SoftwareVersion") && self.stored.software_version != value {
             // New firmware may have another data model: what it has is learnt again.
             if !self.stored.software_version.is_empty() {
@@ -95,6 +96,7 @@ impl Agent {
         out: &mut Vec<Output>,
     ) {
         self.follow_acs(request, response, out);
+        self.key_by_acs(request, out);
         let begins = match (request, response) {
             (Request::Download(_), Response::DownloadResponse(response)) => response.status == 1,
             (Request::Upload(_), Response::UploadResponse(response)) => response.status == 1,
@@ -141,19 +143,16 @@ impl Agent {
                 }
             }
             (Request::SetParameterValues(request), Response::SetParameterValuesResponse(_)) => {
-                self.parameter_key = request.parameter_key.to_string();
                 for parameter in request.parameter_list.iter() {
                     shadow.cpe.set_value(&parameter.name, value(&parameter.value, parameter.value_type));
                 }
             }
             (Request::AddObject(request), Response::AddObjectResponse(response)) => {
-                self.parameter_key = request.parameter_key.to_string();
                 shadow.cpe.put_object(&format!("{}{}.", request.object_name, response.instance_number), true);
                 // What the new instance has is not known: its branch is asked for again.
                 self.rediscover(&request.object_name, out);
             }
             (Request::DeleteObject(request), Response::DeleteObjectResponse(_)) => {
-                self.parameter_key = request.parameter_key.to_string();
                 shadow.cpe.remove(&request.object_name);
             }
             _ => {}

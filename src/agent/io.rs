@@ -84,6 +84,8 @@ pub enum Input<'a> {
         request: &'a Request<'a>,
         response: &'a Response<'a>,
     },
+    /// An RPC of the ACS's that leaves a ParameterKey on the CPE has got no answer: which one it has is not known.
+    AcsUnanswered,
     Answer {
         rpc: RpcId,
         response: &'a Response<'a>,

@@ -3,6 +3,7 @@
 //! Layer 3: one `handle`, one `next_deadline`; no I/O, clock, randomness or async.
 
 mod attributes;
+mod bootstrap;
 mod bulk_data;
 mod clockwork;
 mod command;
@@ -23,6 +24,7 @@ mod notify;
 mod onboarding;
 mod operation;
 mod outbox;
+mod parameter_key;
 mod queue;
 mod quick;
 mod settling;
@@ -33,6 +35,7 @@ mod trigger;
 mod upgrade;
 mod ways;
 
+pub use bootstrap::Reset;
 pub use config::{
     AgentConfig, CertificateConfig, ControllerConfig, ControllerMtp, CredentialConfig, FULL_ACCESS,
     MqttClient, PermissionConfig, READ_ONLY, RoleConfig, StompConnection, UNTRUSTED, WebSocketListener,
@@ -43,6 +46,7 @@ pub use io::{
     Checksum, Env, Fetch, HttpUpload, Input, Offer, Output, Publication, Rpc, RpcId, Shadow, StageAnswer,
     StageId, StageRequest, Transferred, Undelivered, Upload, UploadId, UploadWay,
 };
+pub use parameter_key::key_of;
 pub use quick::{Question, has_news, news};
 pub use silence::Silence;
 pub use stored::{RestoreError, stored_device_id};

@@ -71,6 +71,8 @@ pub(super) enum Work {
     Discovery,
     /// Reads or sets notification attributes.
     Attributes,
+    /// Reads whether the device still has what the gateway has set.
+    Marker,
     /// Reads what subscriptions watch.
     Sample,
     /// Reads the parameters of a Boot!.
@@ -88,7 +90,7 @@ pub(super) enum Work {
 impl Work {
     /// Whether its RPCs are in the CPE's own words; all others speak of TR-181.
     pub fn is_in_cpe_words(self) -> bool {
-        matches!(self, Self::Discovery | Self::Attributes)
+        matches!(self, Self::Discovery | Self::Attributes | Self::Marker)
     }
 }
 

@@ -50,6 +50,12 @@ pub(super) struct Stored {
     /// When a transfer that the ACS has begun is given up, unless its end is told before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acs_transfer: Option<WallTime>,
+    /// The last ParameterKey that was not empty since the device had its factory's settings.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub last_key: String,
+    /// It must still be read whether the device has been reset.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub in_doubt: bool,
     pub software_version: String,
     /// When the device started, as far as its Informs told.
     pub booted_at: WallTime,
@@ -73,6 +79,8 @@ impl Stored {
             restart: None,
             thresholds: BTreeMap::new(),
             acs_transfer: None,
+            last_key: String::new(),
+            in_doubt: false,
             software_version: String::new(),
             booted_at: WallTime(0),
         }

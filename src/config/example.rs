@@ -78,6 +78,18 @@ url = "http://127.0.0.1:8080/"
 # trusted = ["198.51.100.4/32"]      # whence they are taken without proof for a CPE whose credentials are not known:
 #                                    # they are known once the ACS sets them, or from connection_request_username
 
+# [takeover]                         # CPEs come since their ManagementServer.URL is the gateway's (docs/takeover.md);
+#                                    # absent: by DNS or a VIP, and the URL on them is the ACS's
+# url = "https://gateway.example:7547/"   # what stands on them. The ACS reads its own URL in its place, and a write of
+#                                    # its own is answered by the CPE and kept from it
+# acs_url = "http://acs.example/"    # what stood on them before; by default that of [acs]
+# other_urls = "pass"                # an ACS that writes any other URL takes the CPE away, which is logged and counted;
+#                                    # or "hold": it is answered, and the CPE stays
+# reset_leads_back = false           # true: after a factory reset a CPE comes here again, by DHCP or the URL of its
+#                                    # factory; else controllers cannot reset it, nor load firmware
+# hide_bootstrap = "known-devices.txt"   # devices that the ACS knows, OUI-serial or OUI,ProductClass,serial a line:
+#                                    # their 0 BOOTSTRAP for the new URL reaches the ACS as 1 BOOT
+
 [store]
 file = "dragoman.db"                 # one file; -wal and -shm beside it while open
 # key_file = "store.key"             # passwords that controllers set are sealed (AES-256-GCM) with the first key

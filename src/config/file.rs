@@ -18,6 +18,7 @@ pub(super) struct File {
     pub cwmp: Cwmp,
     pub acs: Option<Acs>,
     pub connection_requests: Option<ConnectionRequests>,
+    pub takeover: Option<Takeover>,
     pub store: Store,
     #[serde(default)]
     pub device: Device,
@@ -219,6 +220,32 @@ pub(super) struct ConnectionRequests {
     pub url: Url,
     pub trusted: Option<Trusted>,
     pub answer_own_calls: Option<bool>,
+}
+
+/// CPEs that come since they have been told the gateway's URL.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Takeover {
+    /// The URL that they have been told.
+    pub url: Url,
+    /// The one that they had; by default that of `[acs]`.
+    pub acs_url: Option<Url>,
+    #[serde(default)]
+    pub other_urls: OtherUrls,
+    /// After a factory reset they come here all the same.
+    #[serde(default)]
+    pub reset_leads_back: bool,
+    /// The list of devices whose BOOTSTRAP is hidden.
+    pub hide_bootstrap: Option<PathBuf>,
+}
+
+/// What becomes of a CPE that the ACS sends elsewhere.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum OtherUrls {
+    #[default]
+    Pass,
+    Hold,
 }
 
 /// What a CPE gets while the ACS gives no answer.

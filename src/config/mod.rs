@@ -15,6 +15,7 @@ mod ownership;
 mod roles;
 mod settings;
 mod stomp;
+mod takeover;
 #[cfg(test)]
 mod tests;
 mod values;

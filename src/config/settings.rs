@@ -32,6 +32,7 @@ use super::firmware::{self, FirmwareSettings};
 use super::ownership::ownership;
 use super::roles::{MAX_INSTANCE, roles, roles_of};
 use super::stomp::{stomp_config, stomp_connection};
+use super::takeover::takeover;
 use super::values::Seconds;
 
 /// Everything that the gateway is built from.
@@ -92,6 +93,7 @@ impl Settings {
     fn mean(file: File) -> Result<Self, Refusal> {
         let mut proxy = check_controllers(&file).and_then(|()| proxy(&file))?;
         let calls = connection_requests(file.connection_requests.as_ref(), file.acs.is_some())?;
+        let takeover = takeover(&file)?;
         let (mut mqtt, mut stomp) = brokers(&file)?;
         let (ownership, (admin, capture)) = (ownership(&file)?, orders(&file)?);
         let acs = servers(file.acs, &mut proxy.acs_names)?;
@@ -131,6 +133,7 @@ impl Settings {
             discovery: device.discovery.unwrap_or(true),
             notification_attributes: device.notification_attributes.unwrap_or(true),
             acs: !acs.is_empty(),
+            reset_departs: takeover.reset_departs,
             payload_security: keyring.is_some(),
             signature_room: keyring.as_ref().map_or(0, |keyring| keyring.signature_room()),
             fresh_ms: device.fresh_seconds.map_or(0, Seconds::ms),
@@ -138,7 +141,13 @@ impl Settings {
         };
         Ok(Self {
             door: door(file.cwmp)?,
-            proxy: ProxyConfig { acs_calls: calls.base, answer_alone: calls.answer_alone, ..proxy },
+            proxy: ProxyConfig {
+                acs_calls: calls.base,
+                answer_alone: calls.answer_alone,
+                takeover: takeover.urls,
+                hide_bootstrap: takeover.known,
+                ..proxy
+            },
             calls: calls.door,
             acs,
             store: store_of(file.store)?,
@@ -270,6 +279,8 @@ fn proxy(file: &File) -> Result<ProxyConfig, Refusal> {
         acs,
         acs_names: Vec::new(),
         acs_calls: None,
+        takeover: None,
+        hide_bootstrap: None,
         answer_when_down: answer_when_down(file)?,
         refuse_opaque: file.cwmp.identity.is_some(),
         answer_alone: defaults.answer_alone,

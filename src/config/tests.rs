@@ -25,9 +25,18 @@ fn the_example_is_a_configuration_and_so_is_it_with_every_key_set() {
     let all: String = plain
         .lines()
         .filter(|line| {
-            !["ca", "certificate", "key", "token_file", "client_ca", "client_certificate", "certificates"]
-                .iter()
-                .any(|file| line.trim_start_matches("# ").starts_with(&format!("{file} =")))
+            ![
+                "ca",
+                "certificate",
+                "key",
+                "token_file",
+                "client_ca",
+                "client_certificate",
+                "certificates",
+                "hide_bootstrap",
+            ]
+            .iter()
+            .any(|file| line.trim_start_matches("# ").starts_with(&format!("{file} =")))
         })
         .filter(|line| !line.contains(".tls]"))
         .filter(|line| !line.contains("payload_security") && !line.contains("sign_records"))

@@ -37,6 +37,7 @@ pub struct Metrics {
     mtp_connects: Family<Outcome, Counter>,
     commits: Family<Outcome, Counter<u64, AtomicU64>>,
     conflicts: Family<Action, Counter>,
+    departures: Family<Outcome, Counter>,
 }
 
 /// How a CWMP session went.
@@ -102,6 +103,7 @@ impl Default for Metrics {
             mtp_connects: Family::default(),
             commits: Family::default(),
             conflicts: Family::default(),
+            departures: Family::default(),
         };
         metrics.register();
         metrics
@@ -160,6 +162,11 @@ impl Metrics {
             "ownership_conflicts",
             "Writes of one master to what is, or was lately written by, another",
             self.conflicts.clone(),
+        );
+        registry.register(
+            "takeover_departures",
+            "Writes of the ACS that send a CPE to another URL than its own and the gateway's",
+            self.departures.clone(),
         );
         registry.register("store_commits", "Commits to the store", self.commits.clone());
     }
@@ -313,6 +320,16 @@ impl Metrics {
         if let Some(line) = line {
             warn!(endpoint, action, "{line}");
         }
+    }
+
+    /// The ACS sends a CPE elsewhere; `held`: the CPE stays all the same.
+    pub fn departure(&self, endpoint: &str, url: &str, held: bool) {
+        let outcome = if held { "held" } else { "passed" };
+        self.departures.get_or_create(&Outcome { outcome }).inc();
+        // Where to, without what may be secret.
+        let to = url.split_once("://").map_or(url, |(_, rest)| rest);
+        let to = to.split(['/', '?', '#']).next().and_then(|to| to.rsplit('@').next()).unwrap_or("");
+        warn!(endpoint, to, outcome, "the ACS sends the CPE to another ACS");
     }
 
     pub fn committed(&self, ok: bool) {

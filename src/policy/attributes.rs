@@ -192,6 +192,13 @@ impl Attributes {
         }
     }
 
+    /// A parameter that the CPE has with another attribute than the ACS set, and that attribute: as long as it has,
+    /// it has not been reset.
+    pub fn marker(&self) -> Option<(&CompactString, u8)> {
+        let own = |watch: &Watch| watch.cpe.filter(|cpe| *cpe != watch.acs);
+        self.known.iter().find_map(|(name, watch)| Some((name, own(watch)?)))
+    }
+
     /// New firmware may have dropped attributes, and may take what the one before refused: all are set again, the
     /// ACS's too.
     pub fn doubt(&mut self) {

@@ -7,13 +7,17 @@ mod attributes;
 mod bypass;
 mod conflicts;
 mod egress;
+mod known_devices;
 mod ownership;
+mod takeover;
 
 pub use acs_rule::{AcsRule, Caller, Glob};
 pub use attributes::{Attributes, Owed, Urgency};
 pub use bypass::{Bypass, BypassMode, ORDER, PASSED};
 pub use conflicts::{Action, Conflict, Ledger};
 pub use egress::{Egress, PlaceError};
+pub use known_devices::{KnownDevices, ListError};
 pub use ownership::{
     ACS, LAST_WRITER, OwnedPath, OwnedPathError, Owner, Ownership, OwnershipMode, OwnershipRule, Writer,
 };
+pub use takeover::{Takeover, UrlWrite};

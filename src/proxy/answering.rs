@@ -17,7 +17,6 @@ use super::device::{Device, decoded};
 use super::io::{AcsReply, Output};
 use super::outcome::Outcome;
 use super::session::{HeldInform, InformedBy, Ours, Phase, Session, empty, refuse};
-use super::virtualised::is_address;
 use super::wake::Call;
 
 impl Device {
@@ -93,8 +92,7 @@ impl Device {
         if self.agent.attributes().is_for_usp_alone(name) {
             return None;
         }
-        let address = self.address_for_acs().filter(|_| is_address(name) && !value.is_empty());
-        Some(address.map_or(Cow::Borrowed(value), Cow::Owned))
+        Some(self.reach_for_acs(name, value).map_or(Cow::Borrowed(value), Cow::Owned))
     }
 
     /// The InformResponse is ours, in the words that the ACS chose last, and the session concerns USP alone.

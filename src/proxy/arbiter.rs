@@ -19,8 +19,9 @@ use super::device::{Device, decoded, name_of};
 use super::io::{AcsReply, Output, Post, Reply};
 use super::outcome::Outcome;
 use super::own_transfers::{Own, is_transfer_end};
+use super::reach::management;
 use super::session::{Held, HeldInform, InformedBy, Lingers, Ours, Phase, Session, empty, refuse};
-use super::virtualised::{Addresses, attributes_for_acs, has_change, is_address, spare_bodies};
+use super::virtualised::{Restated, attributes_for_acs, has_change, spare_bodies};
 use super::wake::Call;
 
 impl Device {
@@ -48,7 +49,8 @@ impl Device {
 
     fn relay_from_cpe(&mut self, env: &Env, mut post: Post, out: &mut Vec<Output>) {
         let (watched, again) = self.session.as_mut().map(Session::take_asked).unwrap_or_default();
-        let mut addresses = Addresses::default();
+        let mut restated = Restated::default();
+        let keyed = watched.as_ref().is_some_and(|request| agent::key_of(request).is_some());
         let reads_attributes = matches!(watched, Some(Request::GetParameterAttributes(_)));
         let mut own = Own::Nothing;
         let said = if is_blank(&post.body) {
@@ -56,7 +58,9 @@ impl Device {
         } else {
             let body = post.body.clone();
             let heard = decoded(&body, post.content_type(), |envelope| {
-                addresses = Addresses::of(&envelope.message, self.address_for_acs());
+                if self.has_own_reach() {
+                    restated = Restated::of(&envelope.message, |name, value| self.reach_for_acs(name, value));
+                }
                 own = Own::of(&envelope.message, envelope.header.id.as_deref());
                 let ours = !self.is_of_another(&envelope.message);
                 // What is said once more, to a challenge, has had its effect here.
@@ -71,6 +75,9 @@ impl Device {
                 heard => heard.flatten(),
             }
         };
+        if keyed && said != Some(CpeSaid::Response) {
+            self.tell(env, agent::Input::AcsUnanswered, out);
+        }
         let own = match own {
             Own::Transfer(transferred, id) if self.is_informed() => {
                 return self.own_transfer(env, transferred, id, out);
@@ -101,10 +108,10 @@ impl Device {
             _ if !splices => None,
             CpeSaid::Inform => {
                 let held = relayed.inform.as_mut();
-                held.and_then(|held| held.for_acs(&self.agent, &post, &addresses))
+                held.and_then(|held| held.for_acs(&self.agent, &post, &restated))
             }
             CpeSaid::Response if reads_attributes => attributes_for_acs(self.agent.attributes(), &post),
-            _ => addresses.replaced(&post),
+            _ => restated.replaced(&post),
         };
         post.edit(spliced);
         // Last, since it looks for its places itself.
@@ -163,9 +170,8 @@ impl Device {
                 if let (Some(Request::SetParameterValues(set)), Response::SetParameterValuesResponse(_)) =
                     (watched, response)
                 {
-                    self.learn_credentials(set, out);
-                }
-                if let Some(request) = watched {
+                    self.acs_has_set(env, set, response, out);
+                } else if let Some(request) = watched {
                     self.tell(env, agent::Input::Observed { request, response }, out);
                 }
                 CpeSaid::Response
@@ -182,8 +188,10 @@ impl Device {
     }
 
     /// The ACS's answer: it passes as it came, or, where it ends the ACS's leg, waits until ours is done.
-    pub(super) fn relay_from_acs(&mut self, env: &Env, reply: AcsReply, out: &mut Vec<Output>) {
+    pub(super) fn relay_from_acs(&mut self, env: &Env, mut reply: AcsReply, out: &mut Vec<Output>) {
         let (said, name, watched) = read_acs(&reply);
+        let kept = self.keep_from_cpe(&mut reply, watched.as_ref(), out);
+        let bodies_change = self.has_own_reach() || !self.agent.attributes().is_empty();
         let Some(session) = &mut self.session else { return };
         let understood = said != AcsSaid::Other || name.is_some();
         // An HTTP error is no envelope: there is nothing to understand.
@@ -196,7 +204,7 @@ impl Device {
         let Phase::Relayed(relayed) = &mut session.phase else { return };
         let turn = relayed.leg.from_acs(said);
         if said != AcsSaid::Challenge {
-            relayed.acs_request = watched;
+            (relayed.acs_request, relayed.kept) = (watched, kept);
         }
         let inform = if relayed.leg.is_informed() { relayed.inform.take() } else { None };
         let last = matches!(said, AcsSaid::Empty);
@@ -205,7 +213,7 @@ impl Device {
         }
         let text = inform.as_ref().map(|_| answering::text_of(&reply));
         let mut headers = reply.headers;
-        if reply.status == 401 && (self.config.acs_calls.is_some() || !self.agent.attributes().is_empty()) {
+        if reply.status == 401 && bodies_change {
             spare_bodies(&mut headers);
         }
         let passed = Reply { status: reply.status, headers, body: reply.body, close: false };
@@ -270,7 +278,8 @@ impl Device {
     }
 
     pub(super) fn informed(&mut self, env: &Env, inform: &Inform<'_>, out: &mut Vec<Output>) {
-        let url = inform.parameter_list.iter().find(|parameter| is_address(&parameter.name));
+        let parameters = &mut inform.parameter_list.iter();
+        let url = parameters.find(|it| management(&it.name) == Some("ConnectionRequestURL"));
         self.learn_url(url.map(|parameter| parameter.value.as_ref()), out);
         let first_contact = std::mem::take(&mut self.first_contact);
         self.tell(env, agent::Input::Informed { inform, first_contact }, out);

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::policy::{KnownDevices, Takeover};
+
 /// Settings of the proxy core; times in milliseconds.
 #[derive(Debug, Clone)]
 pub struct ProxyConfig {
@@ -12,6 +14,10 @@ pub struct ProxyConfig {
     /// The URL below which the ACS's connection requests come to the gateway, its last `/` included; `None`: they
     /// go to the CPEs directly.
     pub acs_calls: Option<String>,
+    /// CPEs come since their `ManagementServer.URL` is the gateway's; `None`: by other ways, such as DNS.
+    pub takeover: Option<Takeover>,
+    /// Devices whose `0 BOOTSTRAP` at their first contact with the gateway is no matter of the ACS's.
+    pub hide_bootstrap: Option<Arc<KnownDevices>>,
     /// Whether a session that only USP has called for is answered by the gateway, without the ACS; needs
     /// `acs_calls`, and CPEs that the door authenticates.
     pub answer_alone: bool,
@@ -38,6 +44,8 @@ impl Default for ProxyConfig {
             acs: true,
             acs_names: Vec::new(),
             acs_calls: None,
+            takeover: None,
+            hide_bootstrap: None,
             answer_alone: true,
             answer_when_down: false,
             refuse_opaque: false,

@@ -18,6 +18,7 @@ use super::calls::Calls;
 use super::config::ProxyConfig;
 use super::io::{AcsFailure, AcsReply, Input, Output, Reply, SessionId};
 use super::outcome::Outcome;
+use super::reach::Reach;
 use super::session::{Lingers, Ours, Phase, Session, refuse};
 use super::wake::{Call, Wake};
 
@@ -31,6 +32,7 @@ pub struct Device {
     pub(super) wake: Wake,
     pub(super) calls: Calls,
     pub(super) bypass: Bypassing,
+    pub(super) reach: Reach,
     /// The connection request URL of the newest Inform (quirk D08).
     url: Option<String>,
     /// What the ACS has acknowledged last, where that may be needed in an outage.
@@ -69,6 +71,7 @@ impl Device {
             wake: Wake::default(),
             calls: Calls::restore(entries),
             bypass: Bypassing::restore(entries),
+            reach: Reach::restore(entries),
             url,
             acknowledged,
             acs: acs_of::restore(entries),

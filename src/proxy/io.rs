@@ -276,6 +276,12 @@ pub enum Output {
         bodies: Bodies,
         milliseconds: u64,
     },
+    /// The ACS has sent the CPE to another URL than its own and the gateway's; `held`: it was told so, and the CPE
+    /// was not.
+    Departure {
+        url: String,
+        held: bool,
+    },
     /// Two masters are in each other's way, and what the operator is told of it.
     Conflict {
         action: Action,

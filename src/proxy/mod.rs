@@ -13,6 +13,7 @@ mod device;
 mod io;
 mod outcome;
 mod own_transfers;
+mod reach;
 mod session;
 mod virtualised;
 mod wake;

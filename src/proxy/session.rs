@@ -59,6 +59,8 @@ pub(super) struct Relayed {
     pub inform: Option<HeldInform>,
     /// The ACS's RPC that the CPE is carrying out, kept if its outcome changes what we know.
     pub acs_request: Option<Request<'static>>,
+    /// The CPE has not been told all of it.
+    pub kept: bool,
     /// Why the session is still open though nothing needs to come any more.
     pub lingers: Option<Lingers>,
     /// The ACS has failed, and whether we may answer for it hangs on a connection request under way.

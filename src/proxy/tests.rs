@@ -23,6 +23,7 @@ mod bypass;
 mod calls;
 mod outage;
 mod refusal;
+mod takeover;
 mod transfers;
 mod troubles;
 mod two_masters;
@@ -171,7 +172,10 @@ impl World {
             | Output::Upload(_)
             | Output::Stage { .. }
             | Output::Secure { .. } => {}
-            Output::SessionEnded { .. } | Output::Conflict { .. } | Output::Log(_) => {}
+            Output::SessionEnded { .. }
+            | Output::Departure { .. }
+            | Output::Conflict { .. }
+            | Output::Log(_) => {}
         }
     }
 

@@ -2,8 +2,6 @@
 //! only USP watches, and a value change for what USP wrote and it watches. Where nothing is virtualised a body
 //! leaves as it came.
 
-use std::ops::Range;
-
 use bytes::Bytes;
 use compact_str::CompactString;
 
@@ -61,9 +59,9 @@ impl ForAcs {
     }
 
     /// The Inform as the ACS gets it.
-    fn reshape(&self, attributes: &Attributes, post: &Post, addresses: &Addresses) -> Option<Bytes> {
+    fn reshape(&self, attributes: &Attributes, post: &Post, restated: &Restated) -> Option<Bytes> {
         if !self.drops && self.added.is_empty() && !self.add_change {
-            return addresses.replaced(post);
+            return restated.replaced(post);
         }
         let change = EventStruct { event_code: VALUE_CHANGE.into(), command_key: "".into() };
         let reshape = Reshape {
@@ -74,53 +72,46 @@ impl ForAcs {
         };
         edited(post, |text| {
             let mut edits = soap::reshape_inform(text, &Limits::default(), &reshape)?;
-            edits.extend(addresses.edits());
+            edits.extend(restated.0.iter().cloned());
             edits.sort_by_key(|edit| edit.range.start);
             Ok(edits)
         })
     }
 }
 
-/// Where a message states the address at which the CPE takes connection requests, and what the ACS is told.
+/// What a message states of the way between the ACS and the CPE that the ACS is told otherwise.
 #[derive(Default)]
-pub(super) struct Addresses {
-    spans: Vec<Range<usize>>,
-    instead: Option<String>,
-}
+pub(super) struct Restated(Vec<Edit>);
 
-impl Addresses {
-    /// Looks for them only where the ACS is told something instead.
-    pub fn of(message: &Message<'_>, instead: Option<String>) -> Self {
+impl Restated {
+    /// `say` gives what the ACS is told of a parameter with this value; `None`: what stands there.
+    pub fn of(message: &Message<'_>, say: impl Fn(&str, &str) -> Option<String>) -> Self {
         let list = match message {
-            _ if instead.is_none() => return Self::default(),
             Message::Request(Request::Inform(inform)) => &inform.parameter_list,
             Message::Response(Response::GetParameterValuesResponse(response)) => &response.parameter_list,
             _ => return Self::default(),
         };
-        let stated = list.iter().filter(|it| is_address(&it.name) && !it.value.is_empty());
-        Self { spans: stated.map(|it| it.value_span.clone()).collect(), instead }
+        let restated = list.iter().filter_map(|it| {
+            let text = soap::escape(&say(&it.name, &it.value)?);
+            Some(Edit { range: it.value_span.clone(), text })
+        });
+        Self(restated.collect())
     }
 
-    fn edits(&self) -> impl Iterator<Item = Edit> {
-        let instead = self.instead.iter();
-        instead
-            .flat_map(|text| self.spans.iter().map(|range| Edit { range: range.clone(), text: text.clone() }))
-    }
-
-    /// The body with the address that the ACS is told; `None`: as it is.
+    /// The body as the ACS is told; `None`: as it is.
     pub fn replaced(&self, post: &Post) -> Option<Bytes> {
-        if self.spans.is_empty() {
+        if self.0.is_empty() {
             return None;
         }
-        edited(post, |_| Ok(self.edits().collect()))
+        edited(post, |_| Ok(self.0.clone()))
     }
 }
 
 impl HeldInform {
     /// The Inform as the ACS gets it; `None`: as it came. Notes what the ACS is told by it.
-    pub fn for_acs(&mut self, agent: &Agent, post: &Post, addresses: &Addresses) -> Option<Bytes> {
-        let Some(for_acs) = ForAcs::of(agent, self) else { return addresses.replaced(post) };
-        let spliced = for_acs.reshape(agent.attributes(), post, addresses);
+    pub fn for_acs(&mut self, agent: &Agent, post: &Post, restated: &Restated) -> Option<Bytes> {
+        let Some(for_acs) = ForAcs::of(agent, self) else { return restated.replaced(post) };
+        let spliced = for_acs.reshape(agent.attributes(), post, restated);
         let changed = has_change(&self.inform);
         let own = |name: &CompactString| {
             changed && self.inform.parameter_list.iter().any(|it| it.name == name.as_str())
@@ -135,11 +126,6 @@ impl HeldInform {
 /// as there is another.
 pub(super) fn spare_bodies(headers: &mut Headers) {
     headers.restate("www-authenticate", without_auth_int);
-}
-
-/// Whether a parameter says where the CPE takes connection requests.
-pub(super) fn is_address(name: &str) -> bool {
-    name.ends_with(ADDRESS)
 }
 
 /// Whether an Inform tells that values have changed.
@@ -163,12 +149,20 @@ pub(super) fn edited(post: &Post, edits: impl FnOnce(&str) -> Result<Vec<Edit>, 
     if post.headers.iter().any(|(name, value)| name.eq_ignore_ascii_case("authorization") && says(value)) {
         return None;
     }
-    let text = soap::decode_charset(&post.body, post.content_type()).ok()?;
-    let (mark, rest) = post.body.split_at_checked(text.splice_offset()?)?;
+    edited_text(&post.body, post.content_type(), edits)
+}
+
+/// The same of a body that nobody has hashed.
+pub(super) fn edited_text(
+    body: &Bytes,
+    content_type: Option<&str>,
+    edits: impl FnOnce(&str) -> Result<Vec<Edit>, SoapError>,
+) -> Option<Bytes> {
+    let text = soap::decode_charset(body, content_type).ok()?;
+    let (mark, rest) = body.split_at_checked(text.splice_offset()?)?;
     let edits = edits(&text).ok()?;
     (!edits.is_empty()).then(|| [mark, &soap::splice(rest, &edits)].concat().into())
 }
 
 const AUTH_INT: &[u8] = b"auth-int";
-const ADDRESS: &str = ".ManagementServer.ConnectionRequestURL";
 const VALUE_CHANGE: &str = "4 VALUE CHANGE";

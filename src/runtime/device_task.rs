@@ -286,6 +286,9 @@ impl<'s, S: Store> DeviceTask<'s, S> {
                 let end = SessionEnd { endpoint, client, acs, outcome, relayed, rpcs, milliseconds };
                 config.metrics.cwmp_session_ended(&end);
             }
+            Output::Departure { url, held } => {
+                config.metrics.departure(self.endpoint.as_str(), &url, held);
+            }
             Output::Conflict { action, line } => {
                 config.metrics.ownership_conflict(self.endpoint.as_str(), action.label(), line.as_deref());
             }

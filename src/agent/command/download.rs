@@ -7,6 +7,7 @@ use crate::usp::ErrorCode;
 
 use super::{Call, Command, Done};
 use crate::agent::core::Agent;
+use crate::agent::dispatch::DEPARTS;
 use crate::agent::io::Output;
 use crate::agent::local::Operation;
 use crate::agent::upgrade::{Phase, Upgrade};
@@ -52,6 +53,9 @@ pub(super) fn take_on(
     if !agent.config.firmware {
         let why = "the gateway has no place for firmware images";
         return Err(Refusal::new(ErrorCode::COMMAND_FAILURE, why));
+    }
+    if agent.config.reset_departs {
+        return Err(Refusal::new(ErrorCode::COMMAND_FAILURE, DEPARTS));
     }
     if agent.operations.iter().any(|operation| operation.upgrade.is_some()) {
         let why = "the device is at another firmware already";

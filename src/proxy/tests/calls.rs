@@ -9,13 +9,14 @@ pub(super) const BASE: &str = "http://gateway.example:7548/cr/";
 pub(super) const URL: &str = "Device.ManagementServer.ConnectionRequestURL";
 
 pub(super) struct Line {
-    device: Device,
+    pub device: Device,
     pub bench: Bench,
     now: u64,
     number: u64,
     agent: Arc<AgentConfig>,
+    proxy: Arc<ProxyConfig>,
     pub stored: Vec<Entry>,
-    authenticated: bool,
+    pub authenticated: bool,
 }
 
 fn configs() -> (Arc<AgentConfig>, Arc<ProxyConfig>) {
@@ -25,27 +26,33 @@ fn configs() -> (Arc<AgentConfig>, Arc<ProxyConfig>) {
 
 impl Line {
     fn new() -> Self {
-        Self::of(configs().0)
+        let (agent, proxy) = configs();
+        Self::of(agent, proxy)
     }
 
     pub fn with(agent: AgentConfig) -> Self {
-        Self::of(Arc::new(agent))
+        Self::of(Arc::new(agent), configs().1)
     }
 
-    fn of(agent: Arc<AgentConfig>) -> Self {
-        let bench = Bench::new(MODEL);
-        let device = Device::restore(&bench.id(), Arc::clone(&agent), configs().1, &[]).unwrap();
-        let (stored, authenticated) = (Vec::new(), false);
-        let mut it = Self { device, bench, now: 1_000, number: 0, agent, stored, authenticated };
+    fn of(agent: Arc<AgentConfig>, proxy: Arc<ProxyConfig>) -> Self {
+        let mut it = Self::unseen(agent, proxy, Bench::new(MODEL));
         for _ in 0..2 {
             it.session(None);
         }
         it
     }
 
+    /// One that has not called yet.
+    pub fn unseen(agent: Arc<AgentConfig>, proxy: Arc<ProxyConfig>, bench: Bench) -> Self {
+        let device = Device::restore(&bench.id(), Arc::clone(&agent), Arc::clone(&proxy), &[]).unwrap();
+        let (stored, authenticated) = (Vec::new(), false);
+        Self { device, bench, now: 1_000, number: 0, agent, proxy, stored, authenticated }
+    }
+
     /// The gateway dies and comes back.
     pub fn restart(&mut self) {
-        let restored = Device::restore(&self.bench.id(), Arc::clone(&self.agent), configs().1, &self.stored);
+        let (agent, proxy) = (Arc::clone(&self.agent), Arc::clone(&self.proxy));
+        let restored = Device::restore(&self.bench.id(), agent, proxy, &self.stored);
         self.device = restored.unwrap();
     }
 
@@ -101,7 +108,7 @@ impl Line {
         to_acs(&self.says_inform(code)).expect("an Inform goes to the ACS")
     }
 
-    fn says_inform(&mut self, code: &'static str) -> Vec<Output> {
+    pub fn says_inform(&mut self, code: &'static str) -> Vec<Output> {
         let mut inform = self.bench.open();
         inform.event.0 = vec![EventStruct { event_code: code.into(), command_key: "".into() }];
         self.post(write(NAMESPACE, Some("1"), Owned::Request(Request::Inform(inform))))
@@ -166,11 +173,11 @@ impl Line {
     }
 }
 
-fn to_acs(out: &[Output]) -> Option<Bytes> {
+pub(super) fn to_acs(out: &[Output]) -> Option<Bytes> {
     out.iter().find_map(|it| if let Output::ToAcs { body, .. } = it { Some(body.clone()) } else { None })
 }
 
-fn ours(out: &[Output]) -> Option<Request<'static>> {
+pub(super) fn ours(out: &[Output]) -> Option<Request<'static>> {
     let reply =
         out.iter().find_map(|it| if let Output::Reply { reply, .. } = it { Some(reply) } else { None })?;
     match read(&reply.body, None).ok()?.message {
