@@ -24,6 +24,7 @@ use super::{
 
 mod attributes;
 mod boot;
+mod bootstraps;
 mod bulk_data;
 mod certificates;
 mod clockwork;
@@ -266,6 +267,11 @@ impl Story {
             let command_key = transfer.command_key.to_string();
             self.handle(Input::Transferred(Transferred { command_key, fault_code, fault_string }));
         }
+        self.rpcs()
+    }
+
+    /// The agent's RPCs in an open session, and its end. Returns their names.
+    fn rpcs(&mut self) -> Vec<String> {
         let mut rpcs = Vec::new();
         loop {
             let mut out = Vec::new();
