@@ -47,6 +47,7 @@ impl Agent {
     pub(super) fn was_reset(&mut self, out: &mut Vec<Output>) {
         self.restarted(true, false, out);
         self.stored.last_key.clear();
+        self.stored.diagnosing.forget();
         // Which instances there are is learnt again.
         if let Some(left) = &mut self.stored.discovery_left {
             *left = vec![self.stored.root.clone()];

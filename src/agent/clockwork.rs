@@ -82,7 +82,7 @@ impl Agent {
         let spread = self.spread();
         let periodic = self.periodic().into_iter().map(|(_, it)| it.after(self.clockwork.done, spread));
         let timers = self.operations.iter().filter_map(|operation| operation.due);
-        let timers = timers.chain(self.next_upgrade());
+        let timers = timers.chain(self.next_upgrade()).chain(self.next_diagnostic());
         let onboarding = self.onboarding_due().map(|(_, at)| at);
         let ends = self.local.next_end();
         let collections = self.collections(self.clockwork.done);

@@ -77,6 +77,8 @@ pub struct Agent {
     pub(super) images: Images,
     /// Firmware that is on its way there.
     pub(super) upgrading: Upgrading,
+    /// The newest commit of what diagnostics will change.
+    pub(super) noted: Option<Token>,
     /// Subscriptions that have fired and have something to set.
     pub(super) triggers: VecDeque<Trigger>,
     /// How many triggers led to what is being done.
@@ -139,6 +141,7 @@ impl Agent {
             bulk: BulkData::default(),
             images: Images::restore(entries).unwrap_or_default(),
             upgrading: Upgrading::default(),
+            noted: None,
             triggers: VecDeque::new(),
             depth: 0,
             own_ways: entries.iter().any(|entry| entry.kind == Kind::Ways),
@@ -281,7 +284,8 @@ impl Agent {
                     self.next += 1;
                     let id = RpcId(self.next);
                     (job.rpc, job.begun) = (Some(id), true);
-                    let asked = job.asker.is_some();
+                    // More follows soon: of what is written down, its start.
+                    let asked = job.asker.is_some() || matches!(job.work, Work::Note(_));
                     return Some(Rpc { id, request, ends_session: job.plan.ends_session(), asked });
                 }
                 Step::Done(outcome) => {
@@ -315,7 +319,7 @@ impl Agent {
     pub fn has_work(&self) -> bool {
         match self.silence {
             Silence::Total => return false,
-            Silence::GivingBack => return self.attention.is_urgent(),
+            Silence::GivingBack => return self.attention.is_urgent() || self.owes_inputs(),
             Silence::None => {}
         }
         !self.queue.is_empty() || self.wants_discovery() || self.wants_start() || self.attention.is_urgent()
@@ -403,6 +407,9 @@ impl Agent {
     /// Work that no controller asked for by itself: discovery, sampling, operations under way.
     fn plan_own_work(&mut self, env: &Env, shadow: &Shadow, out: &mut Vec<Output>) {
         if self.is_silent() {
+            if self.silence == Silence::GivingBack {
+                self.plan_inputs(env);
+            }
             return self.plan_attributes(env, shadow, out);
         }
         self.plan_discovery(env);
@@ -500,7 +507,12 @@ impl Agent {
             Work::Start(instance) => self.started(env, shadow, instance, &outcome, out),
             // Silent: the device is still at it.
             Work::Finish(_) if outcome == Outcome::Silent => {}
-            Work::Finish(instance) => self.completed(env, shadow, instance, outcome.clone(), out),
+            Work::Finish(instance) => {
+                self.completed(env, shadow, instance, outcome.clone(), out);
+                self.plan_inputs(env);
+            }
+            Work::Note(instance) => self.note_inputs(shadow, instance, out),
+            Work::GiveBack => self.gave_inputs_back(&outcome, out),
             Work::Trigger { subscription, .. } => trigger::audit(subscription, &outcome, out),
             Work::Collect(instance) => self.collected(env, shadow, instance, out),
             Work::Attributes => self.attended(job.plan.attended(), out),

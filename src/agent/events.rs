@@ -31,7 +31,7 @@ pub(super) struct Boot {
 /// A restart that a controller asked for and the device took on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Restart {
-    command_key: String,
+    pub(super) command_key: String,
     pub(super) factory_reset: bool,
 }
 

@@ -77,7 +77,7 @@ impl Agent {
     }
 
     pub(super) fn persisted(&mut self, token: Token, out: &mut Vec<Output>) {
-        if self.attention.committed(token, true) {
+        if self.attention.committed(token, true) || self.noted == Some(token) {
             out.push(Output::WantSession);
         }
         self.settled = self.settled.max(token.0);
@@ -89,6 +89,7 @@ impl Agent {
         self.settled = self.settled.max(token.0);
         self.local.reroute();
         self.attention.committed(token, false);
+        self.unnoted(token);
         let withheld = self.exchange.gate.release(token).len();
         out.push(Output::Log(format!("state could not be stored; {withheld} answer(s) withheld")));
     }

@@ -56,6 +56,7 @@ impl Agent {
             let firmware = before.software_version != self.stored.software_version && !first_contact;
             self.booted(env, shadow, inform, (first_contact, firmware, reset), out);
         }
+        self.end_acs_diagnostics(code("8 "), code("1 "));
         if code("8 ") {
             self.read_results(env);
         }
@@ -97,6 +98,12 @@ impl Agent {
     ) {
         self.follow_acs(request, response, out);
         self.key_by_acs(request, out);
+        self.follow_diagnostics(env, shadow, (request, response), out);
+        if matches!(response, Response::RebootResponse(_) | Response::FactoryResetResponse(_)) {
+            // A start that follows is the ACS's.
+            self.stored.restart = None;
+            self.persist(vec![self.stored.change()], out);
+        }
         let begins = match (request, response) {
             (Request::Download(_), Response::DownloadResponse(response)) => response.status == 1,
             (Request::Upload(_), Response::UploadResponse(response)) => response.status == 1,
@@ -144,6 +151,7 @@ impl Agent {
             }
             (Request::SetParameterValues(request), Response::SetParameterValuesResponse(_)) => {
                 for parameter in request.parameter_list.iter() {
+                    self.input_by_acs(&parameter.name, out);
                     shadow.cpe.set_value(&parameter.name, value(&parameter.value, parameter.value_type));
                 }
             }

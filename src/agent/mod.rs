@@ -10,6 +10,7 @@ mod command;
 mod config;
 mod conflicts;
 mod core;
+mod diagnosing;
 mod dispatch;
 mod events;
 mod exchange;
@@ -41,6 +42,7 @@ pub use config::{
     MqttClient, PermissionConfig, READ_ONLY, RoleConfig, StompConnection, UNTRUSTED, WebSocketListener,
 };
 pub use core::Agent;
+pub use diagnosing::OwnEvents;
 pub use images::{Staged, held_images};
 pub use io::{
     Checksum, Env, Fetch, HttpUpload, Input, Offer, Output, Publication, Rpc, RpcId, Shadow, StageAnswer,

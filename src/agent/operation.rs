@@ -33,6 +33,7 @@ impl Operation {
             command_key: command_key.to_owned(),
             input_args: input_args.clone(),
             started: false,
+            noted: false,
             due: None,
             canceling: false,
             upgrade: None,
@@ -160,23 +161,24 @@ impl Agent {
     pub(super) fn wants_start(&self) -> bool {
         let waits = |it: &Operation| match it.upgrade {
             Some(_) => self.is_to_be_told(it),
-            None => !it.started,
+            None => !it.started && !Diagnostic::of(&it.command).is_some_and(|kind| self.acs_diagnoses(kind)),
         };
-        self.recheck || self.operations.iter().any(waits)
+        self.recheck || self.owes_inputs() || self.operations.iter().any(waits)
     }
 
     /// Puts the starts of operations that have not begun in the queue.
     pub(super) fn plan_operations(&mut self, env: &Env) {
-        let waiting: Vec<(u32, &'static Diagnostic, BTreeMap<String, String>)> = self
+        let waiting: Vec<(u32, &'static Diagnostic)> = self
             .operations
             .iter()
-            .filter(|it| !it.started && !self.queue.has(Work::Start(it.instance)))
-            .filter_map(|it| Some((it.instance, Diagnostic::of(&it.command)?, it.input_args.clone())))
+            .filter(|it| !it.started)
+            .filter_map(|it| Some((it.instance, Diagnostic::of(&it.command)?)))
+            .filter(|(_, diagnostic)| !self.acs_diagnoses(diagnostic))
             .collect();
-        for (instance, diagnostic, args) in waiting {
-            let plan = diagnostic.start(&args);
-            self.push_own(env, Box::new(plan), Work::Start(instance));
+        for (instance, diagnostic) in waiting {
+            self.plan_diagnostic(env, instance, diagnostic);
         }
+        self.plan_inputs(env);
         self.plan_orders(env);
         if std::mem::take(&mut self.recheck) {
             self.read_results(env);

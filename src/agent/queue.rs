@@ -81,6 +81,10 @@ pub(super) enum Work {
     Collect(u32),
     /// Sets what a subscription's row says; so many triggers led to it.
     Trigger { subscription: u32, depth: u8 },
+    /// Reads what the operation of this Request row will change.
+    Note(u32),
+    /// Writes back what an operation has changed.
+    GiveBack,
     /// Starts the operation of this Request row.
     Start(u32),
     /// Reads the results of the operation of this Request row.
@@ -181,7 +185,7 @@ impl Queue {
 
     /// Takes out what an operation still has to do; `false` if it is under way and was left.
     pub fn cancel(&mut self, instance: u32) -> bool {
-        let of = |job: &Job| matches!(job.work, Work::Start(it) | Work::Finish(it) if it == instance);
+        let of = |job: &Job| matches!(job.work, Work::Note(it) | Work::Start(it) | Work::Finish(it) if it == instance);
         let busy = self.jobs.iter().any(|job| of(job) && job.rpc.is_some());
         if !busy {
             self.jobs.retain(|job| !of(job));

@@ -15,7 +15,7 @@ use super::settling::cut_short;
 pub enum Silence {
     #[default]
     None,
-    /// It sets the CPE's notification attributes as the ACS had them.
+    /// It sets the CPE's notification attributes, and the inputs of diagnostics, as the ACS had them.
     GivingBack,
     /// It leaves the CPE as it is.
     Total,
@@ -52,7 +52,7 @@ impl Agent {
 
     /// Whether the CPE has all that the ACS had set, and the ACS knows all that USP wrote.
     pub fn has_given_back(&self) -> bool {
-        self.attention.has_given_back()
+        self.attention.has_given_back() && !self.owes_inputs()
     }
 
     /// A request that comes meanwhile.

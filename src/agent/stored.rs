@@ -9,6 +9,7 @@ use crate::datamodel::WallTime;
 use crate::durable::{Change, Entry, Kind};
 use crate::identity::{DeviceId, EndpointId};
 
+use super::diagnosing::Diagnosing;
 use super::events::{Boot, Restart};
 use super::threshold::Sides;
 
@@ -56,6 +57,9 @@ pub(super) struct Stored {
     /// It must still be read whether the device has been reset.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub in_doubt: bool,
+    /// What is kept of diagnostics.
+    #[serde(default, skip_serializing_if = "Diagnosing::is_empty")]
+    pub diagnosing: Diagnosing,
     pub software_version: String,
     /// When the device started, as far as its Informs told.
     pub booted_at: WallTime,
@@ -81,6 +85,7 @@ impl Stored {
             acs_transfer: None,
             last_key: String::new(),
             in_doubt: false,
+            diagnosing: Diagnosing::default(),
             software_version: String::new(),
             booted_at: WallTime(0),
         }

@@ -277,6 +277,17 @@ impl Agent {
         }
     }
 
+    /// The key of the transfer that the CPE has been told to make, where the ACS has none open.
+    pub(super) fn lone_transfer(&self) -> Option<String> {
+        if self.stored.acs_transfer.is_some_and(|until| until > self.seen.1) {
+            return None;
+        }
+        self.operations.iter().find_map(|it| match &it.upgrade.as_ref()?.phase {
+            Phase::Told { key, .. } => Some(key.clone()),
+            _ => None,
+        })
+    }
+
     /// Whether an order only waits for a session.
     pub(super) fn is_to_be_told(&self, operation: &Operation) -> bool {
         if self.stored.acs_transfer.is_some_and(|until| until > self.seen.1) {

@@ -26,7 +26,10 @@ pub(super) fn takeover(file: &file::File) -> Result<Taken, Refusal> {
     };
     let only = acs.url.as_ref().filter(|_| acs.route.is_empty());
     let Some(acs) = table.acs_url.as_ref().or(only) else {
-        return refuse("takeover.acs_url", "is needed beside [[acs.route]]: CPEs are taken over from one URL");
+        return refuse(
+            "takeover.acs_url",
+            "is needed beside [[acs.route]]: CPEs are taken over from one URL",
+        );
     };
     let urls = Takeover::new(table.url.0.to_string(), acs.0.to_string(), table.other_urls == OtherUrls::Hold);
     if urls.judge(&acs.0.to_string()) == UrlWrite::Gateway {

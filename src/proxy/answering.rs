@@ -11,11 +11,12 @@ use crate::agent::Env;
 use crate::cwmp::rpc::{Inform, InformResponse, Response};
 use crate::cwmp::soap::{Header, Message};
 use crate::durable::{Change, Kind};
-use crate::relay::{Acknowledged, owed};
+use crate::relay::{Acknowledged, Owed, owed};
 
 use super::device::{Device, decoded};
 use super::io::{AcsReply, Output};
 use super::outcome::Outcome;
+use super::own_transfers::OwnWork;
 use super::session::{HeldInform, InformedBy, Ours, Phase, Session, empty, refuse};
 use super::wake::Call;
 
@@ -50,9 +51,7 @@ impl Device {
         let Some(held) = relayed.inform.as_ref().filter(|_| wanted && free) else { return false };
         // Nobody but the gateway calls the CPE, whether or not it is known that the CPE has taken the call.
         let called = *call != Call::None;
-        if owed(&held.inform, &|name, value| self.shown(name, value), called, self.acknowledged_here())
-            .is_some()
-        {
+        if self.owed(&held.inform, called).is_some() {
             return false;
         }
         self.answer_inform(env, out);
@@ -73,15 +72,21 @@ impl Device {
             return false;
         }
         let called = *call == Call::Taken;
-        if let Some(owed) =
-            owed(&held.inform, &|name, value| self.shown(name, value), called, self.acknowledged_here())
-        {
+        if let Some(owed) = self.owed(&held.inform, called) {
             out.push(Output::Log(format!("not answered for the ACS: {owed}")));
             return false;
         }
         out.push(Output::Log("the ACS is down: a session that is ours alone goes on without it".into()));
         self.answer_inform(env, out);
         true
+    }
+
+    /// What of an Inform the ACS is entitled to.
+    fn owed(&self, inform: &Inform<'_>, called: bool) -> Option<Owed> {
+        let events = self.agent.own_events();
+        let own = OwnWork::of(&inform.event, &events);
+        let last = self.acknowledged_here();
+        owed(inform, &|name, value| self.shown(name, value), &|event| own.holds(event), called, last)
     }
 
     /// What the ACS is shown of a parameter of an Inform.
@@ -103,7 +108,7 @@ impl Device {
             session.phase = Phase::Ours(Ours::new(empty(), InformedBy::GatewayAlone));
         }
         self.informed(env, &inform, out);
-        let use_cwmp_version = self.acknowledged.as_ref().and_then(|last| last.use_cwmp_version.clone());
+        let use_cwmp_version = self.acknowledged_here().and_then(|last| last.use_cwmp_version.clone());
         let header = Header {
             id: id.map(Into::into),
             use_cwmp_version: use_cwmp_version.map(Into::into),
@@ -131,7 +136,7 @@ impl Device {
         });
         let seen =
             Acknowledged::of(inform, &|name, value| self.shown(name, value), version.flatten().as_deref());
-        if Some(&seen) == self.acknowledged.as_ref() {
+        if Some(&seen) == self.acknowledged_here() {
             return;
         }
         let value = seen.encode();

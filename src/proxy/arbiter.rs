@@ -61,7 +61,7 @@ impl Device {
                 if self.has_own_reach() {
                     restated = Restated::of(&envelope.message, |name, value| self.reach_for_acs(name, value));
                 }
-                own = Own::of(&envelope.message, envelope.header.id.as_deref());
+                own = self.own_of(envelope);
                 let ours = !self.is_of_another(&envelope.message);
                 // What is said once more, to a challenge, has had its effect here.
                 let watched = watched.as_ref().filter(|_| !again);
@@ -445,11 +445,10 @@ impl Device {
         request: &Request<'_>,
         out: &mut Vec<Output>,
     ) {
+        let own = self.own_of(envelope);
         let Some(session) = &mut self.session else { return };
         session.note(request.name());
-        if let Own::Transfer(transferred, id) =
-            Own::of(&Message::Request(request.clone()), envelope.header.id.as_deref())
-        {
+        if let Own::Transfer(transferred, id) = own {
             return self.own_transfer(env, transferred, id, out);
         }
         let ours = matches!(&session.phase, Phase::Ours(ours) if ours.informed_by == InformedBy::Gateway);
@@ -532,6 +531,8 @@ fn is_watched(request: &Request<'_>) -> bool {
             | Request::Download(_)
             | Request::Upload(_)
             | Request::ScheduleDownload(_)
+            | Request::Reboot(_)
+            | Request::FactoryReset(_)
     )
 }
 

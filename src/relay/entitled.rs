@@ -8,7 +8,7 @@ use std::fmt;
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
-use crate::cwmp::rpc::Inform;
+use crate::cwmp::rpc::{EventStruct, Inform};
 
 /// What the ACS has acknowledged last of a CPE, and how: kept durably, since an outage may outlast us.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,7 +58,8 @@ impl Acknowledged {
     }
 }
 
-/// What of an Inform the ACS is entitled to; `called` is whether `6 CONNECTION REQUEST` is known to come of a
+/// What of an Inform the ACS is entitled to; `own` tells events of work that the gateway has given the CPE, `called`
+/// is whether `6 CONNECTION REQUEST` is known to come of a
 /// connection request of ours. `None` if the session concerns nobody but us.
 ///
 /// The event does not say who has called: if the CPE repeats a session that failed, it may be the one of that
@@ -67,12 +68,13 @@ impl Acknowledged {
 pub fn owed(
     inform: &Inform<'_>,
     shown: Shown<'_>,
+    own: &dyn Fn(&EventStruct<'_>) -> bool,
     called: bool,
     last: Option<&Acknowledged>,
 ) -> Option<Owed> {
     let (parameters, cut) = digest(inform, shown);
-    let is_ours = |code: &str| code == CONNECTION_REQUEST || (code == VALUE_CHANGE && cut);
-    let foreign = inform.event.iter().find(|event| !is_ours(&event.event_code));
+    let is_told = |code: &str| code == CONNECTION_REQUEST || (code == VALUE_CHANGE && cut);
+    let foreign = inform.event.iter().find(|event| !is_told(&event.event_code) && !own(event));
     if inform.event.is_empty() || foreign.is_some() {
         return Some(Owed::Event(foreign.map_or_else(String::new, |event| event.event_code.to_string())));
     }
@@ -125,7 +127,7 @@ const FORMAT: u8 = 1;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cwmp::rpc::{Array, EventStruct, ParameterValueStruct};
+    use crate::cwmp::rpc::{Array, ParameterValueStruct};
     use crate::datamodel::ValueType;
 
     fn inform(codes: &[&'static str], values: &[(&'static str, &'static str)]) -> Inform<'static> {
@@ -140,6 +142,8 @@ mod tests {
         }
     }
 
+    const NONE: &dyn Fn(&EventStruct<'_>) -> bool = &|_| false;
+
     fn all<'v>(_: &str, value: &'v str) -> Option<Cow<'v, str>> {
         Some(value.into())
     }
@@ -148,18 +152,18 @@ mod tests {
     fn only_our_own_call_with_nothing_new_is_not_the_acs_s() {
         let seen = Acknowledged::of(&inform(&["1 BOOT"], &[("A", "1"), ("B", "2")]), &all, Some("1.4"));
         let call = inform(&["6 CONNECTION REQUEST"], &[("B", "2"), ("A", "1")]);
-        assert_eq!(owed(&call, &all, true, Some(&seen)), None);
-        assert_eq!(owed(&call, &all, false, Some(&seen)), Some(Owed::Call));
-        assert_eq!(owed(&call, &all, true, None), Some(Owed::Stranger));
+        assert_eq!(owed(&call, &all, NONE, true, Some(&seen)), None);
+        assert_eq!(owed(&call, &all, NONE, false, Some(&seen)), Some(Owed::Call));
+        assert_eq!(owed(&call, &all, NONE, true, None), Some(Owed::Stranger));
         let again = Inform { retry_count: 1, ..call };
-        assert_eq!(owed(&again, &all, true, Some(&seen)), Some(Owed::Retry));
+        assert_eq!(owed(&again, &all, NONE, true, Some(&seen)), Some(Owed::Retry));
         for codes in [&["6 CONNECTION REQUEST", "2 PERIODIC"][..], &["4 VALUE CHANGE"], &["M Reboot"]] {
-            let told = owed(&inform(codes, &[("A", "1"), ("B", "2")]), &all, true, Some(&seen));
+            let told = owed(&inform(codes, &[("A", "1"), ("B", "2")]), &all, NONE, true, Some(&seen));
             assert!(matches!(told, Some(Owed::Event(code)) if codes.contains(&code.as_str())));
         }
-        assert_eq!(owed(&inform(&[], &[]), &all, true, Some(&seen)), Some(Owed::Event(String::new())));
+        assert_eq!(owed(&inform(&[], &[]), &all, NONE, true, Some(&seen)), Some(Owed::Event(String::new())));
         for values in [&[("A", "1"), ("B", "3")][..], &[("A", "1")], &[("A", "12"), ("B", "")]] {
-            let told = owed(&inform(&["6 CONNECTION REQUEST"], values), &all, true, Some(&seen));
+            let told = owed(&inform(&["6 CONNECTION REQUEST"], values), &all, NONE, true, Some(&seen));
             assert_eq!(told, Some(Owed::Parameters));
         }
     }
@@ -171,7 +175,7 @@ mod tests {
         }
         let seen = Acknowledged::of(&inform(&["2 PERIODIC"], &[("A", "1")]), &usp_alone, None);
         let owed = |codes: &[&'static str], values: &[(&'static str, &'static str)]| {
-            owed(&inform(codes, values), &usp_alone, false, Some(&seen))
+            owed(&inform(codes, values), &usp_alone, NONE, false, Some(&seen))
         };
         assert_eq!(owed(&["4 VALUE CHANGE"], &[("A", "1"), ("U", "5")]), None);
         assert_eq!(owed(&["4 VALUE CHANGE"], &[("A", "2"), ("U", "5")]), Some(Owed::Parameters));
@@ -180,6 +184,17 @@ mod tests {
             owed(&["4 VALUE CHANGE", "6 CONNECTION REQUEST"], &[("A", "1"), ("U", "5")]),
             Some(Owed::Call)
         );
+    }
+
+    #[test]
+    fn the_end_of_work_that_the_gateway_has_given_the_cpe_is_not_the_acs_s() {
+        let seen = Acknowledged::of(&inform(&["2 PERIODIC"], &[("A", "1")]), &all, None);
+        let diagnostics: &dyn Fn(&EventStruct<'_>) -> bool = &|event| event.event_code.starts_with("8 ");
+        let told = inform(&["8 DIAGNOSTICS COMPLETE"], &[("A", "1")]);
+        assert_eq!(owed(&told, &all, diagnostics, false, Some(&seen)), None);
+        assert!(matches!(owed(&told, &all, NONE, false, Some(&seen)), Some(Owed::Event(_))));
+        let both = inform(&["8 DIAGNOSTICS COMPLETE", "2 PERIODIC"], &[("A", "1")]);
+        assert!(matches!(owed(&both, &all, diagnostics, false, Some(&seen)), Some(Owed::Event(_))));
     }
 
     #[test]

@@ -56,6 +56,22 @@ impl Diagnostic {
         DIAGNOSTICS.iter().map(|known| known.command)
     }
 
+    /// All that there are.
+    pub fn all() -> impl Iterator<Item = &'static Self> {
+        DIAGNOSTICS.iter()
+    }
+
+    /// The object of TR-181 that CWMP has for it.
+    pub fn object(&self) -> &'static str {
+        self.object
+    }
+
+    /// The parameters that are set for these arguments, but for the state.
+    pub fn inputs(&self, args: &BTreeMap<String, String>) -> impl Iterator<Item = String> {
+        let given = self.inputs.iter().filter(|(name, _)| args.contains_key(*name));
+        given.map(|(name, _)| format!("{}{name}", self.object))
+    }
+
     pub fn of(command: &str) -> Option<&'static Self> {
         DIAGNOSTICS.iter().find(|known| known.command == command)
     }

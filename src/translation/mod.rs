@@ -26,6 +26,7 @@ mod searching;
 mod seen;
 mod set;
 mod supported_dm;
+mod write;
 
 pub use access::{Access, Models, Permission, Rights, RightsError, Role, Sort, TargetError, written_by};
 pub use add::Add;
@@ -45,3 +46,4 @@ pub use resolve::{names_object, objects_for};
 pub use sample::{Sample, named_params, watched_params};
 pub use searching::Searched;
 pub use set::Set;
+pub use write::Write;

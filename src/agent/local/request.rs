@@ -19,6 +19,9 @@ pub(in crate::agent) struct Operation {
     pub input_args: std::collections::BTreeMap<String, String>,
     /// Whether the CPE has been told and is at it: its completion is awaited.
     pub started: bool,
+    /// Of a diagnostic: what it will change of the CPE is written down.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub noted: bool,
     /// When a timer ends; of no other command.
     #[serde(default)]
     pub due: Option<WallTime>,
