@@ -32,6 +32,7 @@ mod sessions;
 mod several_acss;
 mod stomp;
 mod survival;
+mod takeover;
 mod tls;
 mod two_masters;
 mod upgrade;

@@ -31,6 +31,18 @@ fn r_opr_1_r_opr_2_a_search_path_is_carried_out_on_each_object() {
 }
 
 #[test]
+fn what_would_lead_a_cpe_away_that_was_taken_over_by_its_url_is_refused_to_controllers() {
+    let refused = |reset_departs: bool| {
+        let mut story = Story::with(AgentConfig { reset_departs, ..AgentConfig::default() });
+        story.session();
+        story.session();
+        results(&mut story, &controller(), "Device.FactoryReset()", &[]).remove(0).1
+    };
+    assert_eq!(refused(true), 7022);
+    assert_eq!(refused(false), 0);
+}
+
+#[test]
 fn a_controller_executes_what_its_roles_let_it() {
     let mut story = Story::begin();
     let timer = ("Device.ScheduleTimer()".to_owned(), 7006);

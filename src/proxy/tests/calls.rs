@@ -103,6 +103,17 @@ impl Line {
         self.tell(Input::Acs { session, reply })
     }
 
+    /// A controller asks for a command, which waits for the CPE.
+    pub fn operates(&mut self, command: &str, args: &[(&str, &str)]) {
+        let from = EndpointId::parse("self::ctl").unwrap();
+        let input_args = args.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        let (command, command_key) = (command.to_owned(), "key".to_owned());
+        let operate = message::Operate { command, command_key, send_resp: true, input_args };
+        let message = Message::request("op", message::Request::Operate(operate)).encode();
+        let record = Record::plain(&from, &self.bench.id().endpoint_id(), message).encode();
+        self.tell(Input::Record(record, Integrity::Trusted, Shown::Untold));
+    }
+
     /// The CPE informs; returns what the ACS gets.
     pub fn informs(&mut self, code: &'static str) -> Bytes {
         to_acs(&self.says_inform(code)).expect("an Inform goes to the ACS")

@@ -161,3 +161,75 @@ fn tr_069_a_4_1_7_a_list_of_queued_transfers_has_those_of_the_acs_alone() {
     let (body, _) = to_acs(&told.post(list(&["theirs", KEY]), Vec::new(), None));
     assert_eq!(body, list(&["theirs"]).to_vec());
 }
+
+/// A device whose CPE has been told to do this by a controller, and what goes to the ACS of the Inform that follows.
+fn after(
+    command: &str,
+    args: &[(&str, &str)],
+    codes: &[(&'static str, &'static str)],
+) -> (Vec<String>, bool) {
+    let mut line = super::calls::Line::with(AgentConfig::clone(&configs().0));
+    line.authenticated = true;
+    line.operates(command, args);
+    line.session(None);
+    let event = |(code, key): &(&'static str, &'static str)| EventStruct {
+        event_code: (*code).into(),
+        command_key: (*key).into(),
+    };
+    let mut inform = line.bench.open();
+    inform.event.0 = codes.iter().map(event).collect();
+    let out = line.post(write(NAMESPACE, Some("1"), Owned::Request(Request::Inform(inform))));
+    let Some(seen) = super::calls::to_acs(&out) else { return (Vec::new(), true) };
+    let Owned::Request(Request::Inform(inform)) = read(&seen, None).unwrap().message else {
+        panic!("no Inform")
+    };
+    (inform.event.iter().map(|event| event.event_code.to_string()).collect(), false)
+}
+
+const PING: &str = "Device.IP.Diagnostics.IPPing()";
+
+#[test]
+fn tr_069_3_7_1_5_the_end_of_a_controllers_diagnostic_is_not_told_to_the_acs() {
+    let host = [("Host", "127.0.0.1")];
+    let complete = ("8 DIAGNOSTICS COMPLETE", "");
+    let told = after(PING, &host, &[("2 PERIODIC", ""), complete]);
+    assert_eq!(told, (vec!["2 PERIODIC".to_owned()], false));
+    assert_eq!(
+        after(PING, &host, &[complete]),
+        (Vec::new(), true),
+        "with nothing else the ACS is not called"
+    );
+    let alone = after("Device.LocalAgent.Nothing()", &[], &[complete]);
+    assert_eq!(alone, (vec!["8 DIAGNOSTICS COMPLETE".to_owned()], false), "somebody else's");
+}
+
+#[test]
+fn tr_069_3_7_1_5_a_controllers_reboot_is_a_start_to_the_acs_and_one_of_its_own_a_reboot() {
+    let told = after("Device.Reboot()", &[], &[("1 BOOT", ""), ("M Reboot", "key")]);
+    assert_eq!(told.0, ["1 BOOT"]);
+    let told = after("Device.Reboot()", &[], &[("1 BOOT", ""), ("M Reboot", "acs")]);
+    assert_eq!(told.0, ["1 BOOT", "M Reboot"]);
+}
+
+#[test]
+fn tr_069_3_7_1_5_the_bootstrap_of_a_device_that_the_acs_knows_is_a_boot_but_for_a_factory_reset() {
+    use crate::policy::KnownDevices;
+    let hides = |list: &str, codes: &[&'static str], seen_before: bool| {
+        let known = KnownDevices::parse(list).unwrap();
+        let proxy = ProxyConfig { hide_bootstrap: Some(Arc::new(known)), ..ProxyConfig::default() };
+        let mut told = Told::new();
+        told.device = Device::restore(&Bench::new(MODEL).id(), configs().0, Arc::new(proxy), &[]).unwrap();
+        told.device.first_contact = !seen_before;
+        let events = told.post(inform(codes), Vec::new(), None);
+        let Owned::Request(Request::Inform(inform)) = read(&to_acs(&events).0, None).unwrap().message else {
+            panic!("no Inform")
+        };
+        inform.event.iter().map(|event| event.event_code.to_string()).collect::<Vec<_>>()
+    };
+    let ours = "00256D-S1";
+    assert_eq!(hides(ours, &["0 BOOTSTRAP"], false), ["1 BOOT"]);
+    assert_eq!(hides(ours, &["0 BOOTSTRAP", "1 BOOT"], false), ["1 BOOT"]);
+    assert_eq!(hides(ours, &["0 BOOTSTRAP", "2 PERIODIC"], false), ["2 PERIODIC", "1 BOOT"]);
+    assert_eq!(hides("00256D-S2", &["0 BOOTSTRAP", "1 BOOT"], false), ["0 BOOTSTRAP", "1 BOOT"]);
+    assert_eq!(hides(ours, &["0 BOOTSTRAP", "1 BOOT"], true), ["0 BOOTSTRAP", "1 BOOT"], "a reset");
+}
