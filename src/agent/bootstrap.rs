@@ -48,6 +48,7 @@ impl Agent {
         self.restarted(true, false, out);
         self.stored.last_key.clear();
         self.stored.diagnosing.forget();
+        self.forget_credentials(out);
         // Which instances there are is learnt again.
         if let Some(left) = &mut self.stored.discovery_left {
             *left = vec![self.stored.root.clone()];

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use crate::identity::EndpointId;
-use crate::policy::{Egress, Ownership};
+use crate::policy::{CallSecret, Egress, Ownership};
 use crate::translation::Rights;
 use crate::usp::Certificate;
 
@@ -224,6 +224,8 @@ pub struct AgentConfig {
     pub notification_attributes: bool,
     /// Whether there is an ACS, which is told of what USP writes where it watches that.
     pub acs: bool,
+    /// CPEs whose credentials for connection requests are not known get such as are made of this.
+    pub call_secret: Option<CallSecret>,
     /// Whether a factory reset takes CPEs away from the gateway, so that no controller may bring it about.
     pub reset_departs: bool,
     /// Parameter and object names taken in one session by discovery.
@@ -266,6 +268,7 @@ impl Default for AgentConfig {
             notification_attributes: false,
             acs: true,
             reset_departs: false,
+            call_secret: None,
             discovery_names_per_session: 20_000,
             max_queue: 64,
             payload_security: false,

@@ -27,6 +27,7 @@ use super::images::Images;
 use super::io::{Env, Input, Output, Rpc, RpcId, Shadow};
 use super::local::{LocalAgent, Operation};
 use super::outbox::Outbox;
+use super::own_credentials::OwnCredentials;
 use super::parameter_key::put_key;
 use super::queue::{Job, Queue, Work};
 use super::settling::{self, is_write};
@@ -77,6 +78,7 @@ pub struct Agent {
     pub(super) images: Images,
     /// Firmware that is on its way there.
     pub(super) upgrading: Upgrading,
+    pub(super) credentials: OwnCredentials,
     /// The newest commit of what diagnostics will change.
     pub(super) noted: Option<Token>,
     /// Subscriptions that have fired and have something to set.
@@ -141,6 +143,7 @@ impl Agent {
             bulk: BulkData::default(),
             images: Images::restore(entries).unwrap_or_default(),
             upgrading: Upgrading::default(),
+            credentials: OwnCredentials::restore(entries),
             noted: None,
             triggers: VecDeque::new(),
             depth: 0,
@@ -270,7 +273,7 @@ impl Agent {
                         Ok((mut request, twins)) => {
                             put_key(&mut request, &key);
                             job.twins = twins;
-                            job.written = sets(&request);
+                            job.written = if job.work.is_unseen() { Vec::new() } else { sets(&request) };
                             job.writes = is_write(&request);
                             job.has_written |= job.writes;
                             job.unsettled = job.unsettled.take().filter(|_| !job.writes);
@@ -319,7 +322,9 @@ impl Agent {
     pub fn has_work(&self) -> bool {
         match self.silence {
             Silence::Total => return false,
-            Silence::GivingBack => return self.attention.is_urgent() || self.owes_inputs(),
+            Silence::GivingBack => {
+                return self.attention.is_urgent() || self.owes_inputs() || self.owes_credentials();
+            }
             Silence::None => {}
         }
         !self.queue.is_empty() || self.wants_discovery() || self.wants_start() || self.attention.is_urgent()
@@ -409,6 +414,7 @@ impl Agent {
         if self.is_silent() {
             if self.silence == Silence::GivingBack {
                 self.plan_inputs(env);
+                self.plan_credentials(env);
             }
             return self.plan_attributes(env, shadow, out);
         }
@@ -416,6 +422,7 @@ impl Agent {
         self.plan_marker(env, out);
         self.plan_attributes(env, shadow, out);
         self.plan_operations(env);
+        self.plan_credentials(env);
         if !self.sampled {
             self.sampled = true;
             self.plan_sampling(env, shadow);
@@ -512,6 +519,7 @@ impl Agent {
                 self.plan_inputs(env);
             }
             Work::Note(instance) => self.note_inputs(shadow, instance, out),
+            Work::Credentials => self.credentials_done(&outcome, out),
             Work::GiveBack => self.gave_inputs_back(&outcome, out),
             Work::Trigger { subscription, .. } => trigger::audit(subscription, &outcome, out),
             Work::Collect(instance) => self.collected(env, shadow, instance, out),

@@ -90,6 +90,7 @@ impl Agent {
         self.local.reroute();
         self.attention.committed(token, false);
         self.unnoted(token);
+        self.credentials_unkept(token);
         let withheld = self.exchange.gate.release(token).len();
         out.push(Output::Log(format!("state could not be stored; {withheld} answer(s) withheld")));
     }

@@ -25,6 +25,7 @@ mod notify;
 mod onboarding;
 mod operation;
 mod outbox;
+mod own_credentials;
 mod parameter_key;
 mod queue;
 mod quick;

@@ -81,6 +81,8 @@ pub(super) enum Work {
     Collect(u32),
     /// Sets what a subscription's row says; so many triggers led to it.
     Trigger { subscription: u32, depth: u8 },
+    /// Reads, sets or gives back the credentials for connection requests.
+    Credentials,
     /// Reads what the operation of this Request row will change.
     Note(u32),
     /// Writes back what an operation has changed.
@@ -92,9 +94,14 @@ pub(super) enum Work {
 }
 
 impl Work {
+    /// Whether what it sets is the ACS's, or of no concern to it.
+    pub fn is_unseen(self) -> bool {
+        matches!(self, Self::GiveBack | Self::Credentials)
+    }
+
     /// Whether its RPCs are in the CPE's own words; all others speak of TR-181.
     pub fn is_in_cpe_words(self) -> bool {
-        matches!(self, Self::Discovery | Self::Attributes | Self::Marker)
+        matches!(self, Self::Discovery | Self::Attributes | Self::Marker | Self::Credentials)
     }
 }
 

@@ -15,7 +15,8 @@ use super::settling::cut_short;
 pub enum Silence {
     #[default]
     None,
-    /// It sets the CPE's notification attributes, and the inputs of diagnostics, as the ACS had them.
+    /// It sets the CPE's notification attributes, the inputs of diagnostics and the credentials for connection
+    /// requests as the ACS had them.
     GivingBack,
     /// It leaves the CPE as it is.
     Total,
@@ -52,7 +53,7 @@ impl Agent {
 
     /// Whether the CPE has all that the ACS had set, and the ACS knows all that USP wrote.
     pub fn has_given_back(&self) -> bool {
-        self.attention.has_given_back() && !self.owes_inputs()
+        self.attention.has_given_back() && !self.owes_inputs() && !self.owes_credentials()
     }
 
     /// A request that comes meanwhile.

@@ -4,11 +4,12 @@ use std::collections::HashMap;
 
 use crate::connection_request;
 use crate::identity::DeviceTemplate;
+use crate::policy::CallSecret;
 use crate::southbound::{Binding, DoorAuth, DoorConfig, DoorLimits, DoorScheme, Front};
 use crate::transport::http::Algorithm;
 
 use super::file::{self, OneOrMany};
-use super::settings::{Refusal, refuse, server_tls};
+use super::settings::{Refusal, admin_token, refuse, server_tls};
 use super::values::Trusted;
 
 pub(super) fn door(cwmp: file::Cwmp) -> Result<DoorConfig, Refusal> {
@@ -76,13 +77,17 @@ pub(super) struct Calls {
     /// The URL below which the ACS is told to send them.
     pub base: Option<String>,
     pub answer_alone: bool,
+    /// Of what CPEs get credentials where none are known.
+    pub secret: Option<CallSecret>,
 }
 
 pub(super) fn connection_requests(
     table: Option<&file::ConnectionRequests>,
     acs: bool,
 ) -> Result<Calls, Refusal> {
-    let Some(table) = table else { return Ok(Calls { door: None, base: None, answer_alone: false }) };
+    let Some(table) = table else {
+        return Ok(Calls { door: None, base: None, answer_alone: false, secret: None });
+    };
     let key = "connection_requests";
     if !acs {
         return refuse(key, "needs [acs]: without one nobody else calls the CPEs");
@@ -98,7 +103,10 @@ pub(super) fn connection_requests(
     let trusted = table.trusted.as_ref().map(|Trusted(networks)| networks.clone()).unwrap_or_default();
     let (listen, prefix, secret) = (table.listen.into(), url.target.clone(), secret(key)?);
     let door = Some(connection_request::DoorConfig { listen, prefix, trusted, secret });
-    Ok(Calls { door, base: Some(base), answer_alone: table.answer_own_calls.unwrap_or(true) })
+    let own = table.own_credentials_file.as_deref().map(admin_token).transpose();
+    let own = own.or_else(|error| refuse(format!("{key}.own_credentials_file"), error))?;
+    let answer_alone = table.answer_own_calls.unwrap_or(true);
+    Ok(Calls { door, base: Some(base), answer_alone, secret: own.as_deref().map(CallSecret::of) })
 }
 
 fn secret(key: &str) -> Result<[u8; 32], Refusal> {

@@ -75,6 +75,9 @@ url = "http://127.0.0.1:8080/"
 # url = "http://gateway.example:7548/cr/"   # as the ACS reaches it; the agent's endpoint ID follows
 # answer_own_calls = true            # a session that the gateway has called for, with nothing in its Inform that the
 #                                    # ACS has not seen, does not trouble the ACS; needs CPEs authenticated here
+# own_credentials_file = "calls.key" # at least 16 printable characters: a CPE whose credentials are not known gets some
+#                                    # that are made of this secret. The ACS goes on reading its user name, and what it
+#                                    # sets later is kept from the CPE and asked of it (docs/takeover.md)
 # trusted = ["198.51.100.4/32"]      # whence they are taken without proof for a CPE whose credentials are not known:
 #                                    # they are known once the ACS sets them, or from connection_request_username
 

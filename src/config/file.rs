@@ -220,6 +220,8 @@ pub(super) struct ConnectionRequests {
     pub url: Url,
     pub trusted: Option<Trusted>,
     pub answer_own_calls: Option<bool>,
+    /// A secret of which CPEs get credentials where none are known.
+    pub own_credentials_file: Option<PathBuf>,
 }
 
 /// CPEs that come since they have been told the gateway's URL.

@@ -134,6 +134,7 @@ impl Settings {
             notification_attributes: device.notification_attributes.unwrap_or(true),
             acs: !acs.is_empty(),
             reset_departs: takeover.reset_departs,
+            call_secret: calls.secret,
             payload_security: keyring.is_some(),
             signature_room: keyring.as_ref().map_or(0, |keyring| keyring.signature_room()),
             fresh_ms: device.fresh_seconds.map_or(0, Seconds::ms),

@@ -34,6 +34,7 @@ fn the_example_is_a_configuration_and_so_is_it_with_every_key_set() {
                 "client_certificate",
                 "certificates",
                 "hide_bootstrap",
+                "own_credentials_file",
             ]
             .iter()
             .any(|file| line.trim_start_matches("# ").starts_with(&format!("{file} =")))

@@ -5,6 +5,7 @@
 mod acs_rule;
 mod attributes;
 mod bypass;
+mod call_secret;
 mod conflicts;
 mod egress;
 mod known_devices;
@@ -14,6 +15,7 @@ mod takeover;
 pub use acs_rule::{AcsRule, Caller, Glob};
 pub use attributes::{Attributes, Owed, Urgency};
 pub use bypass::{Bypass, BypassMode, ORDER, PASSED};
+pub use call_secret::CallSecret;
 pub use conflicts::{Action, Conflict, Ledger};
 pub use egress::{Egress, PlaceError};
 pub use known_devices::{KnownDevices, ListError};

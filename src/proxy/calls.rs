@@ -85,6 +85,11 @@ impl Calls {
         self.username.clone().zip(self.password.clone())
     }
 
+    /// The user name alone.
+    pub fn username(&self) -> Option<&str> {
+        self.username.as_deref()
+    }
+
     /// Takes in what the ACS has set; gives what is to be stored if anything is new.
     fn learn(&mut self, set: &SetParameterValues<'_>) -> Option<Change> {
         let value = |name: &str| {
@@ -159,7 +164,20 @@ impl Device {
     pub(super) fn learn_credentials(&mut self, set: &SetParameterValues<'_>, out: &mut Vec<Output>) {
         if let Some(change) = self.calls.learn(set) {
             self.persist_own(vec![change], out);
+            self.tell_credentials();
         }
+    }
+
+    /// What the agent has to know of credentials, so that it gives the CPE no others where none are needed.
+    pub(super) fn tell_credentials(&mut self) {
+        let by_operator = self.config.wake_credentials.is_some();
+        self.agent.know_credentials(self.calls.credentials(), by_operator);
+    }
+
+    /// What the CPE is called with.
+    pub(super) fn wake_credentials(&self) -> Option<(String, String)> {
+        let ours = self.agent.own_credentials();
+        ours.or_else(|| self.calls.credentials()).or_else(|| self.config.wake_credentials.clone())
     }
 
     /// Nobody waits for ever: an ACS has given up long before.

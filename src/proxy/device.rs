@@ -62,7 +62,7 @@ impl Device {
         let acknowledged = entries.iter().find(|entry| entry.kind == Kind::Acknowledged);
         let acknowledged = acknowledged.and_then(|entry| Acknowledged::decode(&entry.value));
         let (agent, shadow) = Agent::restore(device, agent, entries)?;
-        Ok(Self {
+        let mut it = Self {
             config,
             endpoint: device.endpoint_id(),
             agent,
@@ -79,7 +79,9 @@ impl Device {
             stopping: false,
             next_token: 0,
             said: Vec::new(),
-        })
+        };
+        it.tell_credentials();
+        Ok(it)
     }
 
     /// Takes in what happened and appends what the world must do.
@@ -315,7 +317,7 @@ impl Device {
         if self.stopping || !self.wake.take_due(env.now) {
             return;
         }
-        let credentials = self.calls.credentials().or_else(|| self.config.wake_credentials.clone());
+        let credentials = self.wake_credentials();
         match &self.url {
             Some(url) => out.push(Output::Wake { url: url.clone(), credentials }),
             None => {

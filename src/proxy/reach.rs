@@ -38,7 +38,9 @@ pub(super) fn management(name: &str) -> Option<&str> {
 impl Device {
     /// Whether anything of it may be otherwise than the ACS has set it.
     pub(super) fn has_own_reach(&self) -> bool {
-        self.config.acs_calls.is_some() || self.config.takeover.is_some()
+        self.config.acs_calls.is_some()
+            || self.config.takeover.is_some()
+            || self.agent.own_credentials().is_some()
     }
 
     /// What the ACS is told of a parameter that the CPE says to have this value; `None`: the CPE's own word.
@@ -49,19 +51,31 @@ impl Device {
                 let takeover = self.config.takeover.as_ref()?;
                 takeover.for_acs(value, self.reach.url.as_deref()).map(str::to_owned)
             }
+            "ConnectionRequestUsername" => {
+                let (ours, _) = self.agent.own_credentials().filter(|(ours, _)| ours == value)?;
+                let told = self.calls.username().or_else(|| self.agent.username_before());
+                told.filter(|told| *told != ours).map(str::to_owned)
+            }
             _ => None,
         }
     }
 
     /// What the CPE is to have in place of what the ACS writes; `None`: it gets what the ACS writes.
     fn kept_from_cpe(&self, name: &str, value: &str) -> Option<String> {
-        let takeover = self.config.takeover.as_ref()?;
-        let kept = match (management(name)?, takeover.judge(value)) {
-            ("URL", UrlWrite::Acs) => true,
-            ("URL", UrlWrite::Other) => takeover.holds_others,
-            _ => false,
-        };
-        kept.then(|| takeover.gateway().to_owned())
+        match management(name)? {
+            "URL" => {
+                let takeover = self.config.takeover.as_ref()?;
+                let kept = match takeover.judge(value) {
+                    UrlWrite::Acs => true,
+                    UrlWrite::Other => takeover.holds_others,
+                    UrlWrite::Gateway => false,
+                };
+                kept.then(|| takeover.gateway().to_owned())
+            }
+            "ConnectionRequestUsername" => Some(self.agent.own_credentials()?.0),
+            "ConnectionRequestPassword" => Some(self.agent.own_credentials()?.1),
+            _ => None,
+        }
     }
 
     /// Takes out of an RPC of the ACS's what the CPE is not to be told. Returns whether there was anything.

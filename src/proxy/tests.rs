@@ -22,6 +22,7 @@ use super::*;
 mod bypass;
 mod calls;
 mod outage;
+mod own_credentials;
 mod refusal;
 mod takeover;
 mod transfers;

@@ -5,6 +5,7 @@
 
 mod access;
 mod add;
+mod ask_value;
 mod attend;
 mod delete;
 mod diagnostics;
@@ -30,6 +31,7 @@ mod write;
 
 pub use access::{Access, Models, Permission, Rights, RightsError, Role, Sort, TargetError, written_by};
 pub use add::Add;
+pub use ask_value::AskValue;
 pub use attend::{Attend, Attended};
 pub use delete::Delete;
 pub use diagnostics::Diagnostic;

@@ -41,10 +41,10 @@ fn urls(seen: &[Seen]) -> Vec<String> {
 
 /// The ACS asks this, the CPE calls, and so many answers of that name have come then.
 async fn asks(acs: &Acs, fleet: &Fleet, agent: &EndpointId, rpc: Rpc<'static>, count: usize) {
-    let name = rpc.name();
+    let name = rpc.name().to_owned();
     acs.enqueue(agent, rpc);
     fleet.inform_now(0);
-    assert!(acs.until(agent, PATIENCE, |seen| answers(seen, name) >= count).await, "{:?}", acs.seen(agent));
+    assert!(acs.until(agent, PATIENCE, |seen| answers(seen, &name) >= count).await, "{:?}", acs.seen(agent));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -150,6 +150,19 @@ impl Line {
         seen
     }
 
+    /// A session in which the ACS asks this, and the CPE does what it is told of it. Returns what the ACS gets.
+    pub fn session_as_told(&mut self, rpc: Request<'static>) -> Bytes {
+        self.informs("2 PERIODIC");
+        self.is_informed();
+        self.post(Bytes::new());
+        let told = ours(&self.acs_says(Some(Owned::Request(rpc)))).expect("the CPE is asked");
+        let answer = self.bench.handle(&told).map_or_else(Owned::Fault, Owned::Response);
+        let seen = to_acs(&self.post(write(NAMESPACE, Some("1"), answer))).expect("an answer");
+        let mut out = self.acs_says(None);
+        self.work_off(&mut out);
+        seen
+    }
+
     /// The CPE does what the gateway asks of it, until its session ends.
     pub fn work_off(&mut self, out: &mut Vec<Output>) {
         while let Some(request) = ours(out) {
