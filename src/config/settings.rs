@@ -24,7 +24,7 @@ use crate::upstream::Acs;
 use super::acs::{answer_when_down, servers};
 use super::capture;
 use super::certificates::{self, Known};
-use super::door::{connection_requests, door};
+use super::door::{Calls, connection_requests, door};
 use super::egress;
 use super::error::ConfigError;
 use super::file::{self, File};
@@ -32,7 +32,7 @@ use super::firmware::{self, FirmwareSettings};
 use super::ownership::ownership;
 use super::roles::{MAX_INSTANCE, roles, roles_of};
 use super::stomp::{stomp_config, stomp_connection};
-use super::takeover::takeover;
+use super::takeover::{Taken, takeover};
 use super::values::Seconds;
 
 /// Everything that the gateway is built from.
@@ -91,10 +91,10 @@ impl Settings {
     }
 
     fn mean(file: File) -> Result<Self, Refusal> {
-        let mut proxy = check_controllers(&file).and_then(|()| proxy(&file))?;
+        check_controllers(&file)?;
         let calls = connection_requests(file.connection_requests.as_ref(), file.acs.is_some())?;
-        let takeover = takeover(&file)?;
-        let (mut mqtt, mut stomp) = brokers(&file)?;
+        let (taken, (mut mqtt, mut stomp)) = (takeover(&file)?, brokers(&file)?);
+        let mut proxy = proxy(&file, &calls, &taken)?;
         let (ownership, (admin, capture)) = (ownership(&file)?, orders(&file)?);
         let acs = servers(file.acs, &mut proxy.acs_names)?;
         let mut websocket: Vec<_> = file.controller.iter().filter_map(websocket).collect::<Result<_, _>>()?;
@@ -133,22 +133,14 @@ impl Settings {
             discovery: device.discovery.unwrap_or(true),
             notification_attributes: device.notification_attributes.unwrap_or(true),
             acs: !acs.is_empty(),
-            reset_departs: takeover.reset_departs,
-            call_secret: calls.secret,
             payload_security: keyring.is_some(),
             signature_room: keyring.as_ref().map_or(0, |keyring| keyring.signature_room()),
             fresh_ms: device.fresh_seconds.map_or(0, Seconds::ms),
-            ..AgentConfig::default()
+            ..taken.agent(calls.secret)
         };
         Ok(Self {
             door: door(file.cwmp)?,
-            proxy: ProxyConfig {
-                acs_calls: calls.base,
-                answer_alone: calls.answer_alone,
-                takeover: takeover.urls,
-                hide_bootstrap: takeover.known,
-                ..proxy
-            },
+            proxy,
             calls: calls.door,
             acs,
             store: store_of(file.store)?,
@@ -260,7 +252,7 @@ fn log_format(format: file::Format) -> LogFormat {
     }
 }
 
-fn proxy(file: &File) -> Result<ProxyConfig, Refusal> {
+fn proxy(file: &File, calls: &Calls, taken: &Taken) -> Result<ProxyConfig, Refusal> {
     let (device, acs) = (&file.device, file.acs.is_some());
     let defaults = ProxyConfig::default();
     let park_ms = device.park_seconds.map_or(defaults.park_ms, Seconds::ms);
@@ -279,12 +271,12 @@ fn proxy(file: &File) -> Result<ProxyConfig, Refusal> {
     Ok(ProxyConfig {
         acs,
         acs_names: Vec::new(),
-        acs_calls: None,
-        takeover: None,
-        hide_bootstrap: None,
+        acs_calls: calls.base.clone(),
+        takeover: taken.urls.clone(),
+        hide_bootstrap: taken.known.clone(),
         answer_when_down: answer_when_down(file)?,
         refuse_opaque: file.cwmp.identity.is_some(),
-        answer_alone: defaults.answer_alone,
+        answer_alone: calls.answer_alone,
         park_ms,
         session_idle_ms: device.session_idle_seconds.map_or(defaults.session_idle_ms, Seconds::ms),
         commit_wait_ms: defaults.commit_wait_ms,

@@ -5,7 +5,8 @@ use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::policy::{KnownDevices, Takeover, UrlWrite};
+use crate::agent::AgentConfig;
+use crate::policy::{CallSecret, KnownDevices, Takeover, UrlWrite};
 
 use super::file::{self, OtherUrls};
 use super::settings::{Refusal, refuse};
@@ -17,6 +18,13 @@ pub(super) struct Taken {
     pub known: Option<Arc<KnownDevices>>,
     /// Whether a factory reset takes CPEs away.
     pub reset_departs: bool,
+}
+
+impl Taken {
+    /// What of it, and of the secret for credentials, agents have to know.
+    pub fn agent(&self, call_secret: Option<CallSecret>) -> AgentConfig {
+        AgentConfig { reset_departs: self.reset_departs, call_secret, ..AgentConfig::default() }
+    }
 }
 
 pub(super) fn takeover(file: &file::File) -> Result<Taken, Refusal> {

@@ -16,7 +16,7 @@ use crate::transport::http::Headers;
 
 use super::answering;
 use super::device::{Device, decoded, name_of};
-use super::io::{AcsReply, Output, Post, Reply};
+use super::io::{AcsId, AcsReply, Output, Post, Reply, SessionId};
 use super::outcome::Outcome;
 use super::own_transfers::{Own, is_transfer_end};
 use super::reach::management;
@@ -101,26 +101,23 @@ impl Device {
         relayed.leg.from_cpe(said);
         relayed.lingers = None;
         relayed.acs_request = watched;
-        if let (Some(items), Some(held)) = (&own, &mut relayed.inform) {
-            held.events = items.left;
-        }
-        let spliced = match said {
-            _ if !splices => None,
-            CpeSaid::Inform => {
-                let held = relayed.inform.as_mut();
-                held.and_then(|held| held.for_acs(&self.agent, &post, &restated))
+        let to = (*id, *acs);
+        if splices {
+            if let (Some(items), Some(held)) = (&own, &mut relayed.inform) {
+                held.events = items.left;
             }
-            CpeSaid::Response if reads_attributes => attributes_for_acs(self.agent.attributes(), &post),
-            _ => restated.replaced(&post),
-        };
-        post.edit(spliced);
-        // Last, since it looks for its places itself.
-        if let Some(items) = own {
-            items.cut(&mut post, out);
+            let spliced = match (said, relayed.inform.as_mut()) {
+                (CpeSaid::Inform, held) => held.and_then(|it| it.for_acs(&self.agent, &post, &restated)),
+                (CpeSaid::Response, _) if reads_attributes => {
+                    attributes_for_acs(self.agent.attributes(), &post)
+                }
+                _ => restated.replaced(&post),
+            };
+            post.edit(spliced);
+            // Last, since it looks for its places itself.
+            own.into_iter().for_each(|items| items.cut(&mut post, out));
         }
-        let Post { target, headers, body, original_body, .. } = post;
-        let body = original_body.unwrap_or(body);
-        out.push(Output::ToAcs { session: *id, acs: *acs, target, headers, body });
+        forward(to, post, out);
     }
 
     /// An Inform whose sender the door has not seen: its first DeviceId is this device's, and not its last.
@@ -478,6 +475,12 @@ impl Device {
         headers.push("Content-Type", "text/xml; charset=\"utf-8\"");
         Reply { status: 200, headers, body: Bytes::from(body), close: false }
     }
+}
+
+/// A POST goes to the ACS, as received where nothing was spliced.
+fn forward((session, acs): (SessionId, AcsId), post: Post, out: &mut Vec<Output>) {
+    let Post { target, headers, body, original_body, .. } = post;
+    out.push(Output::ToAcs { session, acs, target, headers, body: original_body.unwrap_or(body) });
 }
 
 /// What the ACS said, the RPC's name, and the RPC itself where its outcome changes what we know.
