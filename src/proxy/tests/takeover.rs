@@ -196,3 +196,19 @@ fn tr069_annex_g_addresses_behind_a_nat_that_the_gateway_has_not_changed_pass_un
     let seen = to_acs(&line.post(said.clone())).unwrap();
     assert_eq!(text(&seen), text(&said).replace(&own, &address), "but for where the gateway is called");
 }
+
+#[test]
+fn tr069_a_3_1_1_a_cpes_getrpcmethods_is_the_acs_s_to_answer() {
+    let mut line = line(false);
+    line.informs("2 PERIODIC");
+    line.is_informed();
+    let ask = write(NAMESPACE, Some("7"), Owned::Request(Request::GetRPCMethods(Default::default())));
+    assert_eq!(to_acs(&line.post(ask.clone())), Some(ask));
+    let method_list = Array(vec!["Inform".into(), "TransferComplete".into()]);
+    let methods = crate::cwmp::rpc::GetRPCMethodsResponse { method_list };
+    let answer = write(NAMESPACE, Some("1"), Owned::Response(Response::GetRPCMethodsResponse(methods)));
+    let out = line.acs_says(Some(read(&answer, None).unwrap().message));
+    let told =
+        out.iter().find_map(|it| if let Output::Reply { reply, .. } = it { Some(&reply.body) } else { None });
+    assert_eq!(told, Some(&answer), "what the ACS cannot do is the CPE's to know");
+}
