@@ -390,3 +390,18 @@ fn a_route_that_means_nothing_or_contradicts_another_is_refused_with_what_would_
     let line = text.lines().position(|line| line == "path = \"business\"").unwrap() + 1;
     assert!(refused(&text).contains(&format!("x.toml:{line}:")), "{}", refused(&text));
 }
+
+#[test]
+fn a_take_over_needs_an_acs_another_url_than_its_and_a_list_that_can_be_read() {
+    let base = "[cwmp]\nlisten = \"127.0.0.1:0\"\n[store]\nfile = \"x.db\"\n";
+    let acs = "[acs]\nurl = \"http://acs.example/\"\n";
+    let table = |more: &str| format!("[takeover]\nurl = \"http://gw.example:7547/\"\n{more}");
+    let error = refused(&format!("{base}{}", table("")));
+    assert!(error.contains("needs [acs]"), "{error}");
+    let error = refused(&format!("{base}{acs}{}", table("acs_url = \"http://GW.example:7547\"\n")));
+    assert!(error.contains("is the ACS's own"), "{error}");
+    let error = refused(&format!("{base}{acs}{}", table("hide_bootstrap = \"/no/such/list\"\n")));
+    assert!(error.contains("takeover.hide_bootstrap") && error.contains("/no/such/list"), "{error}");
+    let settings = Settings::parse(Path::new("x.toml"), &format!("{base}{acs}{}", table(""))).unwrap();
+    assert!(settings.agent.reset_departs && settings.proxy.takeover.is_some());
+}

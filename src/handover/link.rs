@@ -54,7 +54,7 @@ impl Link {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let (sender, answer) = oneshot::channel();
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).insert(id, sender);
-        if !self.say(Message::Post { id, post }).await {
+        if !self.say(Message::Post { id, post: Box::new(post) }).await {
             self.asked.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
         }
         answer.await.ok().flatten()

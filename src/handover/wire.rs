@@ -29,7 +29,7 @@ pub enum Message {
     /// A POST of a CPE whose device is the other's.
     Post {
         id: u64,
-        post: Post,
+        post: Box<Post>,
     },
     /// The answer; none where it had none.
     Reply {

@@ -195,7 +195,7 @@ impl<S: Store> Doorman<S> {
             Message::Post { id, post } => {
                 let (doorman, beside) = (Arc::clone(self), fleet.shared.beside());
                 tokio::spawn(async move {
-                    let reply = doorman.answer_for_other(of_post(post)).await.map(to_reply);
+                    let reply = doorman.answer_for_other(of_post(*post)).await.map(to_reply);
                     if let Some(beside) = beside {
                         beside.link.say(Message::Reply { id, reply }).await;
                     }
