@@ -73,10 +73,8 @@ impl Gateway {
     pub async fn begin(mut settings: Settings, birth: Birth) -> anyhow::Result<Self> {
         let [closing, alarms_stop, door, mtps_stop, last] = std::array::from_fn(|_| CancellationToken::new());
         let (metrics, health) = (Arc::new(Metrics::default()), Arc::new(Health::default()));
-        let store = Arc::new(match birth.is_alone() {
-            true => Embedded::open(&settings.store)?,
-            false => Embedded::open_beside(&settings.store)?,
-        });
+        let opened = if birth.is_alone() { Embedded::open } else { Embedded::open_beside };
+        let store = Arc::new(opened(&settings.store)?);
         if let Some(authority) = &settings.authority {
             authority.keep()?;
         }
@@ -88,8 +86,8 @@ impl Gateway {
         sockets.close_others();
         let (alarms, clock) = (Alarms::default(), Clock::start());
         let recorder = Recorder::new(settings.capture.take());
-        let before_it = (stage.clone(), recorder.clone());
-        let (fleet, parts) = fleet(&mut settings, &store, &metrics, before_it, (clock, &alarms)).await?;
+        let beside = (stage.clone(), recorder.clone());
+        let (fleet, parts) = fleet(&mut settings, &store, &metrics, beside, (clock, &alarms)).await?;
         if let Some(before) = &mut before {
             before.is_followed_by(&fleet);
         }
@@ -99,8 +97,7 @@ impl Gateway {
         let downloads = server.as_ref().map(|server| server.listen.clone());
         let files = downloads.as_ref().map(At::address);
         if let (Some(stage), Some(server)) = (stage, server) {
-            let opened = FileServer::open(server, stage.clone(), last.clone()).await;
-            opened.context("failed to listen for CPEs that load firmware")?;
+            serve_files(&stage, server, &last).await?;
             tokio::spawn(tend(stage, Arc::clone(&store), alarms_stop.clone()));
         }
         tokio::spawn(alarms.run(Arc::clone(&store), fleet.clone(), clock, alarms_stop.clone()));
@@ -114,10 +111,9 @@ impl Gateway {
         }
         let admin = match settings.admin {
             Some(config) => {
-                let control = Control::new(fleet.clone(), recorder.clone(), &config);
-                let at = config.listen.clone();
-                let served = (metrics, Arc::clone(&health), Arc::new(control));
-                let serving = admin::serve(at, served, last.clone()).await;
+                let control = Arc::new(Control::new(fleet.clone(), recorder.clone(), &config));
+                let served = (metrics, Arc::clone(&health), control);
+                let serving = admin::serve(config.listen, served, last.clone()).await;
                 Some(serving.context("failed to listen for operators")?)
             }
             None => None,
@@ -200,6 +196,12 @@ async fn fleet(
         recorder,
     });
     Ok((fleet, parts))
+}
+
+/// CPEs load firmware from now on.
+async fn serve_files(stage: &Stage, server: ServerConfig, last: &CancellationToken) -> anyhow::Result<()> {
+    let opened = FileServer::open(server, stage.clone(), last.clone()).await;
+    opened.map(drop).context("failed to listen for CPEs that load firmware")
 }
 
 /// The stage of firmware images, and how CPEs reach it.

@@ -31,7 +31,7 @@ use super::file::{self, File};
 use super::firmware::{self, FirmwareSettings};
 use super::ownership::ownership;
 use super::roles::{MAX_INSTANCE, roles, roles_of};
-use super::stomp::{stomp_config, stomp_connection};
+use super::stomp::{stomp_config, stomp_connections};
 use super::takeover::{Taken, takeover};
 use super::values::Seconds;
 
@@ -91,8 +91,8 @@ impl Settings {
     }
 
     fn mean(file: File) -> Result<Self, Refusal> {
-        check_controllers(&file)?;
-        let calls = connection_requests(file.connection_requests.as_ref(), file.acs.is_some())?;
+        let (calls, acs) = (file.connection_requests.as_ref(), file.acs.is_some());
+        let calls = check_controllers(&file).and_then(|()| connection_requests(calls, acs))?;
         let (taken, (mut mqtt, mut stomp)) = (takeover(&file)?, brokers(&file)?);
         let mut proxy = proxy(&file, &calls, &taken)?;
         let (ownership, (admin, capture)) = (ownership(&file)?, orders(&file)?);
@@ -121,10 +121,7 @@ impl Settings {
             certificates: known.0,
             credentials,
             mqtt: (1..).zip(file.mqtt.keys().zip(&mqtt)).map(mqtt_client).collect(),
-            stomp: (1..)
-                .zip(file.stomp.keys().zip(&stomp))
-                .map(|it| stomp_connection(it, mqtt.len()))
-                .collect(),
+            stomp: stomp_connections(file.stomp.keys().zip(&stomp), mqtt.len()),
             listener: listener.as_ref().map(|listener| listener.shown(mqtt.len() + stomp.len())),
             egress: Arc::new(egress.policy),
             firmware: firmware.is_some(),

@@ -51,8 +51,15 @@ pub(super) fn stomp_config(
     })
 }
 
-/// What controllers may read of a broker: `Device.STOMP.Connection.{i}.`.
-pub(super) fn stomp_connection(
+/// What controllers may read of brokers: `Device.STOMP.Connection.{i}.`.
+pub(super) fn stomp_connections<'b>(
+    brokers: impl Iterator<Item = (&'b String, &'b StompConfig)>,
+    mtps_before: usize,
+) -> Vec<StompConnection> {
+    (1..).zip(brokers).map(|it| stomp_connection(it, mtps_before)).collect()
+}
+
+fn stomp_connection(
     (place, (name, broker)): (u32, (&String, &StompConfig)),
     mtps_before: usize,
 ) -> StompConnection {

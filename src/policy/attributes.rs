@@ -268,8 +268,8 @@ impl Attributes {
         self.known.values().any(|watch| watch.cpe != Some(watch.acs))
     }
 
-    /// USP has written this parameter. Returns how urgently the ACS wants to know: it is owed a value change. `None`: it
-    /// is not, or there are too many to keep.
+    /// USP has written this parameter. Returns how urgently the ACS, which is owed a value change, wants to know.
+    /// `None`: it is not, or there are too many to keep.
     pub fn written(&mut self, name: &str, owed: Owed) -> Option<Urgency> {
         let room = self.known.len() + self.unjudged.len() < MAX_KNOWN;
         let Some(watch) = self.known.get_mut(name) else {

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use compact_str::CompactString;
 
-use crate::agent::{self, Env};
+use crate::agent::{self, Agent, Env};
 use crate::cwmp::rpc::{
     Array, AutonomousDUStateChangeCompleteResponse, AutonomousTransferCompleteResponse,
     DUStateChangeCompleteResponse, Fault, GetRPCMethodsResponse, Inform, InformResponse, Request,
@@ -106,14 +106,8 @@ impl Device {
             if let (Some(items), Some(held)) = (&own, &mut relayed.inform) {
                 held.events = items.left;
             }
-            let spliced = match (said, relayed.inform.as_mut()) {
-                (CpeSaid::Inform, held) => held.and_then(|it| it.for_acs(&self.agent, &post, &restated)),
-                (CpeSaid::Response, _) if reads_attributes => {
-                    attributes_for_acs(self.agent.attributes(), &post)
-                }
-                _ => restated.replaced(&post),
-            };
-            post.edit(spliced);
+            let held = relayed.inform.as_mut();
+            post.edit(spliced(&self.agent, &post, held, (said, reads_attributes), &restated));
             // Last, since it looks for its places itself.
             own.into_iter().for_each(|items| items.cut(&mut post, out));
         }
@@ -478,6 +472,21 @@ impl Device {
 }
 
 /// A POST goes to the ACS, as received where nothing was spliced.
+/// What the ACS is shown of a body of the CPE's; `None`: as it is.
+fn spliced(
+    agent: &Agent,
+    post: &Post,
+    inform: Option<&mut HeldInform>,
+    (said, reads_attributes): (CpeSaid, bool),
+    restated: &Restated,
+) -> Option<Bytes> {
+    match said {
+        CpeSaid::Inform => inform?.for_acs(agent, post, restated),
+        CpeSaid::Response if reads_attributes => attributes_for_acs(agent.attributes(), post),
+        _ => restated.replaced(post),
+    }
+}
+
 fn forward((session, acs): (SessionId, AcsId), post: Post, out: &mut Vec<Output>) {
     let Post { target, headers, body, original_body, .. } = post;
     out.push(Output::ToAcs { session, acs, target, headers, body: original_body.unwrap_or(body) });
