@@ -193,6 +193,9 @@ impl Agent {
 
     /// The ACS is about to set attributes: that this may have been done is written down before the CPE is asked.
     pub fn acs_asks(&mut self, request: &Request<'_>, out: &mut Vec<Output>) {
+        if let Request::AddObject(_) = request {
+            self.acs_adds = self.acs_adds.wrapping_add(1);
+        }
         let asked = |attributes: &mut Attributes, name: &str, notification: u8| {
             attributes.asked_by_acs(name, notification)
         };
@@ -282,10 +285,21 @@ impl Agent {
         &self.attention.attributes
     }
 
+    /// The CPE has told what it has to tell.
+    pub(super) fn heard_of<'p>(
+        &mut self,
+        told: impl Iterator<Item = &'p str> + Clone,
+        out: &mut Vec<Output>,
+    ) {
+        if self.attention.attributes.stops_trailing(told) {
+            self.keep_attributes(out);
+        }
+    }
+
     /// The ACS has acknowledged an Inform: what it was told of is told.
     pub fn acs_was_told<'p>(
         &mut self,
-        parameters: impl Iterator<Item = (&'p str, &'p str)> + Clone,
+        parameters: impl Iterator<Item = (&'p str, &'p str)>,
         changed: bool,
         told: &[CompactString],
         out: &mut Vec<Output>,

@@ -44,6 +44,8 @@ pub struct Agent {
     pub(super) stored: Stored,
     pub(super) local: LocalAgent,
     pub(super) outbox: Outbox,
+    /// How often the ACS has asked the CPE to add an object.
+    pub(super) acs_adds: u32,
     /// What the next commit makes durable as well.
     pub(super) together: Vec<Change>,
     pub(super) exchange: Exchange,
@@ -122,6 +124,7 @@ impl Agent {
             stored,
             local,
             outbox: Outbox::restore(entries),
+            acs_adds: 0,
             together: Vec::new(),
             exchange: Exchange::default(),
             recheck: operations.iter().any(|operation| operation.started && operation.is_diagnostic()),
@@ -251,7 +254,8 @@ impl Agent {
             self.local.acting_for(asker, env.wall);
             self.local.show_moment(self.stored.up_seconds(env.wall));
             let access = asker.map_or_else(Access::for_us, |asker| self.local.access_of(asker));
-            let mut view = View::new(&mut shadow.cpe, &mut self.local, &access, env.wall);
+            let mut view =
+                View::new(&mut shadow.cpe, &mut self.local, &access, env.wall).with_acs_adds(self.acs_adds);
             let step = match job.waiting.take() {
                 Some(request) => Step::Call(request),
                 None => job.plan.next(&mut view),
@@ -375,13 +379,19 @@ impl Agent {
         let asker = job.asker.as_ref().map(|it| (it.controller.clone(), conflicts::by_message_of(it)));
         // What is done with an answer is decided when the plan is asked for more.
         let access = Access::for_us();
-        let mut view = View::new(&mut shadow.cpe, &mut self.local, &access, env.wall);
+        let mut view =
+            View::new(&mut shadow.cpe, &mut self.local, &access, env.wall).with_acs_adds(self.acs_adds);
         match mapping.filter(|_| !job.work.is_in_cpe_words()) {
             Some(mapping) => job.plan.answered(&mut view, &mapping.incoming(response)),
             None => job.plan.answered(&mut view, response),
         }
         let twins = std::mem::take(&mut job.twins);
         let written = std::mem::take(&mut job.written);
+        // At once: before this work is through the ACS may have set something else.
+        let attended = if job.work == Work::Attributes { job.plan.take_attended() } else { Vec::new() };
+        if !attended.is_empty() {
+            self.attended(&attended, out);
+        }
         if let Response::SetParameterValuesResponse(_) = stands_for {
             follow_twins(env, shadow, twins);
             self.written(written, out);
@@ -397,7 +407,8 @@ impl Agent {
         job.rpc = None;
         // What is done with an answer is decided when the plan is asked for more.
         let access = Access::for_us();
-        let mut view = View::new(&mut shadow.cpe, &mut self.local, &access, env.wall);
+        let mut view =
+            View::new(&mut shadow.cpe, &mut self.local, &access, env.wall).with_acs_adds(self.acs_adds);
         match mapping.filter(|_| !job.work.is_in_cpe_words()) {
             Some(mapping) => job.plan.faulted(&mut view, &mapping.fault(fault)),
             None => job.plan.faulted(&mut view, fault),
@@ -435,8 +446,15 @@ impl Agent {
         let watched = self.local.subscriptions().iter().flat_map(|subscription| subscription.watched());
         let thresholds = self.threshold_paths();
         let names = watched_params(watched.chain(&thresholds), &shadow.cpe, MAX_SAMPLED);
-        if !names.is_empty() {
-            self.push_own(env, Box::new(Sample::new(names)), Work::Sample);
+        // What has never been read is read before anything is written: else a change could not be told from none.
+        let (known, new): (Vec<_>, Vec<_>) =
+            names.into_iter().partition(|name| shadow.cpe.value(name).is_some());
+        if !new.is_empty() {
+            let deadline = env.now + self.config.request_timeout_ms;
+            self.queue.push_first(Job::new(None, Box::new(Sample::new(new)), deadline, Work::Sample));
+        }
+        if !known.is_empty() {
+            self.push_own(env, Box::new(Sample::new(known)), Work::Sample);
         }
     }
 
@@ -505,7 +523,7 @@ impl Agent {
         &mut self,
         env: &Env,
         shadow: &Shadow,
-        job: Job,
+        mut job: Job,
         outcome: Outcome,
         kept: Option<Token>,
         out: &mut Vec<Output>,
@@ -523,8 +541,8 @@ impl Agent {
             Work::GiveBack => self.gave_inputs_back(&outcome, out),
             Work::Trigger { subscription, .. } => trigger::audit(subscription, &outcome, out),
             Work::Collect(instance) => self.collected(env, shadow, instance, out),
-            Work::Attributes => self.attended(job.plan.attended(), out),
-            Work::Marker => self.read_marker(job.plan.attended(), out),
+            Work::Attributes => self.attended(&job.plan.take_attended(), out),
+            Work::Marker => self.read_marker(&job.plan.take_attended(), out),
             // What the device lacks the gateway has for it.
             Work::Discovery => self.settle_upgrades(shadow, out),
             Work::Asked | Work::Sample | Work::Boot => {}

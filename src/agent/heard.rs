@@ -24,6 +24,8 @@ impl Agent {
         self.booting = code("0 ") || code("1 ");
         self.sampled = false;
         self.attention.begin();
+        self.queue.forget_attributes();
+        self.heard_of(inform.parameter_list.iter().map(|parameter| &*parameter.name), out);
         let before = self.stored.clone();
         self.key_by(inform);
         for parameter in inform.parameter_list.iter() {

@@ -182,6 +182,11 @@ impl Queue {
         overdue
     }
 
+    /// Forgets what was to be set of attributes: the ACS may set others before it is USP's turn.
+    pub fn forget_attributes(&mut self) {
+        self.jobs.retain(|job| job.work != Work::Attributes || job.rpc.is_some());
+    }
+
     /// Takes out what has no RPC under way.
     pub fn take_unbegun(&mut self) -> Vec<Job> {
         let (rest, unbegun) =

@@ -211,10 +211,10 @@ impl Attributes {
     /// that not all of them stand in every Inform. Returns whether anything is new in it.
     pub fn stated<'p>(
         &mut self,
-        parameters: impl Iterator<Item = (&'p str, &'p str)> + Clone,
+        parameters: impl Iterator<Item = (&'p str, &'p str)>,
         changed: bool,
     ) -> bool {
-        let mut new = self.stops_trailing(parameters.clone());
+        let mut new = false;
         let mut room = if changed { 0 } else { MAX_USUAL.saturating_sub(self.usual.len()) };
         for (name, value) in parameters {
             let digest = digest(value);
@@ -231,11 +231,13 @@ impl Attributes {
         new
     }
 
-    /// An Inform without a parameter shows that the CPE has nothing left to tell of it.
-    fn stops_trailing<'p>(&mut self, parameters: impl Iterator<Item = (&'p str, &'p str)> + Clone) -> bool {
+    /// An Inform without a parameter, or one with it as with every other, shows that the CPE has nothing left to tell
+    /// of it. Returns whether that is new.
+    pub fn stops_trailing<'p>(&mut self, told: impl Iterator<Item = &'p str> + Clone) -> bool {
         let mut stopped = false;
         for (known, watch) in self.known.iter_mut().filter(|(_, watch)| watch.trails) {
-            watch.trails = parameters.clone().any(|(name, _)| *known == name);
+            let usual = self.usual.contains_key(known) || is_forced(known);
+            watch.trails = !usual && told.clone().any(|name| *known == name);
             stopped |= !watch.trails;
         }
         stopped
@@ -248,7 +250,8 @@ impl Attributes {
 
     /// Whether the CPE has what the ACS had set, and the ACS is owed nothing.
     pub fn is_given_back(&self) -> bool {
-        let given_back = |watch: &Watch| watch.cpe == Some(watch.acs) && watch.asked.is_none();
+        let given_back =
+            |watch: &Watch| watch.cpe == Some(watch.acs) && watch.asked.is_none() && !watch.trails;
         self.known.values().all(|watch| given_back(watch) && watch.owed.is_none()) && self.unjudged.is_empty()
     }
 

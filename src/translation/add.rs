@@ -46,11 +46,11 @@ enum Stage {
     /// The table's instances are read, so that a lost answer can be told from none.
     Counting,
     Adding {
-        before: BTreeSet<u32>,
+        before: Before,
     },
     /// The answer of AddObject was lost: which instance is new is looked up.
     Seeking {
-        before: BTreeSet<u32>,
+        before: Before,
     },
     /// Names of the settings under way, by index.
     Setting {
@@ -69,6 +69,14 @@ enum Stage {
         instance: String,
     },
     Failed(Failure),
+}
+
+/// What there was before the CPE was asked to add an object.
+#[derive(Default)]
+struct Before {
+    instances: BTreeSet<u32>,
+    /// See [`View::acs_adds`].
+    acs_adds: u32,
 }
 
 /// Why an object was not created, and the table or parameter to blame.
@@ -377,18 +385,18 @@ impl Plan for Add {
         let Some(creation) = self.creations.get_mut(self.at) else { return };
         match (std::mem::replace(&mut creation.stage, Stage::Waiting), response) {
             (Stage::Counting, Response::GetParameterNamesResponse(names)) => {
-                creation.stage = Stage::Adding { before: numbers(&creation.table, names) };
+                let before = Before { instances: numbers(&creation.table, names), acs_adds: view.acs_adds };
+                creation.stage = Stage::Adding { before };
             }
             (Stage::Adding { .. }, Response::AddObjectResponse(response)) => {
                 self.added(response.instance_number);
             }
             (Stage::Seeking { before }, Response::GetParameterNamesResponse(names)) => {
                 let now = numbers(&creation.table, names);
-                // What the ACS has added in between was seen and is known.
-                let known = |number: &u32| view.cpe.has_object(&format!("{}{number}.", creation.table));
-                let new: Vec<u32> = now.difference(&before).copied().filter(|it| !known(it)).collect();
+                let new: Vec<u32> = now.difference(&before.instances).copied().collect();
                 match new[..] {
-                    [number] => self.added(number),
+                    // If the ACS has added objects since, it may be one of its own.
+                    [number] if before.acs_adds == view.acs_adds => self.added(number),
                     _ => {
                         let refusal = Refusal::new(ErrorCode::INTERNAL_ERROR, NOT_TAKEN);
                         creation.stage = Stage::Failed(Failure::new(creation.table.clone(), refusal));
@@ -432,8 +440,12 @@ impl Plan for Add {
         match std::mem::replace(&mut creation.stage, Stage::Waiting) {
             // An empty table is no table to some; else what is known of it has to do.
             Stage::Counting => {
-                let before = view.cpe.instances(&creation.table).into_iter().collect();
-                creation.stage = Stage::Adding { before };
+                let instances = view.cpe.instances(&creation.table).into_iter().collect();
+                creation.stage = Stage::Adding { before: Before { instances, acs_adds: view.acs_adds } };
+            }
+            Stage::Seeking { .. } => {
+                let refusal = Refusal::new(ErrorCode::INTERNAL_ERROR, NOT_TAKEN);
+                creation.stage = Stage::Failed(Failure::new(creation.table.clone(), refusal));
             }
             Stage::Setting { instance, settings } => self.refuse_settings(instance, &settings, fault),
             // It is there all the same: what it has is learnt later.

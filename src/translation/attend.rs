@@ -128,8 +128,8 @@ impl Plan for Attend {
         }
     }
 
-    fn attended(&self) -> &[Attended] {
-        &self.attended
+    fn take_attended(&mut self) -> Vec<Attended> {
+        std::mem::take(&mut self.attended)
     }
 }
 

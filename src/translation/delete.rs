@@ -145,12 +145,15 @@ impl Plan for Delete {
     }
 
     fn faulted(&mut self, view: &mut View<'_>, fault: &Fault<'_>) {
-        self.settling = false;
+        let settling = std::mem::take(&mut self.settling);
         if fault.fault_code == GONE {
             // What is not there cannot be deleted any more: the index was behind.
             return self.done(view);
         }
-        self.left(Refusal::new(ErrorCode::DELETE_FAILURE, fault::text(fault)));
+        self.left(match settling {
+            true => Refusal::new(ErrorCode::INTERNAL_ERROR, NOT_TAKEN),
+            false => Refusal::new(ErrorCode::DELETE_FAILURE, fault::text(fault)),
+        });
     }
 }
 

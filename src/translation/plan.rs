@@ -20,6 +20,8 @@ pub struct View<'v> {
     /// What the one who asked may do; of work of our own, everything.
     pub access: &'v Access,
     pub wall: WallTime,
+    /// How often the ACS has asked the CPE to add an object, so that its doing is not taken for ours.
+    pub acs_adds: u32,
     /// Writes that were refused by a rule about who owns what.
     denied: RefCell<Vec<Denied>>,
 }
@@ -55,7 +57,11 @@ impl<'v> View<'v> {
         access: &'v Access,
         wall: WallTime,
     ) -> Self {
-        Self { cpe, local, access, wall, denied: RefCell::default() }
+        Self { cpe, local, access, wall, acs_adds: 0, denied: RefCell::default() }
+    }
+
+    pub fn with_acs_adds(self, acs_adds: u32) -> Self {
+        Self { acs_adds, ..self }
     }
 
     /// What was refused by rules about who owns what since this was last asked.
@@ -179,9 +185,9 @@ pub trait Plan: Send {
     fn left(&self) -> Vec<String> {
         Vec::new()
     }
-    /// What was read or set of notification attributes.
-    fn attended(&self) -> &[Attended] {
-        &[]
+    /// What was read or set of notification attributes since this was last asked.
+    fn take_attended(&mut self) -> Vec<Attended> {
+        Vec::new()
     }
     /// What walks of this device tell about its firmware; only discovery walks.
     fn learnt(&self) -> Option<&Firmware> {

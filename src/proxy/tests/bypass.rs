@@ -61,6 +61,7 @@ fn a_bypassed_cpe_is_given_back_after_the_acss_leg_and_then_every_byte_passes_al
     assert!(!passes(&mut line), "splices stay until the CPE is restored");
     assert_eq!(line.bench.notification(SSID), 0);
     assert!(!has_passed(&line), "the ACS has not heard of the CPE's own address yet");
+    assert!(!passes(&mut line), "the CPE could still tell what it was asked to before");
     assert!(passes(&mut line));
     assert!(has_passed(&line));
     line.restart();
@@ -83,7 +84,9 @@ fn in_an_emergency_nothing_is_spliced_from_the_next_post_on_and_the_cpe_is_left_
     }
     assert!(line.bench.notification(SSID) == 2 && !has_passed(&line));
     line.tell(Input::Bypass(order(BypassMode::Bypass, 8)));
-    assert!(!passes(&mut line), "a bypass gives back what an emergency left");
+    for _ in 0..2 {
+        assert!(!passes(&mut line), "a bypass gives back what an emergency left");
+    }
     assert!(passes(&mut line));
     assert!(line.bench.notification(SSID) == 0 && has_passed(&line));
 }

@@ -76,6 +76,34 @@ impl Bench {
         inform
     }
 
+    /// Opens a session whose Inform is not acknowledged before `informed`.
+    pub fn open_unanswered(&mut self) -> Inform<'static> {
+        self.cpe.open(self.now)
+    }
+
+    /// The parameters that have changed by what the last Inform says.
+    pub fn told_changes(&self) -> Vec<String> {
+        self.cpe.sent_changed.iter().map(ToString::to_string).collect()
+    }
+
+    pub fn informed(&mut self) {
+        self.cpe.informed();
+    }
+
+    /// Something happens that the ACS is to know.
+    pub fn raise(&mut self, code: &'static str) {
+        self.cpe.raise(code, "");
+    }
+
+    /// What the device has to ask in a session, until `request_answered`.
+    pub fn waiting_request(&self) -> Option<Request<'static>> {
+        self.cpe.next_request()
+    }
+
+    pub fn request_answered(&mut self) {
+        self.cpe.answered();
+    }
+
     pub fn handle(&mut self, request: &Request<'_>) -> Result<Response<'static>, Fault<'static>> {
         self.cpe.handle(request, self.now)
     }
@@ -94,7 +122,16 @@ impl Bench {
 
     /// The session is over; what the device does next takes its time and is then waiting to be told.
     pub fn close(&mut self) {
-        let after = self.cpe.close(true);
+        self.end(true);
+    }
+
+    /// The session has failed: what was not acknowledged is told again.
+    pub fn fail(&mut self) {
+        self.end(false);
+    }
+
+    fn end(&mut self, succeeded: bool) {
+        let after = self.cpe.close(succeeded);
         self.due.extend(after);
         for (milliseconds, due) in std::mem::take(&mut self.due) {
             self.now.0 += milliseconds;
