@@ -20,7 +20,9 @@ use super::io::{AcsId, AcsReply, Output, Post, Reply, SessionId};
 use super::outcome::Outcome;
 use super::own_transfers::{Own, is_transfer_end};
 use super::reach::management;
-use super::session::{Held, HeldInform, InformedBy, Lingers, Ours, Phase, Session, empty, refuse};
+use super::session::{
+    Asked, Held, HeldInform, InformedBy, Lingers, Ours, Phase, Session, empty, is_late, is_like_ours, refuse,
+};
 use super::virtualised::{Restated, attributes_for_acs, has_change, spare_bodies};
 use super::wake::Call;
 
@@ -33,7 +35,7 @@ impl Device {
             self.end_session(env, lingers.map_or(Outcome::Superseded, Lingers::outcome), out);
             // A session for the ACS's call is the ACS's, whoever called the CPE for it.
             let call = if self.calls.waiting.is_some() { Call::None } else { self.wake.call(env.now) };
-            self.session = Some(Session::open(&post, env.now, self.config.acs, call));
+            self.session = Some(Session::open(&post, env, self.config.acs, call));
             self.wake.opened();
         }
         // A second POST while one waits: the CPE gave the first up.
@@ -62,17 +64,17 @@ impl Device {
                     restated = Restated::of(&envelope.message, |name, value| self.reach_for_acs(name, value));
                 }
                 own = self.own_of(envelope);
-                let ours = !self.is_of_another(&envelope.message);
                 // What is said once more, to a challenge, has had its effect here.
                 let watched = watched.as_ref().filter(|_| !again);
-                ours.then(|| self.heard_cpe(env, envelope, watched, again, out))
+                self.is_for_acs(envelope).map(|()| self.heard_cpe(env, envelope, watched, again, out))
             });
             match heard {
-                Some(None) => return self.refuse_body(env, "an Inform of another device came", out),
+                Some(Err(Misplaced::Inform)) => return self.refuse_body(env, OF_ANOTHER, out),
+                Some(Err(Misplaced::Answer)) => return self.refuse_late(watched, out),
                 None if self.config.refuse_opaque => {
                     return self.refuse_body(env, "the CPE sent what is no CWMP envelope", out);
                 }
-                heard => heard.flatten(),
+                heard => heard.and_then(Result::ok),
             }
         };
         if keyed && said != Some(CpeSaid::Response) {
@@ -117,6 +119,28 @@ impl Device {
     /// An Inform whose sender the door has not seen: its first DeviceId is this device's, and not its last.
     fn is_of_another(&self, message: &Message<'_>) -> bool {
         matches!(message, Message::Request(Request::Inform(it)) if it.device_id.endpoint_id() != self.endpoint)
+    }
+
+    /// Whether the ACS is to hear this.
+    fn is_for_acs(&self, envelope: &Envelope<'_>) -> Result<(), Misplaced> {
+        let Some(Session { phase: Phase::Relayed(relayed), .. }) = &self.session else { return Ok(()) };
+        if is_late(envelope, relayed.like_ours.as_deref()) {
+            return Err(Misplaced::Answer);
+        }
+        if self.is_of_another(&envelope.message) { Err(Misplaced::Inform) } else { Ok(()) }
+    }
+
+    /// The answer to an RPC of ours comes when the ACS has the word, which has not asked for it. What the ACS has
+    /// asked still waits for its answer, though few CPEs go on after this.
+    fn refuse_late(&mut self, watched: Option<Request<'static>>, out: &mut Vec<Output>) {
+        if let Some(session) = &mut self.session {
+            session.bodies.count(true);
+            if let Phase::Relayed(relayed) = &mut session.phase {
+                (relayed.acs_request, relayed.lingers) = (watched, Some(Lingers::Late));
+            }
+        }
+        out.push(Output::Log(LATE.into()));
+        self.reply(Reply { close: false, ..refuse(400) }, out);
     }
 
     fn refuse_body(&mut self, env: &Env, why: &str, out: &mut Vec<Output>) {
@@ -180,7 +204,7 @@ impl Device {
 
     /// The ACS's answer: it passes as it came, or, where it ends the ACS's leg, waits until ours is done.
     pub(super) fn relay_from_acs(&mut self, env: &Env, mut reply: AcsReply, out: &mut Vec<Output>) {
-        let (said, name, watched) = read_acs(&reply);
+        let AcsSays { said, name, watched, like_ours } = read_acs(&reply);
         let kept = self.keep_from_cpe(&mut reply, watched.as_ref(), out);
         let bodies_change = self.has_own_reach() || !self.agent.attributes().is_empty();
         let Some(session) = &mut self.session else { return };
@@ -195,7 +219,7 @@ impl Device {
         let Phase::Relayed(relayed) = &mut session.phase else { return };
         let turn = relayed.leg.from_acs(said);
         if said != AcsSaid::Challenge {
-            (relayed.acs_request, relayed.kept) = (watched, kept);
+            (relayed.acs_request, relayed.kept, relayed.like_ours) = (watched, kept, like_ours);
         }
         let inform = if relayed.leg.is_informed() { relayed.inform.take() } else { None };
         let last = matches!(said, AcsSaid::Empty);
@@ -329,7 +353,7 @@ impl Device {
         session.note(rpc.request.name());
         let id = session.next_soap_id();
         if let Phase::Ours(ours) = &mut session.phase {
-            ours.outstanding = Some(rpc.id);
+            ours.outstanding = Some(Asked { rpc: rpc.id, soap_id: id.clone() });
             ours.used |= rpc.asked;
             ours.closing = rpc.ends_session;
         }
@@ -375,21 +399,18 @@ impl Device {
         let Some(Session { phase: Phase::Ours(ours), .. }) = &mut self.session else { return };
         let outstanding = ours.outstanding.take();
         if is_blank(&post.body) {
-            if let Some(rpc) = outstanding {
-                self.tell(env, agent::Input::Lost { rpc }, out);
-            }
+            self.lose(env, outstanding, out);
             return self.drive(env, out);
         }
+        let mut unheard = outstanding;
         let known = decoded(&post.body, post.content_type(), |envelope| {
             if let Some(session) = &mut self.session {
                 session.bodies.count(true);
             }
-            self.heard_ours(env, envelope, outstanding, out);
+            self.heard_ours(env, envelope, unheard.take(), out);
         });
         if known.is_none() {
-            if let Some(rpc) = outstanding {
-                self.tell(env, agent::Input::Lost { rpc }, out);
-            }
+            self.lose(env, unheard, out);
             self.refuse_body(env, "the CPE sent what is no CWMP envelope", out);
         }
     }
@@ -398,32 +419,40 @@ impl Device {
         &mut self,
         env: &Env,
         envelope: &Envelope<'_>,
-        outstanding: Option<agent::RpcId>,
+        outstanding: Option<Asked>,
         out: &mut Vec<Output>,
     ) {
         match (&envelope.message, outstanding) {
             (message, outstanding) if self.is_of_another(message) => {
-                if let Some(rpc) = outstanding {
-                    self.tell(env, agent::Input::Lost { rpc }, out);
-                }
-                self.refuse_body(env, "an Inform of another device came", out);
+                self.lose(env, outstanding, out);
+                self.refuse_body(env, OF_ANOTHER, out);
             }
-            (Message::Response(response), Some(rpc)) => {
+            // By now nobody knows which of the two RPCs the CPE is at.
+            (_, Some(asked)) if is_late(envelope, Some(&asked.soap_id)) => {
+                self.lose(env, Some(asked), out);
+                self.refuse_body(env, LATE, out);
+            }
+            (Message::Response(response), Some(Asked { rpc, .. })) => {
                 self.tell(env, agent::Input::Answer { rpc, response }, out);
                 self.drive(env, out);
             }
-            (Message::Fault(fault), Some(rpc)) => {
+            (Message::Fault(fault), Some(Asked { rpc, .. })) => {
                 self.tell(env, agent::Input::Faulted { rpc, fault }, out);
                 self.drive(env, out);
             }
             (Message::Request(request), outstanding) => {
-                if let Some(rpc) = outstanding {
-                    self.tell(env, agent::Input::Lost { rpc }, out);
-                }
+                self.lose(env, outstanding, out);
                 self.cpe_request(env, envelope, request, out);
             }
             // An answer that nobody asked for (quirk S18, H27): nothing of it is believed.
             (_, None) => self.drive(env, out),
+        }
+    }
+
+    /// The RPC that was under way gets no answer that could be believed.
+    fn lose(&mut self, env: &Env, outstanding: Option<Asked>, out: &mut Vec<Output>) {
+        if let Some(Asked { rpc, .. }) = outstanding {
+            self.tell(env, agent::Input::Lost { rpc }, out);
         }
     }
 
@@ -492,32 +521,58 @@ fn forward((session, acs): (SessionId, AcsId), post: Post, out: &mut Vec<Output>
     out.push(Output::ToAcs { session, acs, target, headers, body: original_body.unwrap_or(body) });
 }
 
-/// What the ACS said, the RPC's name, and the RPC itself where its outcome changes what we know.
-fn read_acs(reply: &AcsReply) -> (AcsSaid, Option<String>, Option<Request<'static>>) {
+/// A message of the CPE's that goes to nobody.
+enum Misplaced {
+    /// An Inform of another device.
+    Inform,
+    /// The answer to an RPC of ours.
+    Answer,
+}
+
+/// An answer of the ACS's as far as it is looked at.
+struct AcsSays {
+    said: AcsSaid,
+    /// The RPC's name.
+    name: Option<String>,
+    /// The RPC itself where its outcome changes what we know.
+    watched: Option<Request<'static>>,
+    /// Its SOAP ID, where that could be one of ours.
+    like_ours: Option<String>,
+}
+
+impl From<AcsSaid> for AcsSays {
+    fn from(said: AcsSaid) -> Self {
+        Self { said, name: None, watched: None, like_ours: None }
+    }
+}
+
+fn read_acs(reply: &AcsReply) -> AcsSays {
     if is_blank(reply.text()) {
         let said = if matches!(reply.status, 200..=204) { AcsSaid::Empty } else { http_said(reply.status) };
-        return (said, None, None);
+        return said.into();
     }
     if reply.status != 200 {
-        return (http_said(reply.status), None, None);
+        return http_said(reply.status).into();
     }
     let read = decoded(reply.text(), reply.content_type(), |envelope| {
         let hold_requests = envelope.header.hold_requests;
-        let name = name_of(&envelope.message);
+        let name = Some(name_of(&envelope.message));
         match &envelope.message {
             Message::Response(Response::InformResponse(_)) => {
-                (AcsSaid::InformResponse { hold_requests }, None, None)
+                AcsSaid::InformResponse { hold_requests }.into()
             }
-            Message::Response(_) => (AcsSaid::Response { hold_requests }, Some(name), None),
+            Message::Response(_) => AcsSays { name, ..AcsSaid::Response { hold_requests }.into() },
             Message::Request(request) => {
                 let ends_device = matches!(request, Request::Reboot(_) | Request::FactoryReset(_));
-                let kept = is_watched(request).then(|| request.clone().into_owned());
-                (AcsSaid::Request { hold_requests, ends_device }, Some(name), kept)
+                let watched = is_watched(request).then(|| request.clone().into_owned());
+                let id = envelope.header.id.as_deref().filter(|id| is_like_ours(id));
+                let said = AcsSaid::Request { hold_requests, ends_device };
+                AcsSays { said, name, watched, like_ours: id.map(str::to_owned) }
             }
-            Message::Fault(fault) => (AcsSaid::Fault { code: fault.fault_code }, Some(name), None),
+            Message::Fault(fault) => AcsSays { name, ..AcsSaid::Fault { code: fault.fault_code }.into() },
         }
     });
-    read.unwrap_or((AcsSaid::Other, None, None))
+    read.unwrap_or(AcsSaid::Other.into())
 }
 
 /// What an HTTP status other than success says: a challenge is answered by another POST.
@@ -591,6 +646,9 @@ const ACS_METHODS: [&str; 7] = [
     "DUStateChangeComplete",
     "AutonomousDUStateChangeComplete",
 ];
+
+const OF_ANOTHER: &str = "an Inform of another device came";
+const LATE: &str = "an answer to an RPC of ours came that is not open, or no more: it goes to nobody";
 
 /// Empty after trimming is empty (quirk T07); trailing NULs count as blank.
 fn is_blank(body: &[u8]) -> bool {

@@ -143,7 +143,7 @@ impl Device {
 
     fn session_deadline(&self, session: &Session) -> u64 {
         let patience = match session.lingers() {
-            Some(Lingers::Failed(_)) => FAILED_MS.min(self.config.session_idle_ms),
+            Some(Lingers::Failed(_) | Lingers::Late) => FAILED_MS.min(self.config.session_idle_ms),
             Some(Lingers::HeldUp) | None => self.config.session_idle_ms,
         };
         let idle = session.last_at + patience;
@@ -365,8 +365,8 @@ impl Device {
         let milliseconds = env.now.saturating_sub(session.opened_at);
         let (client, rpcs, bodies) = (session.client, session.rpcs, session.bodies);
         out.push(Output::SessionEnded { client, acs, outcome, relayed, rpcs, bodies, milliseconds });
-        if let Phase::Ours(Ours { outstanding: Some(rpc), .. }) = session.phase {
-            self.tell(env, agent::Input::Lost { rpc }, out);
+        if let Phase::Ours(Ours { outstanding: Some(asked), .. }) = session.phase {
+            self.tell(env, agent::Input::Lost { rpc: asked.rpc }, out);
         }
         self.tell(env, agent::Input::SessionEnded, out);
         self.wake.settle();
@@ -427,7 +427,7 @@ const OWN_TOKENS: u64 = 1 << 63;
 const AGAIN_MS: u64 = 1_000;
 /// The same where the ACS did not take the session: calling at once would only add to its load.
 const ACS_TROUBLE_MS: u64 = 10_000;
-/// How long a session stays open after an HTTP error of the ACS, for a CPE that goes on all the same.
+/// How long a session stays open after an HTTP error, for a CPE that goes on all the same.
 const FAILED_MS: u64 = 5_000;
 /// Version of the stored form of [`Kind::Reach`].
 const REACH_FORMAT: u8 = 1;

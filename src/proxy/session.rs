@@ -5,8 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use compact_str::CompactString;
 
-use crate::agent::RpcId;
+use crate::agent::{Env, RpcId};
 use crate::cwmp::rpc::{Inform, Request};
+use crate::cwmp::soap::{Envelope, Message};
 use crate::durable::Token;
 use crate::relay::Leg;
 use crate::transport::client::Client;
@@ -39,6 +40,8 @@ pub(super) struct Session {
     /// The RPCs that passed, for the operator's line.
     pub rpcs: Vec<String>,
     pub bodies: Bodies,
+    /// What is in the SOAP IDs of our RPCs in this session and hardly in those of another.
+    mark: u64,
     next_id: u32,
 }
 
@@ -61,6 +64,8 @@ pub(super) struct Relayed {
     pub acs_request: Option<Request<'static>>,
     /// The CPE has not been told all of it.
     pub kept: bool,
+    /// Its SOAP ID, where that could be one of ours: the ACS may be another gateway like this.
+    pub like_ours: Option<String>,
     /// Why the session is still open though nothing needs to come any more.
     pub lingers: Option<Lingers>,
     /// The ACS has failed, and whether we may answer for it hangs on a connection request under way.
@@ -85,6 +90,8 @@ pub(super) enum Lingers {
     HeldUp,
     /// This HTTP error of the ACS's: by it the session has failed, though few CPEs go on.
     Failed(u16),
+    /// That an answer came which the ACS has not asked for: few CPEs go on.
+    Late,
 }
 
 impl Lingers {
@@ -93,6 +100,7 @@ impl Lingers {
         match self {
             Self::HeldUp => Outcome::Complete,
             Self::Failed(status) => Outcome::AcsError(status),
+            Self::Late => Outcome::BadMessage,
         }
     }
 }
@@ -128,13 +136,20 @@ pub(super) struct Ours {
     /// The ACS's leg where it is not over: the CPE was held up and may still have requests for the ACS.
     pub resume: Option<Box<Relayed>>,
     pub informed_by: InformedBy,
-    pub outstanding: Option<RpcId>,
+    pub outstanding: Option<Asked>,
     /// Whether USP work was done, so that more is likely to follow soon.
     pub used: bool,
     /// Set by an RPC that takes effect when the session ends: the session ends at once after it.
     pub closing: bool,
     /// Until when the CPE's POST is held open for more USP work.
     pub parked_until: Option<u64>,
+}
+
+/// An RPC of ours that awaits its answer.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub rpc: RpcId,
+    pub soap_id: String,
 }
 
 /// Who gave the InformResponse.
@@ -148,7 +163,7 @@ pub(super) enum InformedBy {
 }
 
 impl Session {
-    pub fn open(post: &Post, now: u64, relayed: bool, call: Call) -> Self {
+    pub fn open(post: &Post, env: &Env, relayed: bool, call: Call) -> Self {
         let phase = if relayed {
             Phase::Relayed(Box::default())
         } else {
@@ -158,8 +173,8 @@ impl Session {
             id: post.session,
             acs: post.acs,
             client: Arc::clone(&post.client),
-            opened_at: now,
-            last_at: now,
+            opened_at: env.now,
+            last_at: env.now,
             waiting: None,
             namespace: String::new(),
             authenticated: post.authenticated,
@@ -167,6 +182,7 @@ impl Session {
             phase,
             rpcs: Vec::new(),
             bodies: Bodies::default(),
+            mark: env.seed & MARK_BITS,
             next_id: 0,
         }
     }
@@ -178,10 +194,10 @@ impl Session {
         }
     }
 
-    /// The SOAP ID of our next RPC in this session.
+    /// The SOAP ID of our next RPC: no other has it, in this session, in an earlier one, or from before a restart.
     pub fn next_soap_id(&mut self) -> String {
         self.next_id += 1;
-        format!("dragoman-{}", self.next_id)
+        format!("{OWN_ID}{:08x}-{}", self.mark, self.next_id)
     }
 
     /// The ACS's RPC that the CPE answers, if that is watched, and whether what it says now it has said before.
@@ -232,5 +248,22 @@ pub(super) fn refuse(status: u16) -> Reply {
     Reply { status, headers: Headers::default(), body: Bytes::new(), close: true }
 }
 
+/// Whether this answers an RPC of ours, but not the one with the ID `open`.
+pub(super) fn is_late(envelope: &Envelope<'_>, open: Option<&str>) -> bool {
+    let id = envelope.header.id.as_deref();
+    matches!(&envelope.message, Message::Response(_) | Message::Fault(_))
+        && id != open
+        && id.is_some_and(is_like_ours)
+}
+
+/// Whether an RPC with this SOAP ID may be one of ours.
+pub(super) fn is_like_ours(id: &str) -> bool {
+    id.starts_with(OWN_ID)
+}
+
+/// So long that hardly two of a CPE's sessions share a mark, and so short that any CPE has room for it.
+const MARK_BITS: u64 = 0xffff_ffff;
+/// What the SOAP IDs of our RPCs begin with.
+const OWN_ID: &str = "dragoman-";
 /// RPC names kept for the line that is logged when a session ends.
 const MAX_NOTED: usize = 32;

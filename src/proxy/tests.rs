@@ -20,6 +20,7 @@ use super::*;
 
 mod bypass;
 mod calls;
+mod late_answers;
 mod outage;
 mod own_credentials;
 mod refusal;

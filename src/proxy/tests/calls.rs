@@ -167,7 +167,7 @@ impl Line {
     pub fn work_off(&mut self, out: &mut Vec<Output>) {
         while let Some(request) = ours(out) {
             let answer = self.bench.handle(&request).map_or_else(Owned::Fault, Owned::Response);
-            *out = self.post(write(NAMESPACE, Some("dragoman-1"), answer));
+            *out = self.post(write(NAMESPACE, Some("1"), answer));
         }
         self.now += 3_000;
         self.tell(Input::Tick);
@@ -294,7 +294,7 @@ fn an_acs_that_calls_while_a_controller_works_gets_its_own_session_next() {
     let request = ours(&out).expect("the controller's RPC");
     assert_eq!(line.call(None, true).0, CallAnswer::Accepted);
     let answer = line.bench.handle(&request).map_or_else(Owned::Fault, Owned::Response);
-    let out = line.post(write(NAMESPACE, Some("dragoman-1"), answer));
+    let out = line.post(write(NAMESPACE, Some("1"), answer));
     assert!(ours(&out).is_none(), "q2 can wait");
     assert!(out.iter().any(|it| matches!(it, Output::Reply { reply, .. } if reply.status == 204)));
     assert!(woken(&out).is_some(), "the CPE is called at once");
