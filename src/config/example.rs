@@ -70,7 +70,9 @@ url = "http://127.0.0.1:8080/"
 # serial_number = ["1A2B*", "0042"]
 
 # [connection_requests]              # the ACS's connection requests come here, and the gateway calls the CPEs: Informs
-#                                    # tell the ACS an address below `url`. Absent: the ACS calls the CPEs directly
+#                                    # tell the ACS an address below `url`. Absent: the ACS calls the CPEs directly.
+#                                    # The ACS is answered what the CPE answers, or 503 after 1.5 s; in a minute 60 are
+#                                    # taken for a CPE that does not come
 # listen = "0.0.0.0:7548"
 # url = "http://gateway.example:7548/cr/"   # as the ACS reaches it; the agent's endpoint ID follows
 # answer_own_calls = true            # a session that the gateway has called for, with nothing in its Inform that the

@@ -37,6 +37,7 @@ impl Device {
             let call = if self.calls.waiting.is_some() { Call::None } else { self.wake.call(env.now) };
             self.session = Some(Session::open(&post, env, self.config.acs, call));
             self.wake.opened();
+            self.calls_are_served(out);
         }
         // A second POST while one waits: the CPE gave the first up.
         self.reply(refuse(503), out);

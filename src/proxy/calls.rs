@@ -1,6 +1,7 @@
 //! Connection requests of the ACS (TR-069 3.2.2) where they come to the gateway: Informs and answers tell the
 //! ACS an address here, whoever calls there proves what he would have to prove to the CPE, and the CPE is called
-//! in his place. Work of USP gives way: its RPC in flight is finished, then the session ends.
+//! in his place. Work of USP gives way: its RPC in flight is finished, then the session ends. Where no session is open
+//! the answer is the CPE's own: whether it takes the call is known to nobody else.
 
 use crate::agent::Env;
 use crate::cwmp::rpc::SetParameterValues;
@@ -9,7 +10,8 @@ use crate::transport::http::Authorization;
 
 use super::device::Device;
 use super::io::Output;
-use super::session::{Ours, Phase, Session};
+use super::outcome::Outcome;
+use super::session::{Phase, Session};
 
 /// One connection request of the ACS's.
 #[derive(Debug)]
@@ -25,7 +27,7 @@ pub struct AcsCall {
 /// What becomes of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CallAnswer {
-    /// The CPE is being called (200).
+    /// The CPE comes, or has a session that makes way for the ACS's (200).
     Accepted,
     /// It must prove who it is (401).
     Unproven,
@@ -35,9 +37,9 @@ pub enum CallAnswer {
     Forbidden,
     /// The ACS has a session with the CPE (503).
     InSession,
-    /// There have been too many (503).
+    /// There have been too many that no session has come of (503).
     TooMany,
-    /// It is not known where the CPE takes connection requests (503).
+    /// The CPE does not take it, not soon enough, or it is not known where (503).
     Unreachable,
 }
 
@@ -61,7 +63,9 @@ impl CallAnswer {
 pub(super) struct Calls {
     /// Since when the ACS waits for a session.
     pub waiting: Option<u64>,
-    /// When the last ones came.
+    /// Calls that are answered when the CPE has answered, and until when it has time for that.
+    open: Vec<(u64, u64)>,
+    /// When those came that no session has come of.
     recent: Vec<u64>,
     /// ConnectionRequestUsername and -Password as the ACS has set them.
     username: Option<String>,
@@ -111,20 +115,44 @@ impl Device {
     /// Judges a connection request of the ACS's and calls the CPE for it.
     pub(super) fn acs_call(&mut self, env: &Env, call: &AcsCall, out: &mut Vec<Output>) {
         let answer = self.judge_call(env, call);
-        out.push(Output::AcsCallAnswer { call: call.id, acs: self.acs_name(), answer });
         if answer != CallAnswer::Accepted {
-            return;
+            return self.answer_call(call.id, answer, out);
         }
         self.calls.waiting = Some(env.now);
-        match &self.session {
-            None => self.wake.want(env.now, &self.config.wake_ms),
-            // Held open for more of USP's work, which can wait.
-            Some(Session { phase: Phase::Ours(Ours { parked_until: Some(_), .. }), .. }) => {
-                self.finish(env, out)
+        if let Some(Session { phase: Phase::Ours(ours), .. }) = &self.session {
+            // The RPC in flight is answered first; one held open for more of USP's work need not wait.
+            let parked = ours.parked_until.is_some();
+            self.answer_call(call.id, answer, out);
+            if parked {
+                self.finish(env, out);
             }
-            // The RPC in flight is answered first.
-            Some(_) => {}
+            return;
         }
+        // A CPE that the ACS has challenged, and that has not come back.
+        self.end_session(env, Outcome::CpeGone, out);
+        if self.wake.is_coming(env.now) {
+            self.answer_call(call.id, answer, out);
+        } else {
+            self.calls.open.push((call.id, env.now + ANSWER_MS));
+            self.wake.insist(env.now, &self.config.wake_ms);
+        }
+    }
+
+    fn answer_call(&self, call: u64, answer: CallAnswer, out: &mut Vec<Output>) {
+        out.push(Output::AcsCallAnswer { call, acs: self.acs_name(), answer });
+    }
+
+    /// The CPE has taken a connection request, or not, or comes anyway: that answers those of the ACS's.
+    pub(super) fn answer_calls(&mut self, answer: CallAnswer, out: &mut Vec<Output>) {
+        for (call, _) in std::mem::take(&mut self.calls.open) {
+            self.answer_call(call, answer, out);
+        }
+    }
+
+    /// A session opens: what the ACS has called for.
+    pub(super) fn calls_are_served(&mut self, out: &mut Vec<Output>) {
+        self.calls.recent.clear();
+        self.answer_calls(CallAnswer::Accepted, out);
     }
 
     fn judge_call(&mut self, env: &Env, call: &AcsCall) -> CallAnswer {
@@ -139,10 +167,12 @@ impl Device {
                 }
             }
         }
-        if !self.is_reachable() {
+        if self.stopping || !self.is_reachable() {
             return CallAnswer::Unreachable;
         }
-        if matches!(&self.session, Some(Session { phase: Phase::Relayed(_), .. })) {
+        if let Some(session @ Session { phase: Phase::Relayed(_), .. }) = &self.session
+            && (!session.is_only_challenged() || env.now < session.last_at + REPEAT_MS)
+        {
             return CallAnswer::InSession;
         }
         self.calls.recent.retain(|at| at + MINUTE_MS > env.now);
@@ -180,14 +210,21 @@ impl Device {
         ours.or_else(|| self.calls.credentials()).or_else(|| self.config.wake_credentials.clone())
     }
 
-    /// Nobody waits for ever: an ACS has given up long before.
-    pub(super) fn forget_call(&mut self, now: u64) {
+    /// Nobody waits for ever: not for an answer, and not for a session, which an ACS has given up long before.
+    pub(super) fn forget_calls(&mut self, now: u64, out: &mut Vec<Output>) {
+        let due = |(_, until): &mut (u64, u64)| *until <= now;
+        let due: Vec<_> = self.calls.open.extract_if(.., due).collect();
+        for (call, _) in due {
+            self.answer_call(call, CallAnswer::Unreachable, out);
+        }
         self.calls.waiting = self.calls.waiting.filter(|since| since + MINUTE_MS > now);
     }
 
-    /// When [`Device::forget_call`] is due.
+    /// When [`Device::forget_calls`] is due.
     pub(super) fn call_deadline(&self) -> Option<u64> {
-        self.calls.waiting.map(|since| since + MINUTE_MS)
+        let open = self.calls.open.iter().map(|(_, until)| *until).min();
+        let waiting = self.calls.waiting.map(|since| since + MINUTE_MS);
+        open.into_iter().chain(waiting).min()
     }
 
     /// Where the ACS is told that this CPE takes connection requests; `None`: where it does itself.
@@ -199,8 +236,13 @@ impl Device {
 }
 
 const MINUTE_MS: u64 = 60_000;
-/// Connection requests that are accepted in a minute; a CPE limits them as well (TR-069 3.2.2).
-const MAX_A_MINUTE: usize = 10;
+/// Connection requests that are accepted in a minute without a session that comes of them. An ACS may well call once
+/// for each of its tasks; who calls a CPE that does not come is asked to wait.
+const MAX_A_MINUTE: usize = 60;
+/// How long the CPE has to answer: the ACS, which calls it directly without the gateway, waits no more than two seconds.
+const ANSWER_MS: u64 = 1_500;
+/// How long after the ACS's challenge the CPE's answer may be on its way.
+const REPEAT_MS: u64 = 1_000;
 /// The key of the credentials' entry.
 const CREDENTIALS: &str = "credentials";
 /// Version of their stored form.

@@ -14,7 +14,7 @@ use crate::relay::Acknowledged;
 
 use super::acs_of;
 use super::bypass::Bypassing;
-use super::calls::Calls;
+use super::calls::{CallAnswer, Calls};
 use super::config::ProxyConfig;
 use super::io::{AcsFailure, AcsReply, Input, Output, Reply, SessionId};
 use super::outcome::Outcome;
@@ -143,10 +143,11 @@ impl Device {
 
     fn session_deadline(&self, session: &Session) -> u64 {
         let patience = match session.lingers() {
-            Some(Lingers::Failed(_) | Lingers::Late) => FAILED_MS.min(self.config.session_idle_ms),
-            Some(Lingers::HeldUp) | None => self.config.session_idle_ms,
+            Some(Lingers::Failed(_) | Lingers::Late) => FAILED_MS,
+            _ if session.is_only_challenged() => CHALLENGED_MS,
+            Some(Lingers::HeldUp) | None => u64::MAX,
         };
-        let idle = session.last_at + patience;
+        let idle = session.last_at + patience.min(self.config.session_idle_ms);
         match &session.phase {
             Phase::Relayed(relayed) => relayed.held.as_ref().map_or(idle, |held| held.until),
             Phase::Ours(ours) => ours.parked_until.unwrap_or(idle),
@@ -189,6 +190,7 @@ impl Device {
 
     fn shut_down(&mut self, env: &Env, out: &mut Vec<Output>) {
         self.stopping = true;
+        self.answer_calls(CallAnswer::Unreachable, out);
         if let Some(Session { phase: Phase::Ours(Ours { parked_until: Some(_), .. }), .. }) = &self.session {
             self.finish(env, out);
         }
@@ -208,9 +210,7 @@ impl Device {
     fn woken(&mut self, env: &Env, result: Result<(), String>, out: &mut Vec<Output>) {
         let taken = result.is_ok();
         self.wake.done(env.now, taken, &self.config.wake_ms);
-        if let Err(reason) = result {
-            out.push(Output::Log(format!("connection request failed: {reason}")));
-        }
+        self.answer_calls(if taken { CallAnswer::Accepted } else { CallAnswer::Unreachable }, out);
         let Some(session) = self.session.as_mut().filter(|session| session.call == Call::UnderWay) else {
             return;
         };
@@ -237,7 +237,7 @@ impl Device {
     }
 
     fn tick(&mut self, env: &Env, out: &mut Vec<Output>) {
-        self.forget_call(env.now);
+        self.forget_calls(env.now, out);
         self.tell(env, agent::Input::Tick, out);
         let Some(session) = &self.session else { return };
         if self.session_deadline(session) > env.now {
@@ -429,5 +429,7 @@ const AGAIN_MS: u64 = 1_000;
 const ACS_TROUBLE_MS: u64 = 10_000;
 /// How long a session stays open after an HTTP error, for a CPE that goes on all the same.
 const FAILED_MS: u64 = 5_000;
+/// How long a session stays open after the ACS's challenge: a CPE that can answer it does so at once.
+const CHALLENGED_MS: u64 = 5_000;
 /// Version of the stored form of [`Kind::Reach`].
 const REACH_FORMAT: u8 = 1;

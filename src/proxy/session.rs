@@ -216,6 +216,11 @@ impl Session {
         }
     }
 
+    /// Whether all that has come of it is the ACS's challenge, or that the CPE is to repeat its Inform.
+    pub fn is_only_challenged(&self) -> bool {
+        self.waiting.is_none() && matches!(&self.phase, Phase::Relayed(relayed) if relayed.leg.wants_inform())
+    }
+
     pub fn is_relayed(&self) -> bool {
         match &self.phase {
             Phase::Relayed(_) => true,

@@ -6,6 +6,8 @@
 pub struct Wake {
     state: State,
     heard: Heard,
+    /// When it last took one, whatever came before.
+    taken_at: Option<u64>,
 }
 
 /// Whether a session that opens now comes of a connection request of ours.
@@ -55,6 +57,18 @@ impl Wake {
         }
     }
 
+    /// Somebody needs the device who cannot wait for the next try, or is the first to need it again.
+    pub fn insist(&mut self, now: u64, waits: &[u64]) {
+        if !matches!(self.state, State::Sent { .. }) && !waits.is_empty() {
+            self.state = State::Due { attempt: 0, at: now };
+        }
+    }
+
+    /// Whether the device has just taken a connection request: its session is on the way.
+    pub fn is_coming(&self, now: u64) -> bool {
+        self.taken_at.is_some_and(|at| now < at + COMING_MS)
+    }
+
     /// A session has opened.
     pub fn opened(&mut self) {
         *self = Self::default();
@@ -85,6 +99,7 @@ impl Wake {
     /// follows.
     pub fn done(&mut self, now: u64, taken: bool, waits: &[u64]) {
         if let State::Sent { attempt } = self.state {
+            self.taken_at = if taken { Some(now) } else { self.taken_at };
             self.heard = match self.heard {
                 Heard::Nothing | Heard::Taken { .. } if taken => Heard::Taken { at: now },
                 Heard::Nothing => Heard::NotTaken,
@@ -114,6 +129,8 @@ impl Wake {
 
 /// A session follows a connection request at once (TR-069 3.2.2); later ones have another reason.
 const TAKEN_MS: u64 = 60_000;
+/// How long a session may be on its way after a connection request until another is sent for whoever insists.
+const COMING_MS: u64 = 2_000;
 
 #[cfg(test)]
 mod tests {
@@ -155,6 +172,28 @@ mod tests {
         assert_eq!(busy.call(115), Call::Tried);
         busy.done(120, true, &WAITS);
         assert_eq!(busy.call(130), Call::Tried, "it was busy: another may have called it first");
+    }
+
+    #[test]
+    fn who_insists_gets_a_request_now_unless_one_is_under_way_or_taken() {
+        let mut wake = Wake::default();
+        for answers in [[true, true], [false, false], [false, true]] {
+            wake.insist(0, &WAITS);
+            assert!(wake.take_due(0));
+            wake.insist(0, &WAITS);
+            assert!(!wake.take_due(0), "one is under way");
+            for (now, taken) in [1, 110].into_iter().zip(answers) {
+                assert_eq!((wake.done(now, taken, &WAITS), wake.is_coming(now)), ((), taken));
+                wake.take_due(105);
+            }
+            assert_eq!(wake.next_deadline(), None, "the tries are used up");
+            assert!(!wake.is_coming(110 + COMING_MS));
+            wake.insist(0, &WAITS);
+            assert!(wake.take_due(0), "and yet another is sent");
+            wake.settle();
+        }
+        wake.insist(0, &[]);
+        assert!(!wake.take_due(u64::MAX), "nobody is to be called");
     }
 
     #[test]

@@ -174,14 +174,29 @@ impl Line {
         self.bench.close();
     }
 
+    /// The ACS calls, and the CPE takes the call if it is asked.
     fn call(&mut self, claim: Option<Authorization>, trusted: bool) -> (CallAnswer, Vec<Output>) {
+        let mut out = self.calling(claim, trusted);
+        if answers(&out).is_empty() {
+            out.extend(self.tell(Input::Woken(Ok(()))));
+        }
+        (answers(&out)[0], out)
+    }
+
+    fn calling(&mut self, claim: Option<Authorization>, trusted: bool) -> Vec<Output> {
         self.number += 1;
-        let out = self.tell(Input::AcsCall(AcsCall { id: self.number, claim, trusted }));
-        let answer = out.iter().find_map(|it| match it {
-            Output::AcsCallAnswer { call, answer, .. } if *call == self.number => Some(*answer),
-            _ => None,
-        });
-        (answer.expect("an answer"), out)
+        self.tell(Input::AcsCall(AcsCall { id: self.number, claim, trusted }))
+    }
+
+    /// The ACS answers the Inform with a challenge, and the CPE goes away.
+    fn is_challenged(&mut self) {
+        let session = self.device.session.as_ref().unwrap().id;
+        let challenge = "Digest realm=\"acs\", nonce=\"n\", qop=\"auth\"";
+        let headers = vec![("WWW-Authenticate".to_owned(), challenge.to_owned())].into();
+        let reply = Ok(AcsReply { status: 401, headers, body: Bytes::new(), decoded_body: None });
+        self.tell(Input::Acs { session, reply });
+        self.tell(Input::CpeGone { session, roams: false });
+        self.bench.close();
     }
 
     fn acs_sets_credentials(&mut self) {
@@ -195,6 +210,13 @@ impl Line {
         let parameter_key = "k".into();
         self.session(Some(Request::SetParameterValues(SetParameterValues { parameter_list, parameter_key })));
     }
+}
+
+/// What the ACS is answered.
+fn answers(out: &[Output]) -> Vec<CallAnswer> {
+    let answer =
+        |it: &Output| if let Output::AcsCallAnswer { answer, .. } = it { Some(*answer) } else { None };
+    out.iter().filter_map(answer).collect()
 }
 
 pub(super) fn to_acs(out: &[Output]) -> Option<Bytes> {
@@ -306,16 +328,85 @@ fn an_acs_that_calls_while_a_controller_works_gets_its_own_session_next() {
 }
 
 #[test]
-fn calls_are_limited_and_nobody_waits_for_ever() {
+fn calls_are_limited_where_no_session_comes_and_nobody_waits_for_ever() {
     let mut line = Line::new();
-    let accepted = (0..30).filter(|_| line.call(None, true).0 == CallAnswer::Accepted).count();
-    assert_eq!(accepted, 10);
+    let accepted =
+        |line: &mut Line| (0..100).filter(|_| line.call(None, true).0 == CallAnswer::Accepted).count();
+    assert_eq!(accepted(&mut line), 60);
     assert_eq!(line.call(None, true).0, CallAnswer::TooMany);
     assert!(!line.device.is_idle(), "the ACS waits");
     line.now += 61_000;
     line.tell(Input::Tick);
     assert!(line.device.is_idle());
+    assert_eq!(accepted(&mut line), 60);
+    line.informs("6 CONNECTION REQUEST");
+    line.is_informed();
+    line.post(Bytes::new());
+    let mut out = line.acs_says(None);
+    line.work_off(&mut out);
+    assert_eq!(line.call(None, true).0, CallAnswer::Accepted, "the CPE comes whenever it is called");
+}
+
+#[test]
+fn tr069_3_2_2_the_acs_is_answered_what_the_cpe_answers() {
+    let unreachable = vec![CallAnswer::Unreachable];
+    let accepted = vec![CallAnswer::Accepted];
+    let mut line = Line::new();
+    let out = line.calling(None, true);
+    assert_eq!((answers(&out), woken(&out)), (vec![], Some(None)), "the CPE is asked first");
+    assert_eq!(answers(&line.tell(Input::Woken(Err("busy (503)".into())))), unreachable);
+    // The next tries go on, and another call is not put off to one of them.
+    assert!(woken(&line.calling(None, true)).is_some());
+    assert!(woken(&line.calling(None, true)).is_none(), "one is under way");
+    assert_eq!(answers(&line.tell(Input::Woken(Ok(())))), [CallAnswer::Accepted; 2]);
+    let out = line.calling(None, true);
+    assert_eq!((answers(&out), woken(&out)), (accepted.clone(), None), "its session is on the way");
+    // A CPE that says nothing, and one that comes without a word.
+    let mut line = Line::new();
+    line.calling(None, true);
+    let due = line.device.next_deadline().unwrap();
+    assert!(due <= line.now + 1_500, "the ACS waits no longer than two seconds");
+    line.now = due;
+    assert_eq!(answers(&line.tell(Input::Tick)), unreachable);
+    line.calling(None, true);
+    let out = line.says_inform("6 CONNECTION REQUEST");
+    assert_eq!(answers(&out), accepted);
+    assert!(to_acs(&out).is_some(), "its session is the ACS's");
+    assert!(answers(&line.tell(Input::Woken(Ok(())))).is_empty(), "one answer for each call");
+    // A gateway that stops calls nobody.
+    let mut line = Line::new();
+    line.calling(None, true);
+    assert_eq!(answers(&line.tell(Input::Shutdown)), unreachable);
+    assert_eq!(answers(&line.calling(None, true)), unreachable);
+}
+
+#[test]
+fn a_cpe_that_was_only_challenged_is_in_no_session() {
+    let mut line = Line::new();
+    line.informs("2 PERIODIC");
+    line.is_challenged();
+    assert_eq!(answers(&line.calling(None, true)), [CallAnswer::InSession], "its answer may be on the way");
+    line.now += 1_000;
     assert_eq!(line.call(None, true).0, CallAnswer::Accepted);
+    // Nobody calls: USP's work does not wait for a minute.
+    let mut line = Line::new();
+    line.informs("2 PERIODIC");
+    line.is_challenged();
+    line.now += 4_000;
+    line.tell(Input::Tick);
+    assert!(line.device.is_in_session());
+    line.now += 1_000;
+    line.tell(Input::Tick);
+    assert!(!line.device.is_in_session());
+    // One that comes back in time has its session, for as long as others.
+    line.informs("2 PERIODIC");
+    line.is_challenged();
+    line.informs("2 PERIODIC");
+    line.is_informed();
+    line.now += 10_000;
+    line.tell(Input::Tick);
+    assert!(line.device.is_in_session());
+    assert_eq!(answers(&line.calling(None, true)), [CallAnswer::InSession]);
 }
 
 /// A controller asks, and the gateway calls the CPE.
