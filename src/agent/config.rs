@@ -220,6 +220,8 @@ pub struct AgentConfig {
     pub fresh_ms: u64,
     /// Whether the gateway may ask CPEs what they have. Without it agents answer for nothing of theirs.
     pub discovery: bool,
+    /// Whether a CPE is called for that rather than asked in its next session.
+    pub discovery_calls: bool,
     /// Whether CPEs are asked, by SetParameterAttributes, to tell at once of what controllers have subscribed to.
     pub notification_attributes: bool,
     /// Whether there is an ACS, which is told of what USP writes where it watches that.
@@ -265,6 +267,7 @@ impl Default for AgentConfig {
             request_timeout_ms: 60_000,
             fresh_ms: 0,
             discovery: true,
+            discovery_calls: false,
             notification_attributes: false,
             acs: true,
             reset_departs: false,

@@ -323,6 +323,8 @@ impl Agent {
         self.flush_local(out);
     }
 
+    /// Whether there is anything for which the CPE is worth calling. Discovery alone is not, where an ACS would see a
+    /// session that it has not asked for: there is another one soon enough, or a controller asks.
     pub fn has_work(&self) -> bool {
         match self.silence {
             Silence::Total => return false,
@@ -331,7 +333,10 @@ impl Agent {
             }
             Silence::None => {}
         }
-        !self.queue.is_empty() || self.wants_discovery() || self.wants_start() || self.attention.is_urgent()
+        self.queue.is_worth_a_call()
+            || (self.config.discovery_calls && self.wants_discovery())
+            || self.wants_start()
+            || self.attention.is_urgent()
     }
 
     pub fn next_deadline(&self) -> Option<u64> {

@@ -94,6 +94,11 @@ pub(super) enum Work {
 }
 
 impl Work {
+    /// Whether it cannot wait for the CPE's next session: discovery can, and samples are taken in each.
+    pub fn is_worth_a_call(self) -> bool {
+        !matches!(self, Self::Discovery | Self::Sample)
+    }
+
     /// Whether what it sets is the ACS's, or of no concern to it.
     pub fn is_unseen(self) -> bool {
         matches!(self, Self::GiveBack | Self::Credentials)
@@ -207,5 +212,10 @@ impl Queue {
 
     pub fn has(&self, work: Work) -> bool {
         self.jobs.iter().any(|job| job.work == work)
+    }
+
+    /// Whether anything waits for which the CPE is worth calling.
+    pub fn is_worth_a_call(&self) -> bool {
+        self.jobs.iter().any(|job| job.work.is_worth_a_call())
     }
 }

@@ -274,6 +274,7 @@ pub(super) struct Device {
     pub session_idle_seconds: Option<Seconds>,
     pub rest_after_seconds: Option<Seconds>,
     pub discovery: Option<bool>,
+    pub discovery_calls: Option<bool>,
     pub notification_attributes: Option<bool>,
     pub fresh_seconds: Option<Seconds>,
     pub ownership_mode: Option<OwnershipMode>,

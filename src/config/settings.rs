@@ -128,6 +128,7 @@ impl Settings {
             ownership: Arc::new(ownership),
             request_timeout_ms: device.request_timeout_seconds.unwrap_or(Seconds::of(60)).ms(),
             discovery: device.discovery.unwrap_or(true),
+            discovery_calls: device.discovery_calls.unwrap_or(acs.is_empty()),
             notification_attributes: device.notification_attributes.unwrap_or(true),
             acs: !acs.is_empty(),
             payload_security: keyring.is_some(),

@@ -420,6 +420,34 @@ fn wanted(line: &mut Line, id: &str) {
 }
 
 #[test]
+fn a_device_is_not_called_so_that_it_can_be_discovered_unless_the_operator_wants_that() {
+    let booted = |discovery_calls: bool| {
+        let controllers = super::configs().0.controllers.clone();
+        let agent = AgentConfig { controllers, discovery_calls, ..AgentConfig::default() };
+        let mut line = Line::unseen(Arc::new(agent), configs().1, Bench::new(MODEL));
+        line.informs("1 BOOT");
+        line.is_informed();
+        line.post(Bytes::new());
+        let out = line.acs_says(None);
+        assert!(ours(&out).is_none(), "the CPE is not asked while it boots");
+        line.bench.close();
+        line.now += 20_000;
+        let called = woken(&line.tell(Input::Tick)).is_some();
+        (line, called)
+    };
+    assert!(booted(true).1);
+    let (mut line, called) = booted(false);
+    assert!(!called, "the ACS sees a session that nobody has asked for");
+    line.informs("2 PERIODIC");
+    line.is_informed();
+    line.post(Bytes::new());
+    let names = ours(&line.acs_says(None)).is_some_and(|it| it.name() == "GetParameterNames");
+    assert!(names, "the next session is used");
+    // What a controller asks for is reason enough.
+    wanted(&mut booted(false).0, "q1");
+}
+
+#[test]
 fn a_session_that_usp_alone_has_called_for_does_not_trouble_the_acs() {
     let mut line = Line::new();
     line.authenticated = true;
