@@ -141,6 +141,12 @@ impl Device {
         self.session.is_some()
     }
 
+    /// Whether the ACS is in the midst of a session with the CPE.
+    pub fn is_acs_turn(&self) -> bool {
+        let session = self.session.as_ref();
+        session.is_some_and(|it| matches!(it.phase, Phase::Relayed(_)) && it.lingers().is_none())
+    }
+
     fn session_deadline(&self, session: &Session) -> u64 {
         let patience = match session.lingers() {
             Some(Lingers::Failed(_) | Lingers::Late) => FAILED_MS,

@@ -36,6 +36,8 @@ pub(super) struct DeviceTask<'s, S> {
     /// The ACS's connection requests that are being judged.
     calls: HashMap<u64, oneshot::Sender<CallAnswer>>,
     leg: Option<Leg>,
+    /// A session in which the ACS has the word, and the one that the CPE begins in its place on the same connection.
+    cut: Option<(SessionId, SessionId, AcsId)>,
     /// Changes in the order the core gave them; one commit is under way at a time, so that order holds.
     waiting: VecDeque<(Token, Vec<Change>)>,
     committing: Option<Commit<'s>>,
@@ -81,6 +83,7 @@ impl<'s, S: Store> DeviceTask<'s, S> {
             replies: HashMap::new(),
             calls: HashMap::new(),
             leg: None,
+            cut: None,
             waiting: VecDeque::new(),
             committing: None,
             out: Vec::new(),
@@ -189,8 +192,10 @@ impl<'s, S: Store> DeviceTask<'s, S> {
                 let shown = if signer == Shown::Untold { shown } else { signer };
                 self.step(Input::Record(bytes, integrity, shown));
             }
-            Letter::Post { post, reply } => {
+            Letter::Post { post, reply, cuts } => {
                 self.worked = true;
+                let relaying = self.device.is_acs_turn();
+                self.cut = cuts.filter(|_| relaying).map(|cut| (cut, post.session, post.acs));
                 self.replies.insert(post.exchange, reply);
                 self.step(Input::Post(post));
             }
@@ -242,8 +247,11 @@ impl<'s, S: Store> DeviceTask<'s, S> {
             Output::InformAgain(session) => config.routes.expect_inform(session, true),
             Output::EndSession(session) => {
                 config.routes.close(session);
-                if self.leg.as_ref().is_some_and(|leg| leg.session == session) {
-                    self.leg = None;
+                let leg = self.leg.take_if(|leg| leg.session == session);
+                if let (Some(leg), Some((cut, next, acs))) = (leg, self.cut.take())
+                    && cut == session
+                {
+                    self.leg = config.acs.get(acs).and_then(|acs| leg.cut_short(next, acs));
                 }
             }
             Output::Send { controller, record } => {

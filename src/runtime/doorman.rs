@@ -10,7 +10,7 @@ use crate::cwmp::soap::sniff_device_id;
 use crate::identity::{DeviceId, EndpointId};
 use crate::observe::Recorder;
 use crate::policy::Caller;
-use crate::proxy::{AcsId, ExchangeId, Input, Post, Reply};
+use crate::proxy::{AcsId, ExchangeId, Input, Post, Reply, SessionId};
 use crate::southbound::{ConnectionId, CpeHandler, CpeReply, CpeRequest};
 use crate::store::Store;
 use crate::transport::http::Headers;
@@ -44,6 +44,12 @@ impl<S: Store> Doorman<S> {
             }
             _ => Some(self.routes.open(endpoint, self.acs_of(request, device)?, request.connection)),
         }
+    }
+
+    /// The session of the device that hangs on this connection.
+    fn on_connection(&self, device: &DeviceId, connection: ConnectionId) -> Option<SessionId> {
+        let endpoint = device.endpoint_id();
+        self.routes.on(connection, |route| (route.endpoint == endpoint).then_some(route.session)).flatten()
     }
 
     fn acs_of(&self, request: &CpeRequest, device: &DeviceId) -> Option<AcsId> {
@@ -149,6 +155,7 @@ impl<S: Store> Doorman<S> {
         if device.is_some() && self.routes.is_draining() {
             return Ok(refusal(503, "the gateway stops; try again later"));
         }
+        let cuts = device.as_ref().and_then(|device| self.on_connection(device, request.connection));
         let found = match &device {
             Some(device) => match self.open(&request, device) {
                 Some(opened) => Some(opened),
@@ -181,7 +188,7 @@ impl<S: Store> Doorman<S> {
             original_body: request.original_body,
         };
         let (reply, answer) = oneshot::channel();
-        let letter = Letter::Post { post, reply };
+        let letter = Letter::Post { post, reply, cuts: cuts.filter(|cut| *cut != route.session) };
         match self.fleet.deliver(&route.endpoint, device.as_ref(), letter) {
             Ok(()) => {}
             Err(Undeliverable::Elsewhere) => {

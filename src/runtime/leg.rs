@@ -33,6 +33,15 @@ impl Leg {
         Self { session, acs, watch, metrics, connection: None, asking: None, waiting: VecDeque::new() }
     }
 
+    /// The leg of the session that the CPE begins, on the same connection of its own, in the midst of this one. Without
+    /// the gateway the ACS would hear its Inform on the connection that it has, and know by that that this session is
+    /// over; there are ACSs that let no other begin before. `None`: it begins on a connection of its own.
+    pub fn cut_short(self, next: SessionId, acs: &Arc<Acs>) -> Option<Self> {
+        let same = Arc::ptr_eq(&self.acs, acs) && self.asking.is_none() && self.waiting.is_empty();
+        let connection = self.connection.filter(|_| same)?.for_next_session()?;
+        Some(Self { session: next, connection: Some(connection), ..self })
+    }
+
     /// The CPE sends one POST at a time, so a full queue is a CPE that did not wait: its session times out.
     pub fn send(&mut self, request: AcsRequest) {
         if self.waiting.len() < PENDING {

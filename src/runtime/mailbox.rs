@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-use crate::proxy::{Input, Reply};
+use crate::proxy::{Input, Reply, SessionId};
 use crate::usp::Shown;
 
 /// One letter to a device's task.
@@ -14,7 +14,12 @@ pub enum Letter {
     /// A USP record for the device's agent, and what its sender has shown where it came in.
     Record(Bytes, Shown),
     /// A POST with the place where its answer is awaited. If that place is gone, the CPE is.
-    Post { post: crate::proxy::Post, reply: oneshot::Sender<Reply> },
+    Post {
+        post: crate::proxy::Post,
+        reply: oneshot::Sender<Reply>,
+        /// The session that the CPE had on this connection until now.
+        cuts: Option<SessionId>,
+    },
     /// A connection request of the ACS's, and where its answer is awaited.
     AcsCall { call: crate::proxy::AcsCall, reply: oneshot::Sender<crate::proxy::CallAnswer> },
     /// Go to rest as soon as the open session has ended and requests are answered: another process goes on.

@@ -48,6 +48,13 @@ impl Connection {
         Self { acs, watch, metrics, place, client, cookies, scheme: None, uses: 0 }
     }
 
+    /// The connection for another session; `None` where it would not be the one that this session had with the ACS.
+    pub fn for_next_session(mut self) -> Option<Self> {
+        self.cookies = Cookies::default();
+        let stands = self.client.as_mut().is_some_and(HttpClient::is_open);
+        (stands && self.place.is_none()).then_some(self)
+    }
+
     /// Sends one POST and awaits the answer, wherever the ACS sends the session for it.
     ///
     /// A connection that the ACS has closed between two requests is opened again. Once a request may have

@@ -224,6 +224,23 @@ fn an_acs_sees_one_connection_for_a_session_however_many_the_cpe_makes_and_anoth
 }
 
 #[test]
+fn a_session_that_a_cpe_cuts_short_on_its_connection_is_cut_short_on_that_of_the_acs_too() {
+    let acs = NamedAcs::start("only");
+    let setup = Setup::new(0, &format!("[acs]\nurl = \"{}\"\n", acs.url("/")));
+    let gateway = setup.start();
+    let mut cpe = RawCpe::connect(gateway.cwmp);
+    for body in [odd_inform("C1").as_bytes(), b"<what/>", odd_inform("C1").as_bytes(), b"<what/>"] {
+        assert_eq!(cpe.post(body).0, 200);
+    }
+    assert_eq!(acs.connections.load(Ordering::SeqCst), 1, "the ACS knows that its session is over");
+    let cookies: Vec<bool> = acs.heads().iter().map(|head| head.contains("cookie: ")).collect();
+    assert_eq!(cookies, [false, true, false, true], "a cookie of the session that is over");
+    // One that comes over another connection may have two at once, for all that anybody knows.
+    assert_eq!(cpe.reconnect(gateway.cwmp).post(odd_inform("C1").as_bytes()).0, 200);
+    assert_eq!(acs.connections.load(Ordering::SeqCst), 2);
+}
+
+#[test]
 fn who_is_of_no_acs_gets_404_and_the_operator_a_line() {
     let acs = NamedAcs::start("only");
     let route = format!(
