@@ -37,7 +37,7 @@ impl Failure {
             line.push_str(": ");
             line.push_str(part);
         }
-        if let Some(advice) = advice(self.code) {
+        if let Some(advice) = advice(self.code, &self.text) {
             line.push_str(" (");
             line.push_str(advice);
             line.push(')');
@@ -47,8 +47,10 @@ impl Failure {
 }
 
 /// What to do about an error, where the standard's name does not say it.
-fn advice(code: ErrorCode) -> Option<&'static str> {
+fn advice(code: ErrorCode, text: &str) -> Option<&'static str> {
     Some(match code {
+        // There are many reasons to deny a request; an agent that gives one knows it.
+        ErrorCode::REQUEST_DENIED if !text.is_empty() => return None,
         ErrorCode::REQUEST_DENIED | ErrorCode::PERMISSION_DENIED => {
             "the role that the agent gives this controller does not allow it"
         }
@@ -410,6 +412,13 @@ mod tests {
         let report = Report::response(&answer());
         let line = report.failures[0].line();
         assert!(line.starts_with("error 7026 Invalid path: Device.Nope.: no such object ("), "{line}");
+    }
+
+    #[test]
+    fn a_denial_with_a_reason_is_given_no_other() {
+        let line = |code, text: &str| Failure::new("", code, text).line();
+        assert!(line(7002, "").contains("role") && line(7006, "Get is not permitted").contains("role"));
+        assert!(line(7002, "this device is in bypass").ends_with("bypass"));
     }
 
     #[test]
