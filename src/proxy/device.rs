@@ -364,12 +364,13 @@ impl Device {
 
     /// Forgets the session and tells everybody. Work that is left wakes the device again.
     pub(super) fn end_session(&mut self, env: &Env, outcome: Outcome, out: &mut Vec<Output>) {
-        let Some(session) = self.session.take() else { return };
+        let Some(mut session) = self.session.take() else { return };
         out.push(Output::EndSession(session.id));
         let relayed = session.is_relayed();
         let acs = self.config.acs_names.get(usize::from(session.acs.0)).cloned();
         let milliseconds = env.now.saturating_sub(session.opened_at);
-        let (client, rpcs, bodies) = (session.client, session.rpcs, session.bodies);
+        let rpcs = session.take_noted();
+        let (client, bodies) = (session.client, session.bodies);
         out.push(Output::SessionEnded { client, acs, outcome, relayed, rpcs, bodies, milliseconds });
         if let Phase::Ours(Ours { outstanding: Some(asked), .. }) = session.phase {
             self.tell(env, agent::Input::Lost { rpc: asked.rpc }, out);

@@ -39,6 +39,8 @@ pub(super) struct Session {
     pub phase: Phase,
     /// The RPCs that passed, for the operator's line.
     pub rpcs: Vec<String>,
+    /// How many more there were.
+    unnoted: usize,
     pub bodies: Bodies,
     /// What is in the SOAP IDs of our RPCs in this session and hardly in those of another.
     mark: u64,
@@ -181,6 +183,7 @@ impl Session {
             call,
             phase,
             rpcs: Vec::new(),
+            unnoted: 0,
             bodies: Bodies::default(),
             mark: env.seed & MARK_BITS,
             next_id: 0,
@@ -191,7 +194,15 @@ impl Session {
     pub fn note(&mut self, name: &str) {
         if self.rpcs.len() < MAX_NOTED {
             self.rpcs.push(name.to_owned());
+        } else {
+            self.unnoted += 1;
         }
+    }
+
+    /// What was noted, for the line.
+    pub fn take_noted(&mut self) -> Vec<String> {
+        let more = (self.unnoted > 0).then(|| format!("… and {} more", self.unnoted));
+        std::mem::take(&mut self.rpcs).into_iter().chain(more).collect()
     }
 
     /// The SOAP ID of our next RPC: no other has it, in this session, in an earlier one, or from before a restart.

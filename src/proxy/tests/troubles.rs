@@ -119,6 +119,26 @@ fn a_cpe_that_changes_connections_has_some_seconds_to_go_on_after_an_error() {
 }
 
 #[test]
+fn the_operator_reads_of_a_long_session_how_long_it_was() {
+    let mut it = Outage::with(ProxyConfig::default());
+    it.opened();
+    for _ in 0..40 {
+        it.post(false, complete());
+        it.acs_says(200, fault(8000));
+    }
+    let out = gone(&mut it, false);
+    assert_eq!(ended(&out), None);
+    let inform = it.inform(&["2 PERIODIC"]);
+    let out = it.post(true, inform);
+    let noted =
+        out.iter().find_map(|it| if let Output::SessionEnded { rpcs, .. } = it { Some(rpcs) } else { None });
+    let (first, last) = (&noted.unwrap()[0], noted.unwrap().last().unwrap());
+    assert!(first.starts_with("Inform(") && noted.unwrap().len() == 33, "{first}");
+    // Those of an Inform, forty requests and as many faults.
+    assert_eq!(last, "… and 49 more");
+}
+
+#[test]
 fn tr_069_3_4_retry_after_of_an_acs_passes_with_its_503() {
     let mut it = Outage::with(ProxyConfig::default());
     let inform = it.inform(&["2 PERIODIC"]);
