@@ -108,8 +108,8 @@ file = "dragoman.db"                 # one file; -wal and -shm beside it while o
 # rest_after_seconds = 30            # how long a device without work stays in memory
 # fresh_seconds = 0                  # how old a value may be that a Get is answered with; 0 asks the CPE
 # discovery = true                   # learn by GetParameterNames what each CPE has
-# discovery_calls = false            # true, and without an ACS: call it for that after its first session. The ACS sees a
-#                                    # session that it has not asked for. false: wait for the next session, or until a
+# discovery_calls = false            # true, and without an ACS: call it for that after its first session, which the ACS
+#                                    # sees and has not asked for. false: wait for its next session, or until a
 #                                    # controller asks for something
 # notification_attributes = true     # ask CPEs, by SetParameterAttributes, to tell at once when a value changes that a
 #                                    # controller has subscribed to. The ACS goes on seeing what it set itself, and is

@@ -239,7 +239,7 @@ const MINUTE_MS: u64 = 60_000;
 /// Connection requests that are accepted in a minute without a session that comes of them. An ACS may well call once
 /// for each of its tasks; who calls a CPE that does not come is asked to wait.
 const MAX_A_MINUTE: usize = 60;
-/// How long the CPE has to answer: the ACS, which calls it directly without the gateway, waits no more than two seconds.
+/// How long the CPE has to answer: no ACS waits long, and many wait two seconds.
 const ANSWER_MS: u64 = 1_500;
 /// How long after the ACS's challenge the CPE's answer may be on its way.
 const REPEAT_MS: u64 = 1_000;

@@ -247,12 +247,7 @@ impl<'s, S: Store> DeviceTask<'s, S> {
             Output::InformAgain(session) => config.routes.expect_inform(session, true),
             Output::EndSession(session) => {
                 config.routes.close(session);
-                let leg = self.leg.take_if(|leg| leg.session == session);
-                if let (Some(leg), Some((cut, next, acs))) = (leg, self.cut.take())
-                    && cut == session
-                {
-                    self.leg = config.acs.get(acs).and_then(|acs| leg.cut_short(next, acs));
-                }
+                self.end_leg(session);
             }
             Output::Send { controller, record } => {
                 let record = match &config.keyring {
@@ -309,6 +304,15 @@ impl<'s, S: Store> DeviceTask<'s, S> {
         let letter = Letter::Input(Input::Links(self.shared.config.mtps.states(self.endpoint)));
         if let Some(mailbox) = self.mailbox.upgrade() {
             let _ = mailbox.try_send(letter);
+        }
+    }
+
+    fn end_leg(&mut self, session: SessionId) {
+        let leg = self.leg.take_if(|leg| leg.session == session);
+        if let (Some(leg), Some((cut, next, acs))) = (leg, self.cut.take())
+            && cut == session
+        {
+            self.leg = self.shared.config.acs.get(acs).and_then(|acs| leg.cut_short(next, acs));
         }
     }
 
