@@ -208,7 +208,7 @@ impl Session {
     /// The SOAP ID of our next RPC: no other has it, in this session, in an earlier one, or from before a restart.
     pub fn next_soap_id(&mut self) -> String {
         self.next_id += 1;
-        format!("{OWN_ID}{:08x}-{}", self.mark, self.next_id)
+        format!("{OWN_ID}{}-{:08x}", self.next_id, self.mark)
     }
 
     /// The ACS's RPC that the CPE answers, if that is watched, and whether what it says now it has said before.
@@ -264,12 +264,11 @@ pub(super) fn refuse(status: u16) -> Reply {
     Reply { status, headers: Headers::default(), body: Bytes::new(), close: true }
 }
 
-/// Whether this answers an RPC of ours, but not the one with the ID `open`.
+/// Whether this answers an RPC of ours, but not the one with the ID `open`. A CPE may have cut that off at its end.
 pub(super) fn is_late(envelope: &Envelope<'_>, open: Option<&str>) -> bool {
-    let id = envelope.header.id.as_deref();
+    let Some(id) = envelope.header.id.as_deref().filter(|id| is_like_ours(id)) else { return false };
     matches!(&envelope.message, Message::Response(_) | Message::Fault(_))
-        && id != open
-        && id.is_some_and(is_like_ours)
+        && !open.is_some_and(|open| open.starts_with(id))
 }
 
 /// Whether an RPC with this SOAP ID may be one of ours.

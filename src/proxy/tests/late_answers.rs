@@ -79,12 +79,20 @@ fn an_answer_to_an_rpc_of_an_earlier_session_is_not_taken_for_another_s() {
     let out = it.post(false, late);
     assert_eq!((out_reply(&out).map(|reply| reply.status), ended(&out)), (Some(400), Some("bad-message")));
     assert_eq!(it.sent, sent, "a controller is told what another RPC has brought");
-    // Its request is not lost with it, and CPEs that do not give the ID back are heard.
-    let (third, _) = our_turn(&mut it);
+    let (third, answer_to_third) = our_turn(&mut it);
     assert_ne!(second, third);
-    let without = String::from_utf8(answer.to_vec()).unwrap().replace(&second, "17");
-    it.post(false, without.into());
-    assert_eq!(it.sent, sent + 1, "the controller has its answer");
+    it.post(false, answer_to_third);
+    assert_eq!(it.sent, sent + 1, "what the controller has asked is not lost with it");
+    // CPEs that do not give the ID back as it was are heard.
+    let text = String::from_utf8(answer.to_vec()).unwrap();
+    for cut in [true, false] {
+        let mut it = asked().0;
+        let sent = it.sent;
+        let (third, _) = our_turn(&mut it);
+        let theirs = if cut { &third[..third.len() - 4] } else { "17" };
+        it.post(false, text.replace(&second, theirs).into());
+        assert_eq!(it.sent, sent + 1, "the controller has its answer");
+    }
 }
 
 #[test]
