@@ -132,7 +132,8 @@ impl Agent {
     /// The parameters that ValueChange subscriptions are about, in the CPE's words. Counters change all the time:
     /// they are read once in each session instead.
     fn watched(&self, shadow: &Shadow) -> BTreeSet<CompactString> {
-        if self.is_silent() {
+        // Nor is a CPE changed for subscriptions where controllers do not change it.
+        if self.is_silent() || !self.stage().writes() {
             return BTreeSet::new();
         }
         let watched = self.local.subscriptions().iter().flat_map(|subscription| subscription.watched());

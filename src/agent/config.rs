@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use crate::identity::EndpointId;
-use crate::policy::{CallSecret, Egress, Ownership};
+use crate::policy::{CallSecret, Egress, Ownership, Stages};
 use crate::translation::Rights;
 use crate::usp::Certificate;
 
@@ -214,6 +214,8 @@ pub struct AgentConfig {
     pub egress: Arc<Egress>,
     /// Who may write what of CPEs.
     pub ownership: Arc<Ownership>,
+    /// Which devices controllers may change, and of which the ACS's RPCs are compared with USP.
+    pub stages: Arc<Stages>,
     /// How long a request may wait for its device before its controller gets an error.
     pub request_timeout_ms: u64,
     /// How old a value may be that a Get is answered with; 0 is live: the CPE is asked each time.
@@ -264,6 +266,7 @@ impl Default for AgentConfig {
             egress: Arc::default(),
             firmware: false,
             ownership: Arc::default(),
+            stages: Arc::default(),
             request_timeout_ms: 60_000,
             fresh_ms: 0,
             discovery: true,

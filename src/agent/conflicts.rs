@@ -198,6 +198,9 @@ impl Agent {
         command: &str,
         out: &mut Vec<Output>,
     ) -> Option<Refusal> {
+        if let Some(refusal) = self.held_back(command) {
+            return Some(refusal);
+        }
         let denied = self.denial_of(by.0, command)?;
         let enforced = self.config.ownership.enforces();
         let refusal = denied.refusal();

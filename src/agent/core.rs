@@ -118,7 +118,7 @@ impl Agent {
         let endpoint = stored.device.endpoint_id();
         let operations = Operation::restore(entries);
         let local = LocalAgent::restore(&endpoint, &config, entries);
-        let agent = Self {
+        let mut agent = Self {
             endpoint,
             config,
             stored,
@@ -155,6 +155,7 @@ impl Agent {
             reconnects: Vec::new(),
             settled: 0,
         };
+        agent.local.set_stage(agent.stage());
         Ok((agent, shadow))
     }
 

@@ -31,6 +31,7 @@ impl Agent {
         for parameter in inform.parameter_list.iter() {
             self.learn(&parameter.name, &parameter.value);
         }
+        self.settle_stage(env, shadow, out);
         let mapped = self.mapping().map(|mapping| mapping.inform(inform));
         for parameter in mapped.as_ref().unwrap_or(inform).parameter_list.iter() {
             let value = Value {

@@ -31,6 +31,7 @@ mod queue;
 mod quick;
 mod settling;
 mod silence;
+mod stage;
 mod stored;
 mod threshold;
 mod trigger;

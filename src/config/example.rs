@@ -119,6 +119,9 @@ file = "dragoman.db"                 # one file; -wal and -shm beside it while o
 #                                    # controllers are noted (`dragoman conflicts`); "enforce": and controllers are
 #                                    # refused with 7006. The ACS never is. By default "off" without rules
 # overwrite_minutes = 60             # also noted: what one writes over a value that another wrote not longer ago
+# stage = "write"                    # what controllers may do to CPEs: "write", as their roles let them; "shadow": they
+#                                    # read and subscribe, every write is refused with 7006, and each RPC of the ACS is
+#                                    # compared with what USP would do (`dragoman shadow`); "read": without comparing
 # connection_request_username = "dragoman"
 # connection_request_password = "secret"
 # connection_request_retry_seconds = [0, 2, 5, 15]
@@ -191,6 +194,12 @@ mqtt = { broker = "main", topic = "usp/controller" }
 # name = "wifi"                      # how errors and the ledger call it
 # paths = ["Device.WiFi.", "Device.IP.Interface.*.Enable"]   # TR-181 paths, for TR-098 devices too; * is any instance
 # owner = "acs"                      # or the endpoint_id of a controller, or "last-writer": everybody
+
+# [[stage]]                          # another stage for some devices; the first that fits decides. In all three a *
+# oui = "00256D"                     # stands for any characters; docs/shadow-mode.md
+# product_class = "Gateway*"
+# software_version = "3.1.*"
+# stage = "shadow"
 
 # [[credential]]                     # a CA, or a controller's certificate, that gives roles to the controllers that it
 # certificate = "operations-ca.pem"  # vouches for, beside their own; the first on the way to client_ca or

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use crate::identity::EndpointId;
+use crate::policy::Stage;
 
 use super::values::{
     Addresses, Broker, HostNames, Ouis, PostPath, Seconds, StompBroker, Trusted, Url, WebPlaces, WsUrl,
@@ -36,6 +37,8 @@ pub(super) struct File {
     pub credential: Vec<Credential>,
     #[serde(default)]
     pub ownership: Vec<Ownership>,
+    #[serde(default)]
+    pub stage: Vec<StageOf>,
     pub payload_security: Option<PayloadSecurity>,
     pub agent_certificates: Option<AgentCertificates>,
     #[serde(default)]
@@ -279,6 +282,7 @@ pub(super) struct Device {
     pub fresh_seconds: Option<Seconds>,
     pub ownership_mode: Option<OwnershipMode>,
     pub overwrite_minutes: Option<u32>,
+    pub stage: Option<Stage>,
     pub connection_request_username: Option<String>,
     pub connection_request_password: Option<String>,
     pub connection_request_retry_seconds: Option<Vec<Seconds>>,
@@ -300,6 +304,16 @@ pub(super) struct Ownership {
     pub name: Option<String>,
     pub paths: Vec<String>,
     pub owner: String,
+}
+
+/// How far devices are on their way to USP. In texts `*` stands for any characters.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StageOf {
+    pub stage: Stage,
+    pub oui: Option<String>,
+    pub product_class: Option<String>,
+    pub software_version: Option<String>,
 }
 
 /// One MQTT broker.

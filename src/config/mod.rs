@@ -14,6 +14,7 @@ mod firmware;
 mod ownership;
 mod roles;
 mod settings;
+mod stage;
 mod stomp;
 mod takeover;
 #[cfg(test)]

@@ -31,6 +31,7 @@ use super::file::{self, File};
 use super::firmware::{self, FirmwareSettings};
 use super::ownership::ownership;
 use super::roles::{MAX_INSTANCE, roles, roles_of};
+use super::stage::stages;
 use super::stomp::{stomp_config, stomp_connections};
 use super::takeover::{Taken, takeover};
 use super::values::Seconds;
@@ -94,11 +95,10 @@ impl Settings {
         let (calls, acs) = (file.connection_requests.as_ref(), file.acs.is_some());
         let calls = check_controllers(&file).and_then(|()| connection_requests(calls, acs))?;
         let (taken, (mut mqtt, mut stomp)) = (takeover(&file)?, brokers(&file)?);
-        let mut proxy = proxy(&file, &calls, &taken)?;
+        let (mut proxy, device) = (proxy(&file, &calls, &taken)?, &file.device);
         let (ownership, (admin, capture)) = (ownership(&file)?, orders(&file)?);
         let acs = servers(file.acs, &mut proxy.acs_names)?;
         let mut websocket: Vec<_> = file.controller.iter().filter_map(websocket).collect::<Result<_, _>>()?;
-        let device = &file.device;
         let (roles, mut known) = (roles(&file.role)?, Known::default());
         let credentials = certificates::credentials(&file.credential, &roles, &mut known)?;
         let mut controller =
@@ -126,6 +126,7 @@ impl Settings {
             egress: Arc::new(egress.policy),
             firmware: firmware.is_some(),
             ownership: Arc::new(ownership),
+            stages: Arc::new(stages(device, &file.stage)?),
             request_timeout_ms: device.request_timeout_seconds.unwrap_or(Seconds::of(60)).ms(),
             discovery: device.discovery.unwrap_or(true),
             discovery_calls: device.discovery_calls.unwrap_or(acs.is_empty()),

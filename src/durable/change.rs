@@ -41,10 +41,12 @@ pub enum Kind {
     /// The operator's order to leave a device, or the fleet, to the ACS alone, and under which order a device has
     /// passed to it. Keys: `order`, `passed`.
     Bypass = 16,
+    /// What comparing the ACS's RPCs with USP has shown. Key: empty.
+    Comparison = 17,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 16] = [
+    pub const ALL: [Kind; 17] = [
         Kind::Device,
         Kind::Shadow,
         Kind::LocalAgent,
@@ -61,6 +63,7 @@ impl Kind {
         Kind::Images,
         Kind::Conflicts,
         Kind::Bypass,
+        Kind::Comparison,
     ];
 
     /// The kind stored under a number.

@@ -89,13 +89,7 @@ impl Ledger {
         }
         let texts =
             [Some(&mut conflict.path), Some(&mut conflict.by), conflict.old.as_mut(), conflict.new.as_mut()];
-        for text in texts.into_iter().flatten() {
-            let end = text.char_indices().nth(MAX_TEXT).map(|(at, _)| at);
-            text.truncate(end.unwrap_or(text.len()));
-            if text.chars().any(char::is_control) {
-                *text = text.replace(char::is_control, "?");
-            }
-        }
+        texts.into_iter().flatten().for_each(cut);
         let known = self.conflicts.iter().position(|it| it.is_like(&conflict));
         if let Some(before) = known.and_then(|at| self.conflicts.remove(at)) {
             conflict.times = before.times.saturating_add(1);
@@ -147,6 +141,15 @@ impl Action {
             Self::WouldBeDenied => "would-be-denied",
             Self::Overwritten => "overwritten",
         }
+    }
+}
+
+/// Makes a text of a stranger's such that it can be shown to anybody: cut, and free of control characters.
+pub(super) fn cut(text: &mut String) {
+    let end = text.char_indices().nth(MAX_TEXT).map(|(at, _)| at);
+    text.truncate(end.unwrap_or(text.len()));
+    if text.chars().any(char::is_control) {
+        *text = text.replace(char::is_control, "?");
     }
 }
 

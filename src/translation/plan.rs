@@ -100,8 +100,8 @@ impl View<'_> {
         self.access.may(right, sort, path, self.models())
     }
 
-    /// Whether the one who asked may write: nobody else owns it, and its roles let it; `roles` says what these do
-    /// not. `wanted` is the value.
+    /// Whether the one who asked may write: its roles and the device's stage let it, and nobody else owns it. `roles`
+    /// says what roles do not let; `wanted` is the value.
     pub(super) fn check_write(
         &self,
         sort: Sort,
@@ -111,6 +111,9 @@ impl View<'_> {
     ) -> Result<(), Refusal> {
         if !self.may(Rights::WRITE, sort, path) {
             return Err(Refusal::new(ErrorCode::PERMISSION_DENIED, roles()));
+        }
+        if let Some(why) = self.access.held_back(path) {
+            return Err(Refusal::new(ErrorCode::PERMISSION_DENIED, why));
         }
         let rule = self.access.rule_against(sort, path).filter(|_| !self.is_own(path));
         let Some(rule) = rule else { return Ok(()) };

@@ -9,7 +9,7 @@ use crate::agent::ways::{LinkKey, LinkState, Ways};
 use crate::datamodel::{News, WallTime};
 use crate::durable::{Change, Entry, Kind};
 use crate::identity::EndpointId;
-use crate::policy::{Egress, Ownership};
+use crate::policy::{Egress, Ownership, Stage};
 use crate::translation::{Access, FIRMWARE_IMAGES, Local};
 use crate::usp::record::session::Policy;
 use crate::usp::{Certificate, Retry, Shown};
@@ -51,6 +51,8 @@ pub(in crate::agent) struct LocalAgent {
     pub(super) egress: Arc<Egress>,
     /// Who owns what of the CPE's.
     ownership: Arc<Ownership>,
+    /// Whether controllers may change the device.
+    stage: Stage,
     endpoint: EndpointId,
     /// By their rows.
     pub(super) certificates: BTreeMap<String, Certificate>,
@@ -82,6 +84,7 @@ impl LocalAgent {
             firmware: config.firmware,
             egress: Arc::clone(&config.egress),
             ownership: Arc::clone(&config.ownership),
+            stage: Stage::default(),
             endpoint: endpoint.clone(),
             shown: BTreeMap::new(),
             rerouted: false,
@@ -205,13 +208,21 @@ impl LocalAgent {
         let row = as_object(row);
         let mut known = self.access.borrow_mut();
         let compile = |row: &String| {
-            let access = access::compile(row, &self.tree);
+            let access = access::compile(row, &self.tree).at(self.stage);
             match self.controller_of(row).and_then(|it| EndpointId::parse(it).ok()) {
                 Some(controller) => Arc::new(access.bound(&self.ownership, controller)),
                 None => Arc::new(access),
             }
         };
         Arc::clone(known.entry(row).or_insert_with_key(compile))
+    }
+
+    /// The device is at this stage from now on.
+    pub fn set_stage(&mut self, stage: Stage) {
+        if self.stage != stage {
+            self.stage = stage;
+            self.access.get_mut().clear();
+        }
     }
 
     /// Who asks and what time it is, for the requests that follow.

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use crate::datamodel::Instantiated;
 use crate::datamodel::supported::{Secured, secured};
 use crate::identity::EndpointId;
-use crate::policy::{Ownership, OwnershipRule, Writer};
+use crate::policy::{Ownership, OwnershipRule, Stage, Writer};
 
 use super::super::local::{is_local, is_own};
 use super::permission::Permission;
@@ -70,12 +70,14 @@ pub struct Access {
     unlimited: bool,
     /// Who it is and who owns what, where the rules about that are enforced.
     bound: Option<(Arc<Ownership>, EndpointId)>,
+    /// How far the device is on its way to USP.
+    stage: Stage,
 }
 
 impl Access {
     /// Of work of our own: everything.
     pub const fn unlimited() -> Self {
-        Self { roles: Vec::new(), unlimited: true, bound: None }
+        Self { roles: Vec::new(), unlimited: true, bound: None, stage: Stage::Write }
     }
 
     /// The same, shared.
@@ -87,7 +89,7 @@ impl Access {
     /// The union of several roles; of none, nothing is allowed.
     pub fn of(roles: Vec<Role>) -> Self {
         let unlimited = roles.iter().any(Role::is_unlimited) && roles.iter().any(|role| role.secured);
-        Self { roles, unlimited, bound: None }
+        Self { roles, unlimited, bound: None, stage: Stage::Write }
     }
 
     /// The same, of a controller that does not write what others own.
@@ -95,6 +97,17 @@ impl Access {
     pub fn bound(self, ownership: &Arc<Ownership>, controller: EndpointId) -> Self {
         let bound = ownership.enforces().then(|| (Arc::clone(ownership), controller));
         Self { bound, ..self }
+    }
+
+    /// The same, of a device at this stage.
+    #[must_use]
+    pub fn at(self, stage: Stage) -> Self {
+        Self { stage, ..self }
+    }
+
+    /// Why the device is not changed at its stage, whatever roles say. What the gateway holds for every device is.
+    pub fn held_back(&self, path: &str) -> Option<&'static str> {
+        (!self.stage.writes() && !is_local(path)).then(|| self.stage.refusal())
     }
 
     /// The rule by which another master owns what is to be written. It holds whatever roles say: rights of several
