@@ -12,13 +12,14 @@ use crate::durable::{Change, Entry, Kind, Token};
 use crate::identity::{DeviceId, EndpointId};
 use crate::policy::{Action, Writer};
 use crate::translation::{
-    Access, Discovery, Mapping, Outcome, Plan, Sample, Step, Unmapped, View, watched_params,
+    Access, Answer, Discovery, Mapping, Outcome, Plan, Sample, Step, Unmapped, View, watched_params,
 };
 use crate::usp::message::{self, Message};
 
 use super::attributes::Attention;
 use super::bulk_data::BulkData;
 use super::clockwork::Clockwork;
+use super::comparing::Comparing;
 use super::config::AgentConfig;
 use super::conflicts::{self, Conflicts};
 use super::exchange::{Exchange, Way};
@@ -57,6 +58,7 @@ pub struct Agent {
     pub(super) queue: Queue,
     pub(super) attention: Attention,
     pub(super) conflicts: Conflicts,
+    pub(super) comparing: Comparing,
     pub(super) silence: Silence,
     pub(super) last_seen: Option<WallTime>,
     /// The ParameterKey that the ACS set last: that of this session's Inform, then that of the RPCs of the ACS's in
@@ -133,6 +135,7 @@ impl Agent {
             queue: Queue::default(),
             attention: Attention::restore(entries),
             conflicts: Conflicts::restore(entries),
+            comparing: Comparing::restore(entries),
             silence: Silence::None,
             last_seen: None,
             parameter_key: None,
@@ -183,9 +186,11 @@ impl Agent {
                 self.tell_news(env, shadow, out);
             }
             Input::Observed { request, response } => {
+                self.compare(env, shadow, request, Answer::Response(response));
                 self.observed(env, shadow, request, response, out);
                 self.tell_news(env, shadow, out);
             }
+            Input::Refused { request, fault } => self.compare(env, shadow, request, Answer::Fault(fault)),
             Input::Answer { rpc, response } => self.answered(env, shadow, rpc, response, out),
             Input::Faulted { rpc, fault } => self.faulted(env, shadow, rpc, fault),
             Input::Lost { rpc } => self.lost(env, shadow, rpc, out),
@@ -194,6 +199,7 @@ impl Agent {
                 self.upgrading.word_follows = false;
                 self.tell_boot_if_read(env, shadow, out);
                 self.share_own(out);
+                self.keep_comparison(out);
                 self.tell_news(env, shadow, out);
                 self.keep_shadow(shadow, out);
             }

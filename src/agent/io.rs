@@ -10,7 +10,7 @@ use crate::cwmp::rpc::{Fault, Inform, Request, Response};
 use crate::datamodel::{Firmware, FirmwareId, Instantiated, WallTime};
 use crate::durable::{Change, Token};
 use crate::identity::EndpointId;
-use crate::policy::Action;
+use crate::policy::{Action, DeviceModel, Tally};
 use crate::usp::Shown;
 use crate::usp::record::Integrity;
 use crate::usp::record::session::{Secure, Secured};
@@ -86,6 +86,11 @@ pub enum Input<'a> {
     },
     /// An RPC of the ACS's that leaves a ParameterKey on the CPE has got no answer: which one it has is not known.
     AcsUnanswered,
+    /// An RPC of the ACS's that the CPE refused; of no consequence but where RPCs are compared.
+    Refused {
+        request: &'a Request<'a>,
+        fault: &'a Fault<'a>,
+    },
     Answer {
         rpc: RpcId,
         response: &'a Response<'a>,
@@ -292,6 +297,11 @@ pub enum Output {
         action: Action,
         /// For the operator's log; none where there were too many lately.
         line: Option<String>,
+    },
+    /// What comparing the ACS's RPCs with USP has shown in one session.
+    Compared {
+        model: Box<DeviceModel>,
+        tally: Box<Tally>,
     },
     Log(String),
 }

@@ -7,6 +7,7 @@ mod bootstrap;
 mod bulk_data;
 mod clockwork;
 mod command;
+mod comparing;
 mod config;
 mod conflicts;
 mod core;

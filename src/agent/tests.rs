@@ -80,6 +80,8 @@ struct Story {
     held: BTreeSet<String>,
     /// Lines for the operator.
     log: Vec<String>,
+    /// What comparing has shown, session by session.
+    tallies: Vec<crate::policy::Tally>,
     /// What whoever sends a record has shown.
     shown: Shown,
     /// What a shell with TLS was asked for and has not answered.
@@ -160,6 +162,7 @@ impl Story {
             staging: Vec::new(),
             held: BTreeSet::new(),
             log: Vec::new(),
+            tallies: Vec::new(),
             shown: Shown::Untold,
             secures: Vec::new(),
         }
@@ -228,6 +231,7 @@ impl Story {
                 Output::Conflict { line, .. } => self.log.extend(line),
                 Output::Log(line) => self.log.push(line),
                 Output::Onboarded => {}
+                Output::Compared { tally, .. } => self.tallies.push(*tally),
                 Output::Secure { controller, session_id, request } => {
                     self.secures.push((controller, session_id, request));
                 }

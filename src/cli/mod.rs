@@ -19,6 +19,7 @@ mod running;
 mod sandbox;
 mod serve;
 mod service;
+mod shadow;
 mod sim;
 mod upgrade;
 mod usp;
@@ -47,6 +48,8 @@ enum Command {
     Config(config::ConfigCommand),
     /// Show which writes of the ACS and of controllers were in each other's way.
     Conflicts(conflicts::ConflictsArgs),
+    /// Show, model by model, how what the ACS does would differ in USP (shadow mode).
+    Shadow(shadow::ShadowArgs),
     /// Stop USP for a device or for all, and leave CPEs to their ACS as it had them.
     Bypass(bypass::BypassArgs),
     /// As bypass, before the gateway is taken out of the way, with progress.
@@ -76,6 +79,7 @@ pub fn main() -> ExitCode {
         Command::Sandbox(arguments) => run(sandbox::run(arguments)),
         Command::Config(command) => config::run(&command),
         Command::Conflicts(arguments) => conflicts::run(&arguments),
+        Command::Shadow(arguments) => shadow::run(&arguments),
         Command::Bypass(arguments) => run(bypass::bypass(arguments)),
         Command::Release(arguments) => run(bypass::release(arguments)),
         Command::Restore(arguments) => run(bypass::restore(arguments)),

@@ -12,8 +12,11 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use tracing::{debug, info, warn};
 
+use crate::policy::Tally;
 use crate::proxy::Outcome as SessionOutcome;
 use crate::transport::client::Client;
+
+use super::models::Models;
 
 /// All metrics of one gateway.
 pub struct Metrics {
@@ -38,6 +41,11 @@ pub struct Metrics {
     commits: Family<Outcome, Counter<u64, AtomicU64>>,
     conflicts: Family<Action, Counter>,
     departures: Family<Outcome, Counter>,
+    models: Models,
+    compared: Family<Model, Counter>,
+    differing: Family<Model, Counter>,
+    differences: Family<Class, Counter>,
+    not_compared: Family<Outcome, Counter>,
 }
 
 /// How a CWMP session went.
@@ -67,6 +75,17 @@ struct AcsOutcome {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Action {
     action: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Model {
+    model: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Class {
+    class: &'static str,
+    model: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -104,6 +123,11 @@ impl Default for Metrics {
             commits: Family::default(),
             conflicts: Family::default(),
             departures: Family::default(),
+            models: Models::default(),
+            compared: Family::default(),
+            differing: Family::default(),
+            differences: Family::default(),
+            not_compared: Family::default(),
         };
         metrics.register();
         metrics
@@ -169,6 +193,42 @@ impl Metrics {
             self.departures.clone(),
         );
         registry.register("store_commits", "Commits to the store", self.commits.clone());
+        self.register_shadow();
+    }
+
+    fn register_shadow(&mut self) {
+        let registry = &mut self.registry;
+        registry.register(
+            "shadow_compared",
+            "Items of the ACS's RPCs compared with USP",
+            self.compared.clone(),
+        );
+        registry.register(
+            "shadow_differing",
+            "Of these, such as USP would do otherwise",
+            self.differing.clone(),
+        );
+        registry.register("shadow_differences", "How they differ", self.differences.clone());
+        registry.register(
+            "shadow_not_compared",
+            "Items of the ACS's RPCs not compared: too many or not known yet, or not USP's",
+            self.not_compared.clone(),
+        );
+    }
+
+    /// What comparing the ACS's RPCs with USP has shown in a session of a device of this model.
+    pub fn compared(&self, model: &str, tally: &Tally) {
+        let model = self.models.label(model);
+        let of = Model { model: model.clone() };
+        self.compared.get_or_create(&of).inc_by(tally.compared);
+        self.differing.get_or_create(&of).inc_by(tally.differing);
+        for (class, count) in &tally.classes {
+            let of = Class { class: class.label(), model: model.clone() };
+            self.differences.get_or_create(&of).inc_by(*count);
+        }
+        for (outcome, count) in [("skipped", tally.skipped), ("left-out", tally.left_out)] {
+            self.not_compared.get_or_create(&Outcome { outcome }).inc_by(count);
+        }
     }
 
     /// An Inform is for none of the ACSs.

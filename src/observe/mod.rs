@@ -4,6 +4,7 @@
 
 mod log;
 mod metrics;
+mod models;
 mod recorder;
 mod recording;
 

@@ -2,6 +2,7 @@
 //! secrets.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
@@ -102,6 +103,16 @@ pub struct ModelSum {
     pub devices: u64,
     pub tally: Tally,
     worst: BTreeMap<(String, Class), u64>,
+}
+
+impl fmt::Display for DeviceModel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { oui, product_class, software_version } = self;
+        // What CPEs say of themselves is shown to operators.
+        let mut text = format!("{oui}/{product_class}/{software_version}");
+        cut(&mut text);
+        f.write_str(&text)
+    }
 }
 
 impl Class {

@@ -192,11 +192,14 @@ impl Device {
                 }
                 CpeSaid::Response
             }
-            Message::Fault(_) => {
+            Message::Fault(fault) => {
                 if let Some(request) = &watched {
                     let mut said = Vec::new();
                     self.agent.acs_is_refused(request, &mut said);
                     self.pass_on(env, &mut said, out);
+                    if self.agent.compares() {
+                        self.tell(env, agent::Input::Refused { request, fault }, out);
+                    }
                 }
                 CpeSaid::Response
             }
@@ -205,7 +208,7 @@ impl Device {
 
     /// The ACS's answer: it passes as it came, or, where it ends the ACS's leg, waits until ours is done.
     pub(super) fn relay_from_acs(&mut self, env: &Env, mut reply: AcsReply, out: &mut Vec<Output>) {
-        let AcsSays { said, name, watched, like_ours } = read_acs(&reply);
+        let AcsSays { said, name, watched, like_ours } = read_acs(&reply, self.agent.compares());
         let kept = self.keep_from_cpe(&mut reply, watched.as_ref(), out);
         let bodies_change = self.has_own_reach() || !self.agent.attributes().is_empty();
         let Some(session) = &mut self.session else { return };
@@ -535,7 +538,7 @@ struct AcsSays {
     said: AcsSaid,
     /// The RPC's name.
     name: Option<String>,
-    /// The RPC itself where its outcome changes what we know.
+    /// The RPC itself where its outcome changes what we know, or is compared.
     watched: Option<Request<'static>>,
     /// Its SOAP ID, where that could be one of ours.
     like_ours: Option<String>,
@@ -547,7 +550,7 @@ impl From<AcsSaid> for AcsSays {
     }
 }
 
-fn read_acs(reply: &AcsReply) -> AcsSays {
+fn read_acs(reply: &AcsReply, compared: bool) -> AcsSays {
     if is_blank(reply.text()) {
         let said = if matches!(reply.status, 200..=204) { AcsSaid::Empty } else { http_said(reply.status) };
         return said.into();
@@ -565,7 +568,7 @@ fn read_acs(reply: &AcsReply) -> AcsSays {
             Message::Response(_) => AcsSays { name, ..AcsSaid::Response { hold_requests }.into() },
             Message::Request(request) => {
                 let ends_device = matches!(request, Request::Reboot(_) | Request::FactoryReset(_));
-                let watched = is_watched(request).then(|| request.clone().into_owned());
+                let watched = (compared || is_watched(request)).then(|| request.clone().into_owned());
                 let id = envelope.header.id.as_deref().filter(|id| is_like_ours(id));
                 let said = AcsSaid::Request { hold_requests, ends_device };
                 AcsSays { said, name, watched, like_ours: id.map(str::to_owned) }

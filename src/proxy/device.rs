@@ -293,6 +293,7 @@ impl Device {
                 agent::Output::Upload(upload) => out.push(Output::Upload(upload)),
                 agent::Output::Stage { id, request } => out.push(Output::Stage { id, request }),
                 agent::Output::Conflict { action, line } => out.push(Output::Conflict { action, line }),
+                agent::Output::Compared { model, tally } => out.push(Output::Compared { model, tally }),
                 agent::Output::Log(line) => out.push(Output::Log(line)),
             }
         }

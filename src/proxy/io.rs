@@ -11,7 +11,7 @@ use crate::agent::{
 use crate::datamodel::{Firmware, FirmwareId};
 use crate::durable::{Change, Token};
 use crate::identity::EndpointId;
-use crate::policy::{Action, Bypass};
+use crate::policy::{Action, Bypass, DeviceModel, Tally};
 use crate::transport::client::Client;
 use crate::transport::http::{Headers, encode_body};
 use crate::usp::Shown;
@@ -286,6 +286,11 @@ pub enum Output {
     Conflict {
         action: Action,
         line: Option<String>,
+    },
+    /// What comparing the ACS's RPCs with USP has shown in one session.
+    Compared {
+        model: Box<DeviceModel>,
+        tally: Box<Tally>,
     },
     Log(String),
 }

@@ -295,6 +295,7 @@ impl<'s, S: Store> DeviceTask<'s, S> {
             Output::Conflict { action, line } => {
                 config.metrics.ownership_conflict(self.endpoint.as_str(), action.label(), line.as_deref());
             }
+            Output::Compared { model, tally } => config.metrics.compared(&model.to_string(), &tally),
             Output::Log(line) => info!(endpoint = %self.endpoint, "{line}"),
         }
     }
@@ -438,6 +439,10 @@ async fn committed(commit: &mut Option<Commit<'_>>) -> Result<(), StoreError> {
 fn is_within(output: &Output) -> bool {
     matches!(
         output,
-        Output::Persist { .. } | Output::LoadFirmware(_) | Output::Conflict { .. } | Output::Log(_)
+        Output::Persist { .. }
+            | Output::LoadFirmware(_)
+            | Output::Conflict { .. }
+            | Output::Compared { .. }
+            | Output::Log(_)
     )
 }

@@ -7,6 +7,7 @@ mod access;
 mod add;
 mod ask_value;
 mod attend;
+mod compare;
 mod delete;
 mod diagnostics;
 mod discovery;
@@ -33,6 +34,7 @@ pub use access::{Access, Models, Permission, Rights, RightsError, Role, Sort, Ta
 pub use add::Add;
 pub use ask_value::AskValue;
 pub use attend::{Attend, Attended};
+pub use compare::{Answer, Findings, Known, compare};
 pub use delete::Delete;
 pub use diagnostics::Diagnostic;
 pub use discovery::Discovery;

@@ -120,7 +120,8 @@ impl Mapping {
         list.iter().flat_map(|parameter| self.value_in(parameter)).collect()
     }
 
-    fn value_in(
+    /// One parameter: each counterpart for which the value is one.
+    pub(in crate::translation) fn value_in(
         &self,
         parameter: &ParameterValueStruct<'_>,
     ) -> impl Iterator<Item = ParameterValueStruct<'static>> {

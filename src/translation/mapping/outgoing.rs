@@ -160,7 +160,8 @@ impl Mapping {
         if refused.is_empty() { Ok(said) } else { Err(refused) }
     }
 
-    fn value_out(
+    /// One parameter as the CPE understands it.
+    pub(in crate::translation) fn value_out(
         &self,
         parameter: &ParameterValueStruct<'static>,
     ) -> Result<ParameterValueStruct<'static>, Refused> {

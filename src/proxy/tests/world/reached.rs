@@ -67,7 +67,7 @@ fn phase(device: &Device) -> &'static str {
         Phase::Relayed(_) => PHASES[6],
         Phase::Ours(ours) if ours.parked_until.is_some() => PHASES[7],
         Phase::Ours(ours) if ours.closing => PHASES[8],
-        Phase::Ours(ours) => match (ours.informed_by, ours.outstanding) {
+        Phase::Ours(ours) => match (ours.informed_by, &ours.outstanding) {
             (InformedBy::Acs, Some(_)) => PHASES[9],
             (InformedBy::Acs, None) => PHASES[10],
             (_, Some(_)) => PHASES[11],
