@@ -76,6 +76,8 @@ impl Agent {
             }
             _ => false,
         };
+        // Where nothing of the CPE's is written, it need not be called to be told so.
+        let held_back = !self.stage().writes();
         let mut wants_answer = true;
         let mut command_key = String::new();
         let plan: Box<dyn Plan> = match request {
@@ -91,15 +93,21 @@ impl Agent {
             }
             Request::Set(request) => {
                 let paths: Vec<String> = request.update_objs.iter().map(|it| it.obj_path.clone()).collect();
-                Box::new(Searched::new(paths.iter().map(String::as_str), Set::new(request)))
+                let plan = Searched::new(paths.iter().map(String::as_str), Set::new(request));
+                from_index = held_back && plan.needs_no_search();
+                Box::new(plan)
             }
             Request::Add(request) => {
                 let paths: Vec<String> = request.create_objs.iter().map(|it| it.obj_path.clone()).collect();
-                Box::new(Searched::new(paths.iter().map(String::as_str), Add::new(request)))
+                let plan = Searched::new(paths.iter().map(String::as_str), Add::new(request));
+                from_index = held_back && plan.needs_no_search();
+                Box::new(plan)
             }
             Request::Delete(request) => {
                 let paths = request.obj_paths.clone();
-                Box::new(Searched::new(paths.iter().map(String::as_str), Delete::new(request)))
+                let plan = Searched::new(paths.iter().map(String::as_str), Delete::new(request));
+                from_index = held_back && plan.needs_no_search();
+                Box::new(plan)
             }
             Request::Operate(request) => {
                 wants_answer = request.send_resp;

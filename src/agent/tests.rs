@@ -29,6 +29,7 @@ mod bulk_data;
 mod certificates;
 mod clockwork;
 mod commands;
+mod comparing;
 mod diagnostics;
 mod mapped;
 mod meeting;

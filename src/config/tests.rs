@@ -405,3 +405,32 @@ fn a_take_over_needs_an_acs_another_url_than_its_and_a_list_that_can_be_read() {
     let settings = Settings::parse(Path::new("x.toml"), &format!("{base}{acs}{}", table(""))).unwrap();
     assert!(settings.agent.reset_departs && settings.proxy.takeover.is_some());
 }
+
+#[test]
+fn stages_are_read_in_their_order_and_what_cannot_be_is_refused() {
+    use crate::identity::DeviceId;
+    let with = |device: &str, more: &str| {
+        EXAMPLE.replace("[device]\n", &format!("[device]\n{device}\n")) + &format!("\n{more}\n")
+    };
+    let rule = |what: &str| format!("[[stage]]\nstage = \"shadow\"\n{what}");
+    let text = with("stage = \"read\"", &rule("oui = \"00256D\"\nsoftware_version = \"1.*\""));
+    let stages = Settings::parse(Path::new("x.toml"), &text).ok().unwrap().agent.stages;
+    let of = |oui: &str, version| {
+        stages.of(&DeviceId { oui: oui.into(), ..DeviceId::default() }, version).to_string()
+    };
+    assert_eq!([of("00256D", "1.4.2"), of("00256D", "2.0"), of("1", "1.4.2")], ["shadow", "read", "read"]);
+    assert_eq!(
+        Settings::parse(Path::new("x.toml"), EXAMPLE).ok().unwrap().agent.stages.usual.to_string(),
+        "write"
+    );
+    for (device, more, says) in [
+        ("stage = \"open\"", String::new(), "shadow"),
+        ("", rule(""), "stage 1"),
+        ("", rule("model = \"x\""), "product_class"),
+        ("stage = \"shadow\"\ndiscovery = false", String::new(), "device.stage"),
+        ("discovery = false", rule("oui = \"1\""), "discovery"),
+    ] {
+        let error = refused(&with(device, &more));
+        assert!(error.contains(says), "{device} {more}: {error}");
+    }
+}

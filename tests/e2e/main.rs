@@ -30,6 +30,7 @@ mod restart;
 mod secrets;
 mod sessions;
 mod several_acss;
+mod shadow;
 mod stomp;
 mod survival;
 mod takeover;

@@ -20,7 +20,7 @@ pub enum Answer<'a> {
 pub struct Known<'k> {
     /// What stands between TR-181 and its data model.
     pub mapping: Option<&'static Mapping>,
-    /// Objects whose content is still to be learnt, in the CPE's words.
+    /// Objects whose content is still to be learnt, in the CPE's words or in TR-181 terms.
     pub undiscovered: &'k [String],
     /// Whether an instance, in the CPE's words, was deleted before.
     pub was_deleted: &'k dyn Fn(&str) -> bool,
@@ -82,7 +82,8 @@ pub(super) struct Comparer<'c, 'v> {
     pub view: &'c mut View<'v>,
     pub known: &'c Known<'c>,
     rpc: &'c str,
-    room: u32,
+    /// For so many items more.
+    pub room: u32,
     pub findings: Findings,
 }
 
@@ -129,7 +130,11 @@ impl Comparer<'_, '_> {
         if paths.iter().any(|path| is_hidden(path) || self.view.is_own(path)) {
             return Place::LeftOut;
         }
-        if self.known.undiscovered.iter().any(|branch| name.starts_with(branch.as_str())) {
+        // Of a mapped device they may be in words of either side.
+        let within = |branch: &String| {
+            name.starts_with(branch.as_str()) || paths.iter().any(|path| path.starts_with(branch.as_str()))
+        };
+        if self.known.undiscovered.iter().any(within) {
             return Place::Unknown;
         }
         if paths.is_empty() { Place::None } else { Place::At(paths) }
@@ -137,6 +142,11 @@ impl Comparer<'_, '_> {
 
     /// Compares one item; `with` says why it differs, if it does.
     pub fn item(&mut self, name: &str, with: impl FnOnce(&mut Self, &[String]) -> Option<Why>) {
+        // Where there is no room left it does not matter what it would be.
+        if self.room == 0 {
+            self.findings.tally.skipped += 1;
+            return;
+        }
         match self.place(name) {
             Place::LeftOut => self.findings.tally.left_out += 1,
             Place::Unknown => self.findings.tally.skipped += 1,

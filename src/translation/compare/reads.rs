@@ -124,6 +124,9 @@ impl Comparer<'_, '_> {
 
     /// Parameters that the agent shows below an object, and the CPE did not tell.
     fn untold(&mut self, branch: &str, told: &HashSet<&str>) {
+        if self.room == 0 {
+            return;
+        }
         let mapped = |mapping: &super::super::mapping::Mapping| mapping.to_usp(branch);
         let below = match self.known.mapping {
             Some(mapping) => mapped(mapping).unwrap_or_else(|| USP_ROOT.to_owned()),

@@ -32,6 +32,9 @@ type Planned = Result<Option<Request<'static>>, Refusals>;
 impl Comparer<'_, '_> {
     /// SetParameterValues as one Set without allow_partial, whose atomicity is the same.
     pub fn sets(&mut self, list: &[ParameterValueStruct<'_>], answer: Answer<'_>) {
+        // What has no room is not planned either.
+        let (list, rest) = list.split_at(list.len().min(usize::try_from(self.room).unwrap_or(usize::MAX)));
+        self.findings.tally.skipped += rest.len() as u64;
         let mut settings: Vec<Setting> =
             (0..list.len()).flat_map(|of| self.settings(of, &list[of])).collect();
         let mut refused = Refusals::new();
