@@ -184,7 +184,7 @@ impl Comparer<'_, '_> {
             Place::At(paths) => paths.iter().all(|usp| self.missing(usp).is_none()),
             _ => is_branch(name),
         };
-        let differs = refusal.fault_code == NO_SUCH_NAME && names.iter().all(|name| shown(name));
+        let differs = refusal.fault_code == NO_SUCH_NAME && names.iter().all(shown);
         let code = fault::code(refusal.fault_code);
         self.found(name, |_| {
             let why = format!("the agent shows all of what the CPE refuses to tell (USP: {code})");
