@@ -298,6 +298,10 @@ fn what_the_agent_would_refuse_and_the_cpe_takes_is_found_and_the_rest_is_still_
     let findings = device.says(&request, &taken());
     assert_eq!(found(&findings), (6, expected.to_vec()));
     assert!(findings.differences[2].why.contains("7013"), "{:?}", findings.differences[2]);
+    let longer = [("Device.WiFi.X_A", "x", STRING), ("Device.WiFi.X_AB", "x", STRING)];
+    device.index.put_param(longer[1].0, true);
+    let findings = device.says(&set(&longer), &taken());
+    assert_eq!(found(&findings).1, [(Class::Path, longer[0].0)], "a name that begins as another is another");
     let mut device = Device::tr098();
     let unmapped = format!("{WLAN}MaxBitRate");
     assert_eq!(class(&device.says(&set(&[(&unmapped, "54", STRING)]), &taken())), Some(Class::Unmapped));

@@ -47,7 +47,7 @@ impl Comparer<'_, '_> {
                     break;
                 }
                 Err(refusals) => {
-                    let hit = |it: &Setting| refusals.iter().any(|(path, ..)| it.one.name.starts_with(path));
+                    let hit = |it: &Setting| refusals.iter().any(|(at, ..)| is_about(at, &it.one.name));
                     settings.retain(|it| !hit(it));
                     refused.extend(refusals);
                 }
@@ -60,17 +60,17 @@ impl Comparer<'_, '_> {
         for (of, one) in list.iter().enumerate() {
             let settings: Vec<&Setting> = settings.iter().filter(|it| it.of == of).collect();
             self.item(&one.name, |it, paths| {
-                let refusal = refused.iter().find(|(at, ..)| paths.iter().any(|path| path.starts_with(at)));
+                let refusal = refused.iter().find(|(at, ..)| paths.iter().any(|path| is_about(at, path)));
                 match answer {
                     Answer::Response(_) => match refusal {
                         Some((_, code, why)) => Some(refused_alone(*code, why)),
                         None => it.says_otherwise(one, paths, &settings, &said),
                     },
                     Answer::Fault(fault) => {
-                        let blamed = fault.set_parameter_values_fault.iter();
-                        let blamed = blamed.clone().find(|blamed| blamed.parameter_name == one.name);
-                        let told = blamed.map(|blamed| fault::code(blamed.fault_code));
-                        let tells = !fault.set_parameter_values_fault.is_empty();
+                        let blamed = &fault.set_parameter_values_fault;
+                        let ours = blamed.iter().find(|blamed| blamed.parameter_name == one.name);
+                        let told = ours.map(|blamed| fault::code(blamed.fault_code));
+                        let tells = !blamed.is_empty();
                         refusal.and_then(|(_, code, why)| blames_otherwise(told, tells, *code, why))
                     }
                 }
@@ -114,11 +114,15 @@ impl Comparer<'_, '_> {
     fn plan(&mut self, mut plan: impl Plan) -> Planned {
         match plan.next(self.view) {
             Step::Call(request) => Ok(Some(request)),
-            Step::Done(Outcome::Error(error)) => Err(error
-                .param_errs
-                .into_iter()
-                .map(|one| (one.param_path, ErrorCode(one.err_code), one.err_msg))
-                .collect()),
+            Step::Done(Outcome::Error(error)) => {
+                let blamed = error.param_errs.into_iter();
+                let mut refusals: Refusals =
+                    blamed.map(|one| (one.param_path, ErrorCode(one.err_code), one.err_msg)).collect();
+                if refusals.is_empty() {
+                    refusals.push((String::new(), ErrorCode(error.err_code), error.err_msg));
+                }
+                Err(refusals)
+            }
             Step::Done(_) => Ok(None),
         }
     }
@@ -140,7 +144,9 @@ impl Comparer<'_, '_> {
         if diagnostic && !paths.iter().any(|path| is_command(path)) {
             return Some(Why::new(Class::Unmapped, "the agent has no command for this diagnostic"));
         }
-        let ours = said.iter().find(|said| said.name == setting.one.name)?.clone();
+        let Some(ours) = said.iter().find(|said| said.name == setting.one.name).cloned() else {
+            return Some(Why::new(Class::Fault, "the agent would not set it"));
+        };
         let shown = ours.value.to_string();
         let back = match self.in_cpe_terms(ours) {
             Ok(back) => back,
@@ -161,8 +167,9 @@ impl Comparer<'_, '_> {
     /// AddObject as an Add without settings.
     pub fn adds(&mut self, table: &str, answer: Answer<'_>) {
         self.item(table, |it, paths| {
-            // What the rules pair first is what the shadow follows.
-            let usp = paths.first()?.clone();
+            // Of several tables the one that can be added to, as the shadow follows it.
+            let creatable = it.known.mapping.and_then(|it| it.names(table, true).find(|(_, can)| *can));
+            let usp = creatable.map(|(usp, _)| usp).or_else(|| paths.first().cloned())?;
             let create_objs = vec![add::CreateObject { obj_path: usp.clone(), param_settings: Vec::new() }];
             let planned = it.plan(Add::new(message::Add { allow_partial: false, create_objs }));
             let refusal = planned.err().and_then(|refusals| refusals.into_iter().next());
@@ -220,6 +227,11 @@ impl Comparer<'_, '_> {
             }
         });
     }
+}
+
+/// Whether what is blamed is this parameter, an object around it, or the request as a whole.
+fn is_about(blamed: &str, param: &str) -> bool {
+    blamed.is_empty() || blamed == param || (path::is_object(blamed) && param.starts_with(blamed))
 }
 
 /// The agent would have refused what the CPE has carried out.
