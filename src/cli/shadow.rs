@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::config::Settings;
 use crate::durable::Kind;
 use crate::identity::EndpointId;
-use crate::policy::{Class, Comparison, DeviceModel, Difference, ModelSum, Pattern, Tally, Worst};
+use crate::policy::{Class, Comparison, DeviceModel, Difference, Glob, ModelSum, Tally, Worst};
 use crate::store;
 
 use super::meeting::endpoint;
@@ -60,12 +60,12 @@ struct DifferenceLine<'l> {
 
 pub(super) fn run(arguments: &ShadowArgs) -> anyhow::Result<()> {
     let file = Settings::read(&arguments.config)?.store.file;
-    let wanted = Pattern::new(&arguments.model);
+    let wanted = Glob::new(&arguments.model);
     let mut models: BTreeMap<DeviceModel, ModelSum> = BTreeMap::new();
     let mut differences = Vec::new();
     store::look(&file, Kind::Comparison, arguments.device.as_ref(), |device, value| {
         let kept = Comparison::decode(&value);
-        if wanted.fits(&kept.model.to_string()) {
+        if wanted.matches(&kept.model.to_string()) {
             models.entry(kept.model.clone()).or_default().add(&kept);
             if arguments.device.is_some() {
                 differences.extend(kept.differences().map(|it| (device.to_owned(), it.clone())));

@@ -1,6 +1,6 @@
 //! The stages of devices: from texts to rules.
 
-use crate::policy::{Pattern, Stage, StageRule, Stages};
+use crate::policy::{Glob, Stage, StageRule, Stages};
 
 use super::file;
 use super::settings::{Refusal, refuse};
@@ -18,8 +18,7 @@ pub(super) fn stages(device: &file::Device, rules: &[file::StageOf]) -> Result<S
                 "fits every device: say oui, product_class or software_version, or device.stage for all";
             return refuse(format!("stage {place}"), what);
         }
-        let [oui, product_class, software_version] =
-            patterns.map(|pattern| pattern.clone().map(Pattern::new));
+        let [oui, product_class, software_version] = patterns.map(|pattern| pattern.clone().map(Glob::new));
         read.push(StageRule { oui, product_class, software_version, stage: wanted.stage });
     }
     let stages = Stages { usual: device.stage.unwrap_or_default(), rules: read };

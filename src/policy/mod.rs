@@ -25,5 +25,5 @@ pub use known_devices::{KnownDevices, ListError};
 pub use ownership::{
     ACS, LAST_WRITER, OwnedPath, OwnedPathError, Owner, Ownership, OwnershipMode, OwnershipRule, Writer,
 };
-pub use stage::{Pattern, Stage, StageRule, Stages};
+pub use stage::{Stage, StageRule, Stages};
 pub use takeover::{Takeover, UrlWrite};

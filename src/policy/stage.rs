@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::identity::DeviceId;
 
+use super::acs_rule::Glob;
+
 /// What controllers may do with a device, and whether the ACS's RPCs are compared with what USP would do.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -31,15 +33,11 @@ pub struct Stages {
 /// The stage of some devices. What is none fits every device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StageRule {
-    pub oui: Option<Pattern>,
-    pub product_class: Option<Pattern>,
-    pub software_version: Option<Pattern>,
+    pub oui: Option<Glob>,
+    pub product_class: Option<Glob>,
+    pub software_version: Option<Glob>,
     pub stage: Stage,
 }
-
-/// A text in which `*` stands for any characters, also none.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pattern(String);
 
 impl Stages {
     /// The stage of a device that runs this version.
@@ -56,7 +54,7 @@ impl Stages {
 
 impl StageRule {
     fn fits(&self, device: &DeviceId, software_version: &str) -> bool {
-        let fits = |pattern: &Option<Pattern>, text: &str| pattern.as_ref().is_none_or(|it| it.fits(text));
+        let fits = |pattern: &Option<Glob>, text: &str| pattern.as_ref().is_none_or(|it| it.matches(text));
         fits(&self.oui, &device.oui)
             && fits(&self.product_class, &device.product_class)
             && fits(&self.software_version, software_version)
@@ -92,54 +90,16 @@ impl fmt::Display for Stage {
     }
 }
 
-impl Pattern {
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// Whether the whole text is as the pattern says.
-    pub fn fits(&self, text: &str) -> bool {
-        let mut parts = self.0.split('*');
-        let first = parts.next().unwrap_or("");
-        let Some(mut rest) = text.strip_prefix(first) else { return false };
-        let Some(last) = parts.next_back() else { return rest.is_empty() };
-        for part in parts {
-            match rest.split_once(part) {
-                // The first place is as good as any: what follows finds its own behind it.
-                Some((_, behind)) => rest = behind,
-                None => return false,
-            }
-        }
-        rest.ends_with(last)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_star_is_any_characters_and_nothing_else_is_special() {
-        for (pattern, fits, not) in [
-            ("1.4.2", &["1.4.2"][..], &["1.4.20", "1x4.2", ""][..]),
-            ("1.4.*", &["1.4.", "1.4.2"], &["1.4", "11.4.2"]),
-            ("*-rc*", &["2-rc1", "-rc"], &["2rc"]),
-            ("a*b*c", &["abc", "a1b2b3c"], &["ab", "acb", "abcd"]),
-            ("*", &["", "x"], &[]),
-            ("aa*aa", &["aaaa"], &["aaa"]),
-        ] {
-            let pattern = Pattern::new(pattern);
-            assert!(fits.iter().all(|text| pattern.fits(text)), "{pattern:?}");
-            assert!(!not.iter().any(|text| pattern.fits(text)), "{pattern:?}");
-        }
-    }
-
-    #[test]
     fn the_first_rule_that_fits_decides_and_the_usual_stage_where_none_does() {
         let rule = |oui: Option<&str>, version: Option<&str>, stage| StageRule {
-            oui: oui.map(Pattern::new),
+            oui: oui.map(Glob::new),
             product_class: None,
-            software_version: version.map(Pattern::new),
+            software_version: version.map(Glob::new),
             stage,
         };
         let rules = vec![

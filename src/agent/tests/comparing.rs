@@ -3,7 +3,7 @@
 use super::*;
 use crate::cwmp::rpc::{Array, Fault, GetParameterValues, ParameterValueStruct, SetParameterValues};
 use crate::datamodel::ValueType;
-use crate::policy::{Class, Comparison, Pattern, Stage, StageRule, Stages};
+use crate::policy::{Class, Comparison, Glob, Stage, StageRule, Stages};
 use crate::usp::message::operate_resp::operation_result::OperationResp;
 
 const SSID: &str = "Device.WiFi.SSID.1.SSID";
@@ -189,7 +189,7 @@ fn another_firmware_may_be_at_another_stage_and_has_a_score_of_its_own() {
     let rule = StageRule {
         oui: None,
         product_class: None,
-        software_version: Some(Pattern::new("1.4.*")),
+        software_version: Some(Glob::new("1.4.*")),
         stage: Stage::Shadow,
     };
     let stages = Arc::new(Stages { usual: Stage::Write, rules: vec![rule] });
