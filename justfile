@@ -18,3 +18,7 @@ sandbox:
 # licences and advisories (needs cargo-deny)
 deny:
     cargo deny check
+
+# breaks rule after rule of two masters and shows which simulated world finds it
+mutants *numbers:
+    scripts/mutants {{numbers}}
