@@ -47,6 +47,8 @@ pub struct Agent {
     pub(super) outbox: Outbox,
     /// How often the ACS has asked the CPE to add an object.
     pub(super) acs_adds: u32,
+    /// The last commit of what objects there are.
+    structured: Option<Token>,
     /// What the next commit makes durable as well.
     pub(super) together: Vec<Change>,
     pub(super) exchange: Exchange,
@@ -127,6 +129,7 @@ impl Agent {
             local,
             outbox: Outbox::restore(entries),
             acs_adds: 0,
+            structured: None,
             together: Vec::new(),
             exchange: Exchange::default(),
             recheck: operations.iter().any(|operation| operation.started && operation.is_diagnostic()),
@@ -571,7 +574,9 @@ impl Agent {
             Outcome::Silent | Outcome::Completed(_) => return,
         };
         // What is told must be durable first.
-        let after = self.flush_local(out).or(kept).or(self.owed_for());
+        // Commits keep their order: the last that counts stands for all.
+        let structured = self.structured.filter(|token| token.0 > self.settled);
+        let after = [self.flush_local(out), kept, structured, self.owed_for()].into_iter().flatten().max();
         if asker.wants_answer {
             self.send(&asker.controller, message, asker.way, after);
         }
@@ -596,8 +601,11 @@ impl Agent {
 
     /// Makes durable what is new in the shadow.
     pub(super) fn keep_shadow(&mut self, shadow: &mut Shadow, out: &mut Vec<Output>) -> Option<Token> {
+        let restructured = shadow.cpe.is_restructured();
         let changes = shadow_changes(shadow);
-        if changes.is_empty() { None } else { Some(self.persist(changes, out)) }
+        let token = (!changes.is_empty()).then(|| self.persist(changes, out));
+        self.structured = token.filter(|_| restructured).or(self.structured);
+        token
     }
 
     pub(super) fn send(&mut self, controller: &EndpointId, message: Message, way: Way, after: Option<Token>) {

@@ -56,8 +56,12 @@ impl Watch {
     /// taken that, or it makes no difference.
     fn is_read(&mut self, notification: Option<u8>) -> bool {
         let Some(asked) = self.asked.take() else { return false };
+        // Of several that it asked for, the one before may be what was taken.
+        let earlier = notification.filter(|it| self.cpe.is_some_and(|cpe| cpe != *it));
         if notification == Some(asked) {
             self.acs = asked;
+        } else if let Some(earlier) = earlier {
+            self.acs = earlier;
         }
         self.cpe = notification;
         true

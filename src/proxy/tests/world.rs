@@ -197,6 +197,8 @@ impl World {
         if self.traced {
             println!("{:>7} CRASH, hurried {}", self.now, self.hurried);
         }
+        // A start takes its time.
+        self.now += 1;
         let entries: Vec<Entry> = self
             .stored
             .iter()

@@ -169,8 +169,13 @@ impl Acs {
     }
 
     /// Whether nothing that has changed is its to know.
-    pub fn cares_for_no_change_of(&self, changed: &[String]) -> bool {
-        changed.iter().all(|name| !self.watches(name))
+    /// It may have been told all, and the CPE not know that.
+    pub fn cares_for_no_change_of(&self, cpe: &Cpe) -> bool {
+        let told = |name: &String| {
+            let said = cpe.inform.parameter_list.iter().find(|it| it.name == name.as_str());
+            said.is_some_and(|it| self.seen.get(name).map(String::as_str) == Some(&it.value))
+        };
+        cpe.changed.iter().all(|name| !self.watches(name) || told(name))
     }
 
     pub fn call_answered(&mut self, answer: CallAnswer, now: u64) {

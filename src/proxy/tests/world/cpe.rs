@@ -23,6 +23,8 @@ pub(super) struct Cpe {
     /// What it says in this session's Inform, and whether that was acknowledged.
     pub inform: Inform<'static>,
     acknowledged: bool,
+    /// Whether the ACS had called when it said it.
+    called: bool,
     /// It has asked the ACS something of its own in this session.
     asked: bool,
     /// Every value that a parameter ever had.
@@ -34,7 +36,7 @@ pub(super) struct Cpe {
     /// Deletions of the gateway's that it has refused.
     pub refused_deletes: usize,
     /// The parameters that have changed by what its Inform says.
-    changed: Vec<String>,
+    pub changed: Vec<String>,
     pub last_post: Bytes,
     /// A reboot that somebody has asked for has begun in this session.
     reboots: bool,
@@ -51,6 +53,7 @@ impl Cpe {
             exchange: 0,
             inform: Inform::default(),
             acknowledged: false,
+            called: false,
             asked: false,
             had,
             written: BTreeMap::new(),
@@ -144,6 +147,7 @@ impl World {
         self.cpe.session += 1;
         (self.cpe.acknowledged, self.cpe.asked, self.cpe.reboots) = (false, false, false);
         self.acs.session_opens();
+        self.cpe.called = self.acs.calls;
         self.cpe.inform = self.cpe.bench.open_unanswered();
         if self.cpe.inform.event.is_empty() {
             // It repeats a session whose events were acknowledged.
@@ -237,7 +241,7 @@ impl World {
             events.map(|it| (it.event_code.to_string(), it.command_key.to_string())).collect();
         if self.acs.answered_inform {
             for event in &told {
-                let cut = event.0 == VALUE_CHANGE && self.acs.cares_for_no_change_of(&self.cpe.changed);
+                let cut = event.0 == VALUE_CHANGE && self.acs.cares_for_no_change_of(&self.cpe);
                 assert!(
                     self.acs.events.contains(event) || cut || event.0 == DIAGNOSED,
                     "{event:?} is acknowledged although the ACS was not told; it was told {:?}",
@@ -250,8 +254,8 @@ impl World {
         let alone = self.terms.calls_come_here && self.acs.is_not_asked();
         assert!(self.terms.authenticated && (down || alone), "an InformResponse that the ACS did not give");
         for (code, _) in &told {
-            let called = code == CONNECTION_REQUEST && !self.acs.calls;
-            let unwatched = code == VALUE_CHANGE && self.acs.cares_for_no_change_of(&self.cpe.changed);
+            let called = code == CONNECTION_REQUEST && !self.cpe.called;
+            let unwatched = code == VALUE_CHANGE && self.acs.cares_for_no_change_of(&self.cpe);
             assert!(
                 called || unwatched || code == DIAGNOSED,
                 "{code} is the ACS's, and the gateway has acknowledged it"
