@@ -74,7 +74,8 @@ enum Stage {
 /// What there was before the CPE was asked to add an object.
 #[derive(Default)]
 struct Before {
-    instances: BTreeSet<u32>,
+    /// `None`: it could not be asked, and a lost answer cannot be settled.
+    instances: Option<BTreeSet<u32>>,
     /// See [`View::acs_adds`].
     acs_adds: u32,
 }
@@ -385,7 +386,8 @@ impl Plan for Add {
         let Some(creation) = self.creations.get_mut(self.at) else { return };
         match (std::mem::replace(&mut creation.stage, Stage::Waiting), response) {
             (Stage::Counting, Response::GetParameterNamesResponse(names)) => {
-                let before = Before { instances: numbers(&creation.table, names), acs_adds: view.acs_adds };
+                let before =
+                    Before { instances: Some(numbers(&creation.table, names)), acs_adds: view.acs_adds };
                 creation.stage = Stage::Adding { before };
             }
             (Stage::Adding { .. }, Response::AddObjectResponse(response)) => {
@@ -393,7 +395,8 @@ impl Plan for Add {
             }
             (Stage::Seeking { before }, Response::GetParameterNamesResponse(names)) => {
                 let now = numbers(&creation.table, names);
-                let new: Vec<u32> = now.difference(&before.instances).copied().collect();
+                let new: Vec<u32> =
+                    before.instances.iter().flat_map(|then| now.difference(then)).copied().collect();
                 match new[..] {
                     // If the ACS has added objects since, it may be one of its own.
                     [number] if before.acs_adds == view.acs_adds => self.added(number),
@@ -438,9 +441,10 @@ impl Plan for Add {
         }
         let Some(creation) = self.creations.get_mut(self.at) else { return };
         match std::mem::replace(&mut creation.stage, Stage::Waiting) {
-            // An empty table is no table to some; else what is known of it has to do.
+            // An empty table is no table to some.
             Stage::Counting => {
-                let instances = view.cpe.instances(&creation.table).into_iter().collect();
+                let known = || view.cpe.instances(&creation.table).into_iter().collect();
+                let instances = (fault.fault_code == NO_SUCH_NAME).then(known);
                 creation.stage = Stage::Adding { before: Before { instances, acs_adds: view.acs_adds } };
             }
             Stage::Seeking { .. } => {
@@ -552,5 +556,7 @@ fn type_of(table: &str, param: &str, view: &View<'_>) -> ValueType {
     sister.or_else(standard).unwrap_or(ValueType::String)
 }
 
+/// CWMP's invalid parameter name (TR-069 A.5.1).
+const NO_SUCH_NAME: u32 = 9005;
 /// Parameters of a new object that are read back.
 const MAX_READ: usize = 64;

@@ -210,6 +210,10 @@ impl World {
             self.acs.takes_all_for_possible();
             self.controller.excuses();
         }
+        if !self.commits.is_empty() {
+            // Values that were read may be lost: they are read again.
+            self.controller.forgets_what_was_read();
+        }
         self.commits.clear();
         self.calling = 0;
         self.acs.lost_contact();

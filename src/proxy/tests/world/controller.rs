@@ -72,6 +72,12 @@ impl Controller {
         }
     }
 
+    pub fn forgets_what_was_read(&mut self) {
+        if let Some(watch) = &mut self.watch {
+            watch.value = None;
+        }
+    }
+
     pub fn excuses(&mut self) {
         self.excused = true;
     }
